@@ -1,0 +1,1 @@
+"""The benchmark harness: it drives LiveGate through its public faces only."""

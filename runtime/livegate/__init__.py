@@ -1,0 +1,3 @@
+"""LiveGate: face liveness on the box next to the door, without a cloud."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,90 @@
+"""The composition root: everything is built here and handed down; nothing below reaches up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+
+from livegate.core.config import Config
+from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.plugins import load_plugin, plugin_names
+from livegate.core.telemetry import Metrics
+from livegate.engines.base import Backend
+from livegate.engines.model import load_model
+from livegate.engines.pool import EnginePool
+from livegate.manifests.schema import Manifest
+from livegate.manifests.store import ModelStore
+from livegate.pipelines.pipeline import Pipeline, Step
+from livegate.service import LivenessService
+
+TASKS = "livegate.tasks"
+BACKENDS = "livegate.backends"
+
+
+def build_store(config: Config) -> ModelStore:
+    """The store over models.dirs and LIVEGATE_MODELS."""
+    named = [*config.models.dirs, *os.environ.get("LIVEGATE_MODELS", "").split(os.pathsep)]
+    return ModelStore(Path(folder).expanduser() for folder in named if folder)
+
+
+def build_service(config: Config, metrics: Metrics) -> LivenessService:
+    """A service that is still warming: give `start` a pipeline."""
+    cv2.setNumThreads(1)  # the workers are the parallelism
+    workers = config.server.workers or len(os.sched_getaffinity(0))
+    pool = EnginePool(
+        workers, config.server.queue_capacity, on_depth=lambda depth: metrics.queue_depth.set(depth)
+    )
+    return LivenessService(config, pool, metrics)
+
+
+def build_pipeline(config: Config, store: ModelStore) -> Pipeline:
+    """Load and warm the model of every task.
+
+    Raises:
+        SetupError: a model, a file, a backend or a provider is not what it should be.
+    """
+    backend = load_backend(config.engine.backend)
+    return Pipeline(_step(name, config, store, backend) for name in plugin_names(TASKS))
+
+
+def load_backend(name: str) -> Backend:
+    """One backend by name."""
+    backend: Backend = load_plugin(BACKENDS, name).Plugin()
+    return backend
+
+
+def chosen_manifest(task: str, config: Config, store: ModelStore) -> Manifest:
+    """The model of a task: the configured one, else the default one.
+
+    Raises:
+        SetupError: NO_EXIST for an unknown id or task without a model, MODELINIT_FAIL for a model
+            of another task.
+    """
+    own = config.models.use.get(task)
+    if own is not None:
+        manifest = store.manifest(own)
+        if manifest.task != task:
+            raise SetupError(
+                ErrorCode.MODELINIT_FAIL,
+                f"models.use.{task} is {own!r}, which is a model for {manifest.task}",
+            )
+        return manifest
+    candidates = [m for m in _manifests(store) if m.task == task]
+    for manifest in sorted(candidates, key=lambda m: (not m.default, m.id)):
+        return manifest
+    raise SetupError(ErrorCode.NO_EXIST, f"there is no model for the task {task!r}")
+
+
+def _manifests(store: ModelStore) -> Iterable[Manifest]:
+    return (store.manifest(model_id) for model_id in store.ids())
+
+
+def _step(name: str, config: Config, store: ModelStore, backend: Backend) -> Step:
+    manifest = chosen_manifest(name, config, store)
+    task = load_plugin(TASKS, name).Plugin(manifest, config)
+    # The null backend computes nothing, so it needs no weights.
+    read_file = (lambda file: b"") if config.engine.backend == "null" else store.read
+    return Step(task, load_model(manifest, backend, read_file, config.engine, task.warm_dims))

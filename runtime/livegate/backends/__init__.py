@@ -1,0 +1,1 @@
+"""One file for each inference library; found by name, imported on use."""

@@ -1,0 +1,148 @@
+"""Logs, metrics and stage clocks.
+
+No pixels and no secrets go through here: events carry sizes, codes, ids and times.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from livegate.core.config import LogConfig
+from livegate.core.results import EngineInfo, StageTimes
+
+Logger = structlog.stdlib.BoundLogger
+Stage = Literal["queue", "decode", "preprocess", "infer", "postprocess"]
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+def configure_logging(config: LogConfig) -> None:
+    """Send our events and those of the libraries to standard error, one line each."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    is_json = config.format == "json" or (config.format == "auto" and not sys.stderr.isatty())
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if is_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=config.level.upper(), force=True)
+
+
+def get_logger(name: str) -> Logger:
+    """A logger for one room of the house."""
+    logger: Logger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+class StageClock:
+    """Adds up the nanoseconds of each stage of one request; read the result with `times`."""
+
+    __slots__ = ("_last_ns", "_now_ns", "_spent_ns")
+
+    def __init__(self, now_ns: Callable[[], int] = time.perf_counter_ns) -> None:
+        """Start now."""
+        self._now_ns = now_ns
+        self._spent_ns: dict[str, int] = {}
+        self._last_ns = now_ns()
+
+    def lap(self, stage: Stage) -> None:
+        """Everything since the last lap was this stage."""
+        now_ns = self._now_ns()
+        self._spent_ns[stage] = self._spent_ns.get(stage, 0) + now_ns - self._last_ns
+        self._last_ns = now_ns
+
+    def times(self) -> StageTimes:
+        """What was spent so far."""
+        return StageTimes(**{f"{stage}_ns": spent for stage, spent in self._spent_ns.items()})
+
+
+class Metrics:
+    """The Prometheus metrics of one server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        """Register everything."""
+        self.registry = registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        self.requests = Counter(
+            "livegate_requests",
+            "Requests answered, by the face they came through and by error code",
+            ("face", "code"),
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "livegate_request_seconds",
+            "From the request's arrival to its answer",
+            ("face",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.stage_seconds = Histogram(
+            "livegate_stage_seconds",
+            "Where the time of answered requests went",
+            ("stage",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.queue_depth = Gauge(
+            "livegate_queue_depth", "Requests that wait for a worker", registry=registry
+        )
+        self.verdicts = Counter(
+            "livegate_verdicts", "Verdicts given", ("task", "decision"), registry=registry
+        )
+        self.faces = Counter("livegate_faces", "Faces found", registry=registry)
+        self.ready = Gauge("livegate_ready", "1 when warm and accepting requests", registry=registry)
+        self.provider = Gauge(
+            "livegate_provider_info",
+            "The provider asked for and the one that runs, for each network",
+            ("model", "network", "backend", "asked", "actual", "precision"),
+            registry=registry,
+        )
+
+    def set_engine(self, engine: EngineInfo) -> None:
+        """Show what a network runs on."""
+        self.provider.labels(
+            engine.model_id,
+            engine.network,
+            engine.backend,
+            engine.provider_asked,
+            engine.provider,
+            engine.precision,
+        ).set(1)
+
+    def observe_stages(self, stages: StageTimes) -> None:
+        """Count the stages of one answered request."""
+        for stage, spent_ns in stages.items():
+            self.stage_seconds.labels(stage).observe(spent_ns / 1e9)
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)

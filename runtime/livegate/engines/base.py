@@ -1,0 +1,105 @@
+"""What a backend must be: two verbs to get an engine, one to run it.
+
+A backend is one file in livegate/backends with a class `Plugin` that fulfils `Backend`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livegate.core.errors import ErrorCode, SetupError
+from livegate.manifests.schema import Network
+
+Array = NDArray[Any]
+Feeds = Mapping[str, NDArray[np.float32]]
+Policy = Literal["require", "prefer", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a backend can do on this box: its providers, best first, or why it can do nothing."""
+
+    backend: str
+    version: str
+    providers: tuple[str, ...]
+    problem: str = ""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it can run anything."""
+        return bool(self.providers)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How to run: the provider, and the threads inside one run."""
+
+    provider: str
+    intra_op_threads: int = 1
+
+
+class Engine(Protocol):
+    """A loaded network. `run` may be called from many threads at once."""
+
+    provider: str
+    """The provider that really runs."""
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        """Run once: C-contiguous inputs by name, outputs by name.
+
+        Raises:
+            EngineError: the network failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds; it cannot run afterwards."""
+        ...
+
+
+class Backend(Protocol):
+    """A library that runs networks."""
+
+    def probe(self) -> Capability:
+        """What it can do here. Never raises."""
+        ...
+
+    def load(self, network: Network, model: bytes, options: EngineOptions) -> Engine:
+        """Make an engine from the verified bytes of a model file.
+
+        Raises:
+            SetupError: MODELINIT_FAIL when the network does not load or does not fit its manifest;
+                INIT_FAIL when the provider does not run it.
+        """
+        ...
+
+
+def provider_order(capability: Capability, asked: str, policy: Policy) -> tuple[str, ...]:
+    """The providers to try, in order. `auto` asks for the best one that the backend reports.
+
+    Raises:
+        SetupError: INIT_FAIL when the backend is not there, or when `require` cannot be met.
+    """
+    if not capability.is_available:
+        raise SetupError(
+            ErrorCode.INIT_FAIL,
+            f"the backend {capability.backend} cannot run here: {capability.problem}",
+            hint="`livegate doctor` shows what is installed",
+        )
+    wanted = capability.providers[0] if asked == "auto" else asked
+    others = tuple(p for p in capability.providers if p != wanted)
+    if wanted in capability.providers:
+        return (wanted,) if policy == "require" else (wanted, *others)
+    if policy == "require":
+        raise SetupError(
+            ErrorCode.INIT_FAIL,
+            f"the provider {wanted!r} is required, but {capability.backend} {capability.version} "
+            f"has only: {', '.join(capability.providers)}",
+            hint="install the extra that brings it, or set engine.policy to prefer",
+        )
+    return others

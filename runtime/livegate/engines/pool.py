@@ -1,0 +1,235 @@
+"""Who may run now: a bounded queue in front of a few worker threads.
+
+The queue answers at once: a request that finds no place is refused (5003), one that comes after the
+stop is refused (5002). Deadlines of waiting requests are watched by a thread of their own, so that
+they end on time although every worker is busy (a queue that looks at deadlines only when a worker
+is free ends them late). A request that its client has given up leaves the queue before it runs.
+
+On a CPU a worker runs a whole request: networks of this size gain nothing from batches there, and a
+run on one thread in each of as many workers as there are cores was measured fastest.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from livegate.core.errors import DeadlineError, ErrorCode, QueueError
+
+T = TypeVar("T")
+Clock = Callable[[], int]
+
+
+class Job(Future[T]):
+    """A call that waits for its turn; cancelling it takes it out of the queue."""
+
+    def __init__(self, pool: EnginePool, call: Callable[[], T], deadline_ns: int | None) -> None:
+        """Wait."""
+        super().__init__()
+        self.deadline_ns = deadline_ns
+        self.is_waiting = True
+        self._pool = pool
+        self._call: Callable[[], T] | None = call
+
+    def cancel(self) -> bool:
+        """Give the place in the queue back; False when it runs already."""
+        is_cancelled = super().cancel()
+        if is_cancelled:
+            self._call = None
+            self._pool.forget(self)
+        return is_cancelled
+
+    def run(self) -> None:
+        """Run the call, unless it was cancelled. The call and its pictures are let go first."""
+        call, self._call = self._call, None
+        if call is None or not self.set_running_or_notify_cancel():
+            return
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to who waits
+            self.set_exception(error)
+        else:
+            self.set_result(result)
+
+    def refuse(self, error: Exception) -> None:
+        """End it without having run."""
+        self._call = None
+        if self.set_running_or_notify_cancel():
+            self.set_exception(error)
+
+
+class EnginePool:
+    """A fixed number of workers and a bounded queue."""
+
+    def __init__(
+        self,
+        workers: int,
+        capacity: int,
+        *,
+        now_ns: Clock = time.monotonic_ns,
+        on_depth: Callable[[int], None] = lambda depth: None,
+        watches_deadlines: bool = True,
+    ) -> None:
+        """Start the workers. `on_depth` is told how many requests wait, after every change."""
+        self.workers = workers
+        self.capacity = capacity
+        self._now_ns = now_ns
+        self._on_depth = on_depth
+        self._jobs: deque[Job[Any]] = deque()
+        self._deadlines: list[tuple[int, int, Job[Any]]] = []
+        self._order = itertools.count()
+        self._running = 0
+        self._is_stopped = False
+        lock = threading.Lock()
+        self._work = threading.Condition(lock)
+        self._idle = threading.Condition(lock)
+        self._alarm = threading.Condition(lock)
+        self._threads = [self._thread(self._serve, f"worker-{n}") for n in range(workers)]
+        if watches_deadlines:
+            self._threads.append(self._thread(self._watch, "deadlines"))
+
+    @property
+    def depth(self) -> int:
+        """How many requests wait."""
+        return len(self._jobs)
+
+    def submit(self, call: Callable[[], T], *, deadline_ns: int | None = None) -> Job[T]:
+        """Queue a call.
+
+        Raises:
+            QueueError: QUEUE_STOPED after `stop`, QUEUE_FULL when every place is taken.
+        """
+        job = Job(self, call, deadline_ns)
+        with self._work:
+            if self._is_stopped:
+                raise QueueError(
+                    ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box"
+                )
+            if len(self._jobs) >= self.capacity:
+                raise QueueError(
+                    ErrorCode.QUEUE_FULL,
+                    f"all {self.capacity} places of the queue are taken",
+                    hint="try again in a moment, or raise server.queue_capacity",
+                )
+            self._jobs.append(job)
+            self._on_depth(len(self._jobs))
+            if deadline_ns is not None:
+                self._set_alarm(deadline_ns, job)
+            self._work.notify()
+        return job
+
+    def expire(self) -> int | None:
+        """End every waiting request whose deadline has passed.
+
+        Returns:
+            The next deadline, in monotonic nanoseconds; None when none is left.
+        """
+        late = []
+        with self._work:
+            while self._deadlines:
+                deadline_ns, _, job = self._deadlines[0]
+                if job.is_waiting and deadline_ns > self._now_ns():
+                    break
+                heapq.heappop(self._deadlines)
+                if job.is_waiting:
+                    self._drop(job)
+                    late.append(job)
+            upcoming = self._deadlines[0][0] if self._deadlines else None
+        for job in late:
+            job.refuse(
+                DeadlineError(
+                    "the deadline passed while the request waited in the queue",
+                    hint="allow more time, or send fewer requests at once",
+                )
+            )
+        return upcoming
+
+    def stop(self) -> None:
+        """Take no more requests; those that wait will still be run."""
+        with self._work:
+            self._is_stopped = True
+            self._work.notify_all()
+            self._alarm.notify_all()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Stop, then wait for accepted requests; False when some were left at the timeout."""
+        self.stop()
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._jobs and not self._running, timeout_s)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Drain, refuse what is left with 5002, and end the threads."""
+        self.drain(timeout_s)
+        with self._work:
+            left = list(self._jobs)
+            for job in left:
+                self._drop(job)
+        for job in left:
+            job.refuse(QueueError(ErrorCode.QUEUE_STOPED, "the server shut down before its turn"))
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def _thread(self, target: Callable[[], None], name: str) -> threading.Thread:
+        thread = threading.Thread(target=target, name=f"livegate-{name}", daemon=True)
+        thread.start()
+        return thread
+
+    def forget(self, job: Job[Any]) -> None:
+        """Free the place of a cancelled job."""
+        with self._work:
+            if job.is_waiting:
+                self._drop(job)
+
+    def _drop(self, job: Job[Any]) -> None:
+        """Take a waiting job out; the lock is held."""
+        job.is_waiting = False
+        self._jobs.remove(job)
+        self._on_depth(len(self._jobs))
+        self._idle.notify_all()
+
+    def _set_alarm(self, deadline_ns: int, job: Job[Any]) -> None:
+        """Remember a deadline, and wake the watcher if it is the next one; the lock is held."""
+        if len(self._deadlines) > 2 * self.capacity + 64:  # mostly jobs that were answered in time
+            self._deadlines = [entry for entry in self._deadlines if entry[2].is_waiting]
+            heapq.heapify(self._deadlines)
+        heapq.heappush(self._deadlines, (deadline_ns, next(self._order), job))
+        if self._deadlines[0][2] is job:
+            self._alarm.notify()
+
+    def _serve(self) -> None:
+        while (job := self._next()) is not None:
+            job.run()
+            del job
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
+
+    def _next(self) -> Job[Any] | None:
+        with self._work:
+            self._work.wait_for(lambda: self._jobs or self._is_stopped)
+            if not self._jobs:
+                return None
+            job = self._jobs.popleft()
+            job.is_waiting = False
+            self._running += 1
+            self._on_depth(len(self._jobs))
+            return job
+
+    def _watch(self) -> None:
+        while True:
+            upcoming = self.expire()
+            with self._alarm:
+                if self._is_stopped and not self._jobs:
+                    return
+                if upcoming is not None:
+                    wait_s: float | None = max(0.0, (upcoming - self._now_ns()) / 1e9)
+                else:
+                    wait_s = 1.0 if self._is_stopped else None
+                if not self._deadlines or self._deadlines[0][0] == upcoming:
+                    self._alarm.wait(wait_s)

@@ -1,0 +1,1 @@
+"""The HTTP face: one server, one dialect for each cloud."""

@@ -1,0 +1,1 @@
+"""One file for each cloud's manners; found by name."""

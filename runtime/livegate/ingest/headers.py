@@ -1,0 +1,129 @@
+"""What a picture says of itself before it is decoded: format, size, Exif orientation.
+
+Read from the bytes alone, so that limits hold before any memory is taken for pixels. Layouts: ITU
+T.81 (JPEG), the PNG specification (IHDR, eXIf), the BMP DIB headers, the WebP container (VP8, VP8L,
+VP8X), and Exif 2.3 section 4.6 (TIFF tag 274).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+ImageFormat = Literal["jpeg", "png", "bmp", "webp"]
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+ORIENTATION_TAG = 274
+# Start-of-frame markers; C4, C8 and CC are tables, not frames.
+SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """Size as stored, before the orientation (1..8, 1 = upright) is applied."""
+
+    format: ImageFormat
+    width: int
+    height: int
+    orientation: int = 1
+
+
+def read_header(content: bytes) -> ImageHeader | None:
+    """The header of a picture; None when these bytes are not a picture that we know."""
+    try:
+        if content[:2] == b"\xff\xd8":
+            return _jpeg(content)
+        if content[:8] == PNG_MAGIC:
+            return _png(content)
+        if content[:2] == b"BM":
+            return _bmp(content)
+        if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+            return _webp(content)
+    except (struct.error, IndexError):
+        pass
+    return None
+
+
+def _jpeg(content: bytes) -> ImageHeader | None:
+    position, orientation = 2, 1
+    while content[position] == 0xFF:
+        marker = content[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+            continue
+        (length,) = struct.unpack_from(">H", content, position + 2)
+        if marker in SOF_MARKERS:
+            height, width = struct.unpack_from(">HH", content, position + 5)
+            return ImageHeader("jpeg", width, height, orientation)
+        if marker == 0xE1 and content[position + 4 : position + 10] == b"Exif\0\0":
+            orientation = _exif_orientation(content[position + 10 : position + 2 + length])
+        if marker == 0xDA or length < 2:
+            return None
+        position += 2 + length
+    return None
+
+
+def _png(content: bytes) -> ImageHeader | None:
+    if content[12:16] != b"IHDR":
+        return None
+    width, height = struct.unpack_from(">II", content, 16)
+    position, orientation = 8, 1
+    while position + 8 <= len(content):
+        (length,) = struct.unpack_from(">I", content, position)
+        if content[position + 4 : position + 8] == b"eXIf":
+            orientation = _exif_orientation(content[position + 8 : position + 8 + length])
+            break
+        position += 12 + length
+    return ImageHeader("png", width, height, orientation)
+
+
+def _bmp(content: bytes) -> ImageHeader:
+    (dib_bytes,) = struct.unpack_from("<I", content, 14)
+    if dib_bytes == 12:
+        width, height = struct.unpack_from("<HH", content, 18)
+    else:
+        width, height = struct.unpack_from("<ii", content, 18)
+    return ImageHeader("bmp", abs(width), abs(height))
+
+
+def _webp(content: bytes) -> ImageHeader | None:
+    kind = content[12:16]
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", content, 26)
+        return ImageHeader("webp", width & 0x3FFF, height & 0x3FFF)
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", content, 21)
+        return ImageHeader("webp", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+    if kind == b"VP8X":
+        width = int.from_bytes(content[24:27], "little") + 1
+        height = int.from_bytes(content[27:30], "little") + 1
+        return ImageHeader("webp", width, height, _webp_orientation(content))
+    return None
+
+
+def _webp_orientation(content: bytes) -> int:
+    position = 12
+    while position + 8 <= len(content):
+        (length,) = struct.unpack_from("<I", content, position + 4)
+        if content[position : position + 4] == b"EXIF":
+            exif = content[position + 8 : position + 8 + length]
+            return _exif_orientation(exif.removeprefix(b"Exif\0\0"))
+        position += 8 + length + (length & 1)
+    return 1
+
+
+def _exif_orientation(tiff: bytes) -> int:
+    """Tag 274 of the first directory; 1 when it is absent or nonsense."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
+        for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
+            tag, kind, _count, value = struct.unpack_from(f"{order}HHIH", tiff, entry)
+            if tag == ORIENTATION_TAG:
+                return value if kind == 3 and 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1

@@ -1,0 +1,1 @@
+"""Models as data: what a manifest may say, and where its files are found."""

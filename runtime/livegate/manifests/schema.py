@@ -1,0 +1,185 @@
+"""A model as data: what models/<id>/manifest.toml may say.
+
+Unknown fields are refused with their path. The rules (crop, decode) are tagged by `rule`; a task
+that meets a rule it does not know refuses the model at load, never at the first request.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from livegate.core.errors import ErrorCode, SetupError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Dim = int | str
+Triple = tuple[float, float, float]
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of a manifest."""
+
+
+class Upstream(Part):
+    """Where a third-party file comes from."""
+
+    repository: str
+    commit: str
+    path: str
+
+
+class ModelFile(Part):
+    """One file of weights: found by its digest, wherever it lies."""
+
+    name: str
+    sha256: Sha256
+    bytes: Annotated[int, Meta(ge=1)]
+    licence: str
+    caution: str = ""
+    upstream: Upstream | None = None
+
+
+class Letterbox(Part, tag_field="rule", tag="letterbox_top_left"):
+    """Whole frame, scaled so that its long side fits, padded at the right and below.
+
+    Both sides of the input are multiples of `multiple_of`; the padding has the value `pad`.
+    """
+
+    multiple_of: Annotated[int, Meta(ge=1)]
+    pad: int = 0
+
+
+class EnlargeShiftInside(Part, tag_field="rule", tag="enlarge_shift_inside"):
+    """The face box enlarged about its centre, shifted to stay inside the picture, stretched.
+
+    The factor shrinks to what the picture has room for; the aspect ratio is not kept.
+    """
+
+    enlarge: Annotated[float, Meta(gt=0)]
+
+
+Crop = Letterbox | EnlargeShiftInside
+
+
+class InputTensor(Part):
+    """The one input: (pixel * scale - mean) in the stated layout and colour order.
+
+    `mean` and `scale` are in the colour order of the tensor; scale 1 and mean 0 leave 0..255.
+    """
+
+    name: str
+    shape: tuple[Dim, Dim, Dim, Dim]
+    layout: Literal["NCHW"]
+    dtype: Literal["float32"]
+    colour: Literal["BGR", "RGB"]
+    mean: Triple = (0.0, 0.0, 0.0)
+    scale: Triple = (1.0, 1.0, 1.0)
+
+
+class OutputTensor(Part):
+    """One output; named dimensions may be expressions of the input's (see dims.py)."""
+
+    name: str
+    shape: tuple[Dim, ...]
+
+
+class Network(Part):
+    """One graph: its file, its tensors, how its input is cut from a frame."""
+
+    name: str
+    file: str
+    backends: tuple[str, ...]
+    precisions: tuple[Literal["fp32", "fp16", "int8"], ...]
+    input: InputTensor
+    crop: Crop
+    outputs: tuple[OutputTensor, ...]
+
+
+class YunetGrid(Part, tag_field="rule", tag="yunet_grid"):
+    """Outputs <class>_<stride>, <object>_<stride>, <box>_<stride>, <landmarks>_<stride>.
+
+    For the cell at (row, column) of a grid with stride s: score = sqrt(class * object), both clipped
+    to 0..1; centre = ((column, row) + box[0:2]) * s; size = exp(box[2:4]) * s; landmark k =
+    ((column, row) + landmarks[2k:2k+2]) * s. All in input pixels.
+    """
+
+    strides: tuple[int, ...]
+    class_output: str
+    object_output: str
+    box_output: str
+    landmark_output: str
+    landmarks: tuple[str, ...]
+
+
+class SoftmaxMean(Part, tag_field="rule", tag="softmax_mean"):
+    """Softmax of each network's logits, averaged over the networks; the score is one class of it."""
+
+    output: str
+    genuine_class: int
+
+
+Decode = YunetGrid | SoftmaxMean
+
+
+class Manifest(Part):
+    """One model: one algorithm's networks with everything that is needed to run them."""
+
+    id: Annotated[str, Meta(pattern="^[a-z0-9_]+$")]
+    task: str
+    title: str
+    files: tuple[ModelFile, ...]
+    networks: tuple[Network, ...]
+    decode: Decode
+    thresholds: dict[str, float]
+    classes: dict[str, str] = {}
+    default: bool = False
+
+    def file(self, name: str) -> ModelFile:
+        """The file of that name."""
+        return next(file for file in self.files if file.name == name)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check one manifest.
+
+    Raises:
+        SetupError: OPEN_FAIL, READ_FAIL (not TOML), or MODELINIT_FAIL with the path of the field.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SetupError(ErrorCode.OPEN_FAIL, f"{path} cannot be opened: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SetupError(ErrorCode.READ_FAIL, f"{path} is not TOML: {error}") from error
+    return manifest_from_tables(tables, origin=str(path))
+
+
+def manifest_from_tables(tables: Mapping[str, object], *, origin: str) -> Manifest:
+    """Check the tables of a manifest that came from `origin`."""
+    try:
+        manifest = msgspec.convert(tables, Manifest)
+    except msgspec.ValidationError as error:
+        raise _refused(origin, str(error)) from error
+    named = {file.name for file in manifest.files}
+    for network in manifest.networks:
+        if network.file not in named:
+            raise _refused(origin, f"network {network.name!r} names no file of [[files]]")
+    if not manifest.networks:
+        raise _refused(origin, "there is no [[networks]]")
+    return manifest
+
+
+def _refused(origin: str, why: str) -> SetupError:
+    return SetupError(
+        ErrorCode.MODELINIT_FAIL, f"{origin}: {why}", hint="docs/models.md lists every field"
+    )

@@ -1,0 +1,238 @@
+"""Where models are: manifests of the package, files of weights by digest.
+
+A file counts only by its sha256. It is read once, the digest is taken of the very bytes that the
+engine then gets, so nothing can be exchanged between the check and the load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.plugins import did_you_mean
+from livegate.core.resources import resource_dir
+from livegate.manifests.schema import Manifest, ModelFile, read_manifest
+
+MAX_DEPTH = 4
+CHUNK_BYTES = 1 << 20
+Progress = Callable[[ModelFile, int], None]
+"""Told after each chunk: the file and how many of its bytes are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """One file of a model as it was found: `path` is None when no file of that name or size is there."""
+
+    file: ModelFile
+    path: Path | None
+    found_sha256: str
+    found_bytes: int
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the digest is the manifest's."""
+        return self.found_sha256 == self.file.sha256
+
+
+def cache_dir() -> Path:
+    """The user's cache: LIVEGATE_CACHE, else livegate/ in XDG_CACHE_HOME or ~/.cache."""
+    if own := os.environ.get("LIVEGATE_CACHE"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "livegate"
+
+
+class ModelStore:
+    """The manifests of the package and every folder that may hold weights."""
+
+    def __init__(self, dirs: Iterable[Path] = (), *, package: Path | None = None) -> None:
+        """Look into `dirs` first, then the package's models/, then the user's cache."""
+        self.package = package or resource_dir("models")
+        self.dirs = (*dirs, self.package, cache_dir() / "models")
+
+    def ids(self) -> tuple[str, ...]:
+        """Every model that has a manifest."""
+        return tuple(sorted(path.parent.name for path in self.package.glob("*/manifest.toml")))
+
+    def manifest(self, model_id: str) -> Manifest:
+        """The manifest of one model.
+
+        Raises:
+            SetupError: NO_EXIST for an unknown id.
+        """
+        if model_id not in self.ids():
+            raise SetupError(
+                ErrorCode.NO_EXIST,
+                f"there is no model {model_id!r}",
+                hint=did_you_mean(model_id, self.ids()),
+            )
+        return read_manifest(self.package / model_id / "manifest.toml")
+
+    def inspect(self, file: ModelFile) -> FileState:
+        """Find a file and take its digest; never raises for a file that is wrong."""
+        wrong: FileState | None = None
+        for path in self._candidates(file):
+            found_bytes = path.stat().st_size
+            digest = _digest(path) if found_bytes <= file.bytes else "not read: too large"
+            state = FileState(file, path, digest, found_bytes)
+            if state.is_good:
+                return state
+            if wrong is None and path.name == file.name:
+                wrong = state
+        return wrong or FileState(file, None, "", 0)
+
+    def read(self, file: ModelFile) -> bytes:
+        """The verified bytes of a file.
+
+        Raises:
+            SetupError: MODELINIT_FAIL for a missing, shortened or changed file.
+        """
+        state = self.inspect(file)
+        if state.path is not None and state.is_good:
+            content = state.path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            if digest == file.sha256:
+                return content
+            state = FileState(file, state.path, digest, len(content))
+        raise self._bad_file(state)
+
+    def pull(self, model_ids: Iterable[str], source: Path, progress: Progress) -> list[Path]:
+        """Copy the files of models from a folder into the cache; visible only when verified.
+
+        Returns:
+            The cached files, those that were there before included.
+
+        Raises:
+            SetupError: MODELINIT_FAIL for a file that `source` does not hold unchanged, WRITE_FAIL
+                when the cache cannot be written.
+        """
+        if not source.is_dir():
+            raise SetupError(ErrorCode.NO_EXIST, f"{source} is not a folder")
+        cache = ModelStore((), package=self.package)
+        stick = ModelStore((source,), package=self.package)
+        pulled = []
+        for model_id in model_ids:
+            for file in self.manifest(model_id).files:
+                pulled.append(_pull_one(file, model_id, cache, stick, progress))
+        return pulled
+
+    def _candidates(self, file: ModelFile) -> Iterator[Path]:
+        """Files of that name first, then files of that size under another name."""
+        found = [path for folder in self.dirs for path in _walk(folder)]
+        yield from (path for path in found if path.name == file.name)
+        yield from (p for p in found if p.name != file.name and p.stat().st_size == file.bytes)
+
+    def _bad_file(self, state: FileState) -> SetupError:
+        file = state.file
+        if state.path is None:
+            places = ", ".join(str(folder) for folder in self.dirs)
+            fact = f"the model file {file.name} is missing (looked in {places})"
+            found = "none"
+        else:
+            fact = (
+                f"the model file {state.path} is not the one that the manifest names "
+                f"({state.found_bytes} bytes, expected {file.bytes})"
+            )
+            found = state.found_sha256
+        return SetupError(
+            ErrorCode.MODELINIT_FAIL,
+            f"{fact}: expected sha256 {file.sha256}, found {found}",
+            hint=f"`livegate models pull --from DIR` with a folder that holds it{_origin(file)}",
+            fields={"file": file.name, "expected_sha256": file.sha256, "found_sha256": found},
+        )
+
+
+def _origin(file: ModelFile) -> str:
+    if file.upstream is None:
+        return ""
+    up = file.upstream
+    return f"; upstream: {up.repository} at {up.commit[:12]}, {up.path}"
+
+
+def _walk(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
+    """Files below a folder, sorted, without following links to folders."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_file():
+            yield entry
+        elif depth and entry.is_dir() and not entry.is_symlink():
+            yield from _walk(entry, depth - 1)
+
+
+def _digest(path: Path) -> str:
+    sha = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                sha.update(chunk)
+    except OSError as error:
+        return f"not readable: {error.strerror}"
+    return sha.hexdigest()
+
+
+def _pull_one(
+    file: ModelFile, model_id: str, cache: ModelStore, stick: ModelStore, progress: Progress
+) -> Path:
+    target = cache_dir() / "models" / model_id / file.name
+    cached = cache.inspect(file)
+    if cached.is_good and cached.path is not None:
+        progress(file, file.bytes)
+        return cached.path
+    source = stick.inspect(file)
+    if not source.is_good or source.path is None:
+        raise stick._bad_file(source)
+    try:
+        _copy_verified(source.path, target, file, progress)
+    except OSError as error:
+        raise SetupError(
+            ErrorCode.WRITE_FAIL,
+            f"{target} cannot be written: {error.strerror}",
+            hint="free some space, or set LIVEGATE_CACHE to another folder",
+        ) from error
+    return target
+
+
+def _copy_verified(source: Path, target: Path, file: ModelFile, progress: Progress) -> None:
+    """Copy beside the target, check the digest of what was written, then rename over it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=target.parent)
+    part = Path(name)
+    try:
+        sha = hashlib.sha256()
+        with os.fdopen(handle, "wb") as out, source.open("rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                sha.update(chunk)
+                out.write(chunk)
+                progress(file, out.tell())
+            out.flush()
+            os.fsync(out.fileno())
+        if sha.hexdigest() != file.sha256:
+            raise SetupError(
+                ErrorCode.MODELINIT_FAIL,
+                f"{source} changed while it was copied: expected sha256 {file.sha256}, "
+                f"found {sha.hexdigest()}",
+                hint="copy it again",
+            )
+        shutil.copymode(source, part)
+        part.replace(target)
+        _sync_dir(target.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _sync_dir(folder: Path) -> None:
+    """Make a rename survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Tasks in order over one frame."""

@@ -1,0 +1,106 @@
+"""Tasks in order over frames: prepare -> run -> interpret, each task after those it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from livegate.core.errors import ErrorCode, RequestError
+from livegate.core.frame import Frame
+from livegate.core.results import EngineInfo, Verdict
+from livegate.core.telemetry import StageClock
+from livegate.engines.model import Model
+from livegate.pipelines.task import Task
+from livegate.preprocess.scratch import Scratch
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A task with the model that it runs on."""
+
+    task: Task
+    model: Model
+
+
+class Pipeline:
+    """Every task of the box, and the order in which they can run."""
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        """Order the steps so that each comes after those it needs."""
+        self._steps = _in_order({step.task.name: step for step in steps})
+        self._by_number = {step.task.algo_task: step for step in self._steps}
+
+    @property
+    def algo_tasks(self) -> tuple[int, ...]:
+        """The numbers that may be asked for."""
+        return tuple(sorted(self._by_number))
+
+    @property
+    def engines(self) -> tuple[EngineInfo, ...]:
+        """What runs, for all tasks."""
+        return tuple(info for step in self._steps for info in step.model.infos)
+
+    def plan(self, algo_tasks: Sequence[int]) -> tuple[Step, ...]:
+        """The steps that answer these numbers, needed ones included, each once.
+
+        Raises:
+            RequestError: PARAM_FAILURE for an empty list or an unknown number.
+        """
+        known = ", ".join(map(str, self.algo_tasks))
+        if not algo_tasks:
+            raise RequestError(
+                ErrorCode.PARAM_FAILURE, "no algo task was asked for", hint=f"known: {known}"
+            )
+        for number in algo_tasks:
+            if number not in self._by_number:
+                raise RequestError(
+                    ErrorCode.PARAM_FAILURE,
+                    f"there is no algo task {number}",
+                    hint=f"known: {known}",
+                )
+        wanted = {self._by_number[number].task.name for number in algo_tasks}
+        for step in reversed(self._steps):
+            if step.task.name in wanted:
+                wanted.update(step.task.needs)
+        return tuple(step for step in self._steps if step.task.name in wanted)
+
+    def run(
+        self, frame: Frame, steps: Sequence[Step], clock: StageClock, scratch: Scratch
+    ) -> dict[str, Any]:
+        """The finding of every step on one frame, by the task's name."""
+        found: dict[str, Any] = {}
+        for step in steps:
+            calls = step.task.prepare(frame, found, scratch)
+            clock.lap("preprocess")
+            outputs = [step.model.engines[name].run(feeds) for name, feeds in calls]
+            clock.lap("infer")
+            found[step.task.name] = step.task.interpret(frame, found, outputs)
+            clock.lap("postprocess")
+        return found
+
+    def judge(
+        self, algo_tasks: Sequence[int], findings: Sequence[Mapping[str, Any]]
+    ) -> tuple[Verdict, ...]:
+        """One verdict for each number asked for, in that order, each number once."""
+        tasks = [self._by_number[number].task for number in dict.fromkeys(algo_tasks)]
+        return tuple(task.fuse([found[task.name] for found in findings]) for task in tasks)
+
+    def close(self) -> None:
+        """Close every engine."""
+        for step in self._steps:
+            step.model.close()
+
+
+def _in_order(steps: Mapping[str, Step]) -> tuple[Step, ...]:
+    ordered: dict[str, Step] = {}
+
+    def place(name: str) -> None:
+        if name not in ordered:
+            for need in steps[name].task.needs:
+                place(need)
+            ordered[name] = steps[name]
+
+    for name in steps:
+        place(name)
+    return tuple(ordered.values())

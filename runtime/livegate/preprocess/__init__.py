@@ -1,0 +1,1 @@
+"""From a Frame to the tensor that a network reads."""

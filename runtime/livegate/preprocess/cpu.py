@@ -1,0 +1,64 @@
+"""Pixels into input tensors on the CPU, with OpenCV and NumPy.
+
+One resize is the only pass over the frame's pixels. Everything after it works on the small input
+picture, in buffers of the worker thread.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from livegate.core.frame import Frame, Pixels
+from livegate.manifests.schema import InputTensor
+from livegate.preprocess.ops import CropPlan, LetterboxPlan
+from livegate.preprocess.scratch import Scratch
+
+Tensor = NDArray[np.float32]
+
+
+def tensor_from_letterbox(
+    frame: Frame, plan: LetterboxPlan, spec: InputTensor, pad: int, scratch: Scratch, name: str
+) -> Tensor:
+    """A letterboxed frame as (1, 3, H, W) float32, in a buffer of `scratch`."""
+    canvas = scratch.array(f"{name}.canvas", (plan.input_height, plan.input_width, 3), np.uint8)
+    cv2.resize(
+        frame.pixels,
+        (plan.width, plan.height),
+        dst=canvas[: plan.height, : plan.width],
+        interpolation=cv2.INTER_LINEAR,
+    )
+    # The buffer may have held a picture of another height or width.
+    canvas[plan.height :] = pad
+    canvas[:, plan.width :] = pad
+    return _planar(canvas, spec, scratch, name)
+
+
+def tensor_from_crop(
+    frame: Frame, plan: CropPlan, spec: InputTensor, scratch: Scratch, name: str
+) -> Tensor:
+    """A crop of a frame, stretched, as (1, 3, H, W) float32, in a buffer of `scratch`."""
+    height, width = int(spec.shape[2]), int(spec.shape[3])
+    canvas = scratch.array(f"{name}.canvas", (height, width, 3), np.uint8)
+    view = frame.pixels[plan.top : plan.bottom, plan.left : plan.right]
+    cv2.resize(view, (width, height), dst=canvas, interpolation=cv2.INTER_LINEAR)
+    return _planar(canvas, spec, scratch, name)
+
+
+def _planar(canvas: Pixels, spec: InputTensor, scratch: Scratch, name: str) -> Tensor:
+    """(H, W, 3) BGR bytes to (1, 3, H, W) float32 in the tensor's own colour order and scale."""
+    height, width = canvas.shape[:2]
+    tensor = scratch.array(f"{name}.tensor", (1, 3, height, width), np.float32)
+    planes = scratch.array(f"{name}.planes", (3, height, width), np.uint8)
+    # Splitting bytes and converting plane by plane is twice as fast as converting a transposed view.
+    cv2.split(canvas, list(planes))
+    order = (0, 1, 2) if spec.colour == "BGR" else (2, 1, 0)
+    for channel, plane in enumerate(order):
+        target = tensor[0, channel]
+        np.copyto(target, planes[plane], casting="unsafe")
+        if spec.scale[channel] != 1.0:
+            target *= spec.scale[channel]
+        if spec.mean[channel] != 0.0:
+            target -= spec.mean[channel]
+    return tensor

@@ -1,0 +1,75 @@
+"""The geometry of preprocessing, as numbers: which part of a frame becomes which input tensor.
+
+Source: the rules of the manifest (manifests/schema.py), which each model's card explains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from livegate.core.results import Box
+from livegate.manifests.schema import EnlargeShiftInside, Letterbox
+
+
+@dataclass(frozen=True, slots=True)
+class LetterboxPlan:
+    """A frame scaled to (width, height) in the top left of an input of (input_width, input_height).
+
+    `scale_x`, `scale_y`: input pixels for one frame pixel.
+    """
+
+    width: int
+    height: int
+    input_width: int
+    input_height: int
+    scale_x: float
+    scale_y: float
+
+
+@dataclass(frozen=True, slots=True)
+class CropPlan:
+    """The pixels [top, bottom) x [left, right) of a frame, stretched to the input."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+def plan_letterbox(frame_width: int, frame_height: int, rule: Letterbox, size: int) -> LetterboxPlan:
+    """Fit a frame's long side to `size`, then round the input up to the rule's multiple."""
+    scale = size / max(frame_width, frame_height)
+    width = max(1, round(frame_width * scale))
+    height = max(1, round(frame_height * scale))
+    step = rule.multiple_of
+    return LetterboxPlan(
+        width,
+        height,
+        -(-width // step) * step,
+        -(-height // step) * step,
+        width / frame_width,
+        height / frame_height,
+    )
+
+
+def plan_crop(frame_width: int, frame_height: int, box: Box, rule: EnlargeShiftInside) -> CropPlan:
+    """Enlarge a face box about its centre and shift it inside the frame.
+
+    The factor is at most what the frame has room for; sizes are cut to whole pixels, both ends
+    belonging to the crop. The box is first cut to whole pixels, as the detector's own users do.
+    """
+    x, y = int(box.x), int(box.y)
+    box_width, box_height = max(1, int(box.width)), max(1, int(box.height))
+    last_x, last_y = frame_width - 1, frame_height - 1
+    factor = min(rule.enlarge, last_x / box_width, last_y / box_height)
+    left, right = _inside(x, box_width, box_width * factor, last_x)
+    top, bottom = _inside(y, box_height, box_height * factor, last_y)
+    return CropPlan(left, top, right + 1, bottom + 1)
+
+
+def _inside(start: int, length: int, wanted: float, last: int) -> tuple[int, int]:
+    """Both ends of `wanted` pixels about the middle of a span, shifted into 0..last."""
+    first = start + length / 2 - wanted / 2
+    first = min(max(first, 0.0), last - wanted)
+    # The shift can end a rounding error outside.
+    return max(0, int(first)), min(last, int(first + wanted))

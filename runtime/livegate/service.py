@@ -1,0 +1,206 @@
+"""What an edge may call: analyze pictures, and ask how the box is.
+
+An edge (gRPC, HTTP, CLI) turns its bytes into an AnalyzeRequest, calls `submit` or `analyze`, and
+renders the Analysis or the LiveGateError in its own manner. Nothing else of the runtime is its
+business.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import Enum
+
+from livegate.core.config import Config
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.frame import Frame
+from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
+from livegate.core.results import Analysis, EngineInfo
+from livegate.core.telemetry import Metrics, StageClock
+from livegate.engines.pool import EnginePool
+from livegate.ingest.image import checked_header, frame_from_bytes
+from livegate.pipelines.pipeline import Pipeline
+from livegate.preprocess.scratch import Scratch
+
+
+class State(str, Enum):
+    """Where the service is in its life."""
+
+    WARMING = "WARMING"
+    READY = "READY"
+    DRAINING = "DRAINING"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the box is."""
+
+    state: State
+    workers: int
+    queue_depth: int
+    queue_capacity: int
+    algo_tasks: tuple[int, ...]
+    engines: tuple[EngineInfo, ...]
+
+
+class LivenessService:
+    """The runtime behind every face. Built warming; `start` gives it its pipeline."""
+
+    def __init__(self, config: Config, pool: EnginePool, metrics: Metrics) -> None:
+        """Keep what is shared by all requests."""
+        self._config = config
+        self._pool = pool
+        self._metrics = metrics
+        self._pipeline: Pipeline | None = None
+        self._is_draining = False
+        self._local = threading.local()
+
+    def start(self, pipeline: Pipeline) -> None:
+        """Begin to answer: the pipeline's engines are loaded and warm."""
+        self._pipeline = pipeline
+        for engine in pipeline.engines:
+            self._metrics.set_engine(engine)
+        self._metrics.ready.set(1)
+
+    @property
+    def status(self) -> Status:
+        """How the box is now."""
+        pipeline = self._pipeline
+        warm = State.READY if pipeline else State.WARMING
+        return Status(
+            state=State.DRAINING if self._is_draining else warm,
+            workers=self._pool.workers,
+            queue_depth=self._pool.depth,
+            queue_capacity=self._pool.capacity,
+            algo_tasks=pipeline.algo_tasks if pipeline else (),
+            engines=pipeline.engines if pipeline else (),
+        )
+
+    def submit(self, request: AnalyzeRequest) -> Future[Analysis]:
+        """Check a request and queue it; cancel the future when nobody waits any more.
+
+        Raises:
+            RequestError: PARAM_FAILURE and the like, found without decoding anything.
+            QueueError: QUEUE_FULL or QUEUE_STOPED.
+            LiveGateError: NOT_INIT while the models are warming.
+        """
+        pipeline = self._pipeline
+        if pipeline is None:
+            raise LiveGateError(
+                ErrorCode.NOT_INIT,
+                "the models are not warm yet",
+                hint="ask /readyz, then try again",
+            )
+        self._check(request)
+        pipeline.plan(request.algo_tasks)
+        deadline_ns = request.deadline_ns
+        if deadline_ns is None:
+            deadline_ns = time.monotonic_ns() + int(self._config.server.queue_timeout_s * 1e9)
+        clock = StageClock()
+        return self._pool.submit(lambda: self._run(pipeline, request, clock), deadline_ns=deadline_ns)
+
+    def analyze(self, request: AnalyzeRequest) -> Analysis:
+        """`submit`, then wait.
+
+        Raises:
+            LiveGateError: whatever the request met.
+        """
+        return self.submit(request).result()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Refuse new requests and wait for accepted ones; False when some were left."""
+        self._is_draining = True
+        self._metrics.ready.set(0)
+        return self._pool.drain(timeout_s)
+
+    def close(self) -> None:
+        """End the workers and the engines."""
+        self._pool.close()
+        if self._pipeline is not None:
+            self._pipeline.close()
+
+    def _check(self, request: AnalyzeRequest) -> None:
+        if request.code != CODE_ANALYZE:
+            raise RequestError(
+                ErrorCode.PARAM_FAILURE,
+                f"the message code is {request.code}, only {CODE_ANALYZE} is answered",
+                hint=f"send {CODE_ANALYZE}",
+            )
+        count, limit = len(request.images), self._config.limits.max_images
+        if not count:
+            raise RequestError(
+                ErrorCode.PARAM_FAILURE, "the request has no image", hint="send at least one"
+            )
+        if count > limit:
+            raise RequestError(
+                ErrorCode.PARAM_FAILURE,
+                f"the request has {count} images, the limit is {limit}",
+                hint="send fewer, or raise limits.max_images",
+            )
+
+    def _run(self, pipeline: Pipeline, request: AnalyzeRequest, clock: StageClock) -> Analysis:
+        """Everything that a worker does for one request."""
+        clock.lap("queue")
+        steps = pipeline.plan(request.algo_tasks)
+        scratch = self._scratch()
+        findings = []
+        size: tuple[int, int] | None = None
+        self._check_headers(request)
+        for index, content in enumerate(request.images):
+            frame = frame_from_bytes(content, self._config.limits, name=_name(index, request))
+            size = _same_size(frame, size, index)
+            clock.lap("decode")
+            findings.append(pipeline.run(frame, steps, clock, scratch))
+        verdicts = pipeline.judge(request.algo_tasks, findings)
+        clock.lap("postprocess")
+        width, height = size or (0, 0)
+        analysis = Analysis(
+            task_id=request.task_id,
+            request_id=request.request_id,
+            timestamp_ms=time.time_ns() // 1_000_000,
+            src_width=width,
+            src_height=height,
+            verdicts=verdicts,
+            engines=tuple(info for step in steps for info in step.model.infos),
+            stages=clock.times(),
+        )
+        self._count(analysis, findings)
+        return analysis
+
+    def _check_headers(self, request: AnalyzeRequest) -> None:
+        """Refuse a bad last picture before the first is decoded."""
+        for index, content in enumerate(request.images):
+            checked_header(content, self._config.limits, name=_name(index, request))
+
+    def _scratch(self) -> Scratch:
+        """The buffers of this worker thread."""
+        scratch: Scratch | None = getattr(self._local, "scratch", None)
+        if scratch is None:
+            scratch = self._local.scratch = Scratch()
+        return scratch
+
+    def _count(self, analysis: Analysis, findings: list[dict[str, object]]) -> None:
+        self._metrics.observe_stages(analysis.stages)
+        for verdict in analysis.verdicts:
+            self._metrics.verdicts.labels(verdict.task, verdict.decision.value).inc()
+        for found in findings:
+            faces = found.get("face_detection")
+            self._metrics.faces.inc(len(faces) if isinstance(faces, tuple) else 0)
+
+
+def _name(index: int, request: AnalyzeRequest) -> str:
+    return f"image {index + 1} of {len(request.images)}"
+
+
+def _same_size(frame: Frame, size: tuple[int, int] | None, index: int) -> tuple[int, int]:
+    """All pictures of a request have one resolution, upright (after Exif rotation)."""
+    found = (frame.width, frame.height)
+    if size is not None and found != size:
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE,
+            f"image {index + 1} is {found[0]}x{found[1]} but image 1 is {size[0]}x{size[1]}",
+            hint="send all images of one request at the same resolution",
+        )
+    return found

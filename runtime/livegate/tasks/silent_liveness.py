@@ -1,0 +1,122 @@
+"""algoTask 1031: is the largest face a person, or a picture of one?
+
+MiniFASNet looks at the face with a wide margin, where paper edges and screens show. The rule of the
+pair (minivision-ai/Silent-Face-Anti-Spoofing): average the softmax vectors of both networks.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from livegate.core.config import Config
+from livegate.core.errors import EngineError, ErrorCode, SetupError
+from livegate.core.frame import Frame
+from livegate.core.results import NO_FACE_SCORE, Box, Decision, Face, Reason, Verdict
+from livegate.engines.base import Array, Feeds
+from livegate.manifests.schema import EnlargeShiftInside, Manifest, SoftmaxMean
+from livegate.preprocess.cpu import tensor_from_crop
+from livegate.preprocess.ops import plan_crop
+from livegate.preprocess.scratch import Scratch
+
+FUSE = {"min": min, "mean": statistics.fmean, "median": statistics.median_low}
+
+
+class Plugin:
+    """Silent liveness of the largest face. Its finding: a score 0..1, NO_FACE_SCORE without a face."""
+
+    name = "silent_liveness"
+    algo_task = 1031
+    needs = ("face_detection",)
+    warm_dims: Mapping[str, int] = {}
+
+    def __init__(self, manifest: Manifest, config: Config) -> None:
+        """Check that the manifest speaks of what this file implements.
+
+        Raises:
+            SetupError: MODELINIT_FAIL when it does not.
+        """
+        crops = [network.crop for network in manifest.networks]
+        if not isinstance(manifest.decode, SoftmaxMean) or not all(
+            isinstance(crop, EnlargeShiftInside) for crop in crops
+        ):
+            raise SetupError(
+                ErrorCode.MODELINIT_FAIL,
+                f"model {manifest.id}: silent liveness knows the rules softmax_mean and "
+                "enlarge_shift_inside only",
+            )
+        self._networks = manifest.networks
+        self._decode = manifest.decode
+        own = config.silent_liveness.threshold
+        self._threshold = manifest.thresholds["genuine"] if own is None else own
+        self._fuse = FUSE[config.silent_liveness.fusion]
+
+    def prepare(
+        self, frame: Frame, found: Mapping[str, Any], scratch: Scratch
+    ) -> tuple[tuple[str, Feeds], ...]:
+        """The largest face, cut out for each network; nothing when there is no face."""
+        faces: tuple[Face, ...] = found["face_detection"]
+        if not faces:
+            return ()
+        box = largest(faces).box
+        return tuple(
+            (network.name, self._feed(network, frame, box, scratch)) for network in self._networks
+        )
+
+    def _feed(self, network: Any, frame: Frame, box: Box, scratch: Scratch) -> Feeds:
+        plan = plan_crop(frame.width, frame.height, box, network.crop)
+        return {network.input.name: tensor_from_crop(frame, plan, network.input, scratch, network.name)}
+
+    def interpret(
+        self, frame: Frame, found: Mapping[str, Any], outputs: Sequence[Mapping[str, Array]]
+    ) -> float:
+        """The mean probability of the genuine class.
+
+        Raises:
+            EngineError: the networks answered numbers that are not finite.
+        """
+        if not outputs:
+            return NO_FACE_SCORE
+        odds = [softmax(output[self._decode.output].reshape(-1)) for output in outputs]
+        score = float(np.mean(odds, axis=0)[self._decode.genuine_class])
+        if not np.isfinite(score):
+            raise EngineError(f"{self.name}: the networks answered numbers that are not finite")
+        return score
+
+    def fuse(self, findings: Sequence[float]) -> Verdict:
+        """One score for all pictures; those without a face do not count unless none has one."""
+        scores = [score for score in findings if score != NO_FACE_SCORE]
+        reasons = []
+        if not scores:
+            score, decision = NO_FACE_SCORE, Decision.NO_FACE
+            reasons.append(Reason.NO_FACE)
+        else:
+            score = float(self._fuse(scores))
+            decision = Decision.GENUINE if score >= self._threshold else Decision.SPOOF
+            if decision is Decision.SPOOF:
+                reasons.append(Reason.SCORE_BELOW_THRESHOLD)
+            if len(scores) < len(findings):
+                reasons.append(Reason.FACE_MISSING_IN_SOME_IMAGES)
+        return Verdict(
+            algo_task=self.algo_task,
+            task=self.name,
+            decision=decision,
+            score=score,
+            reasons=tuple(reasons),
+            image_scores=tuple(findings),
+            threshold=self._threshold,
+        )
+
+
+def largest(faces: Sequence[Face]) -> Face:
+    """The face with the largest box; the surer one of two alike."""
+    return max(faces, key=lambda face: (face.box.area, face.score))
+
+
+def softmax(logits: Array) -> Array:
+    """(C,) logits to probabilities that add up to one."""
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()  # type: ignore[no-any-return]

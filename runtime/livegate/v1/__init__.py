@@ -1,0 +1,1 @@
+"""Generated from proto/livegate/v1 by `make proto`."""
