@@ -1,6 +1,6 @@
 """Write every generated file of the repository, or with --check say which ones are stale.
 
-protobuf messages from proto/, docs/errors.md from the error table, docs/config.md from the configuration.
+Protobuf messages from proto/, docs/errors.md from the error table, docs/config.md from the keys.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from grpc_tools import protoc
+
 from livegate.core.config import keys_markdown
 from livegate.core.errors import errors_markdown
 

@@ -157,6 +157,7 @@ class LivenessService:
         clock.lap("postprocess")
         width, height = size or (0, 0)
         analysis = Analysis(
+            code=request.code + 1,
             task_id=request.task_id,
             request_id=request.request_id,
             timestamp_ms=time.time_ns() // 1_000_000,

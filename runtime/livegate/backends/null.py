@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from livegate.core.errors import EngineError
+from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.engines.base import Array, Capability, EngineOptions, Feeds
 from livegate.manifests.dims import resolve_shape
 from livegate.manifests.schema import Network
@@ -22,18 +22,26 @@ class NullEngine:
         """Keep the promise."""
         self.provider = provider
         self._network = network
+        self._is_closed = False
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         """Zeros, with ones in the first row of each output."""
         spec = self._network.input
+        if self._is_closed:
+            raise EngineError(f"network {self._network.name}: its engine is closed")
         if spec.name not in feeds:
             raise EngineError(f"network {self._network.name}: no input named {spec.name!r}")
-        shape = feeds[spec.name].shape
-        known = {d: n for d, n in zip(spec.shape, shape, strict=True) if isinstance(d, str)}
+        array = feeds[spec.name]
+        if not array.flags.c_contiguous:
+            raise EngineError(f"network {self._network.name}: the input is not C-contiguous")
+        if not _fits(array.shape, spec.shape):
+            raise EngineError(f"network {self._network.name}: the input is {array.shape}")
+        known = {d: n for d, n in zip(spec.shape, array.shape, strict=True) if isinstance(d, str)}
         return {o.name: _first_row(resolve_shape(o.shape, known)) for o in self._network.outputs}
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Hold nothing, and run no more."""
+        self._is_closed = True
 
 
 class Plugin:
@@ -45,7 +53,15 @@ class Plugin:
 
     def load(self, network: Network, model: bytes, options: EngineOptions) -> NullEngine:
         """Load nothing; `model` may be empty."""
+        if options.provider != "null":
+            raise SetupError(ErrorCode.INIT_FAIL, f"null has no provider {options.provider!r}")
         return NullEngine(network, options.provider)
+
+
+def _fits(found: tuple[int, ...], told: tuple[int | str, ...]) -> bool:
+    """Same rank and the same numbers; a name stands for any number."""
+    pairs = zip(found, told, strict=False)
+    return len(found) == len(told) and all(a == b for a, b in pairs if isinstance(b, int))
 
 
 def _first_row(shape: tuple[int, ...]) -> Array:

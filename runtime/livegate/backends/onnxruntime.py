@@ -73,14 +73,16 @@ class Plugin:
         found = onnxruntime.get_available_providers()
         names = [name for name, theirs in PROVIDERS.items() if theirs in found]
         names.sort(key=lambda name: name == NOT_AUTOMATIC)
-        return Capability("onnxruntime", onnxruntime.__version__, tuple(names))
+        return Capability(
+            "onnxruntime", onnxruntime.__version__, tuple(names), warning=_flavour_warning()
+        )
 
     def load(self, network: Network, model: bytes, options: EngineOptions) -> OrtEngine:
         """Make a session and check it against the manifest."""
         import onnxruntime
 
         wanted = PROVIDERS.get(options.provider)
-        if wanted is None:
+        if wanted not in onnxruntime.get_available_providers():
             raise SetupError(ErrorCode.INIT_FAIL, f"onnxruntime has no provider {options.provider!r}")
         try:
             session = onnxruntime.InferenceSession(
@@ -102,8 +104,19 @@ class Plugin:
         return OrtEngine(session, network, options.provider)
 
 
+def _flavour_warning() -> str:
+    """Two flavours of the library install the same files over each other."""
+    flavours = installed_flavours()
+    if len(flavours) < 2:
+        return ""
+    return (
+        f"{' and '.join(flavours)} are installed together and overwrite each other: uninstall all "
+        "of them, then install exactly one extra (cpu, cuda or cann)"
+    )
+
+
 def installed_flavours() -> tuple[str, ...]:
-    """The onnxruntime packages that are installed; two overwrite each other's files."""
+    """The onnxruntime packages that are installed."""
     found = []
     for name in FLAVOURS:
         try:

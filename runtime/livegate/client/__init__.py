@@ -1,1 +1,6 @@
 """What an integrator imports."""
+
+from livegate.client.client import FACE_DETECTION, SILENT_LIVENESS, LivenessClient
+from livegate.client.codec import Answer, Result
+
+__all__ = ["FACE_DETECTION", "SILENT_LIVENESS", "Answer", "LivenessClient", "Result"]

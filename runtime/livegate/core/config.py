@@ -7,7 +7,6 @@ Order of precedence: file (TOML) < environment (LIVEGATE_<SECTION>_<KEY>) < comm
 from __future__ import annotations
 
 import os
-import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -20,15 +19,11 @@ from msgspec import Meta
 
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import did_you_mean
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from livegate.core.tomlfile import read_toml
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]  # TOML knows inf, a clock does not
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 ENV_PREFIX = "LIVEGATE_"
 
@@ -37,7 +32,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A table of the configuration file."""
 
 
-class App(Section):
+class App(Section, frozen=True):
     """One client of the AIPaaS dialect."""
 
     id: Annotated[str, Meta(min_length=1, description="what the client sends as X-APP-ID")]
@@ -47,7 +42,7 @@ class App(Section):
     ] = 0.0
 
 
-class ServerConfig(Section):
+class ServerConfig(Section, frozen=True):
     """Scheduling and life cycle."""
 
     workers: Annotated[NotNegative, Meta(description="worker threads; 0 = one for each core")] = 0
@@ -62,7 +57,7 @@ class ServerConfig(Section):
     ] = 10.0
 
 
-class GrpcConfig(Section):
+class GrpcConfig(Section, frozen=True):
     """The gRPC face."""
 
     bind: Annotated[str, Meta(description="HOST:PORT; empty = no TCP")] = "127.0.0.1:50051"
@@ -76,7 +71,7 @@ class GrpcConfig(Section):
     ] = ()
 
 
-class HttpConfig(Section):
+class HttpConfig(Section, frozen=True):
     """The HTTP face, where the cloud dialects answer."""
 
     bind: Annotated[str, Meta(description="HOST:PORT; empty = no HTTP")] = "127.0.0.1:8080"
@@ -85,7 +80,7 @@ class HttpConfig(Section):
     max_connections: Annotated[Positive, Meta(description="connections open at once")] = 512
 
 
-class MetricsConfig(Section):
+class MetricsConfig(Section, frozen=True):
     """/metrics, /livez and /readyz."""
 
     bind: Annotated[str, Meta(description="HOST:PORT; empty = none")] = "127.0.0.1:9090"
@@ -95,7 +90,7 @@ class MetricsConfig(Section):
     ] = ()
 
 
-class AipaasConfig(Section):
+class AipaasConfig(Section, frozen=True):
     """The AIPaaS dialect."""
 
     auth: Annotated[
@@ -117,7 +112,7 @@ class AipaasConfig(Section):
         return self.auth == "hmac" or (self.auth == "auto" and bool(self.apps))
 
 
-class LimitsConfig(Section):
+class LimitsConfig(Section, frozen=True):
     """What a picture may be, checked before memory is taken for it."""
 
     max_images: Annotated[Positive, Meta(description="pictures in one request")] = 16
@@ -126,7 +121,7 @@ class LimitsConfig(Section):
     min_side: Annotated[Positive, Meta(description="shortest side of a picture, in pixels")] = 32
 
 
-class EngineConfig(Section):
+class EngineConfig(Section, frozen=True):
     """What runs the networks."""
 
     backend: Annotated[str, Meta(description="plug-in that runs the networks")] = "onnxruntime"
@@ -142,7 +137,7 @@ class EngineConfig(Section):
     ] = 1
 
 
-class ModelsConfig(Section):
+class ModelsConfig(Section, frozen=True):
     """Which models, and where their files may lie."""
 
     dirs: Annotated[tuple[str, ...], Meta(description="folders to look for model files in")] = ()
@@ -152,7 +147,7 @@ class ModelsConfig(Section):
     ] = {}
 
 
-class FaceDetectionConfig(Section):
+class FaceDetectionConfig(Section, frozen=True):
     """algoTask 9001."""
 
     input_size: Annotated[
@@ -164,7 +159,7 @@ class FaceDetectionConfig(Section):
     max_faces: Annotated[Positive, Meta(description="faces reported for one picture")] = 64
 
 
-class SilentLivenessConfig(Section):
+class SilentLivenessConfig(Section, frozen=True):
     """algoTask 1031."""
 
     threshold: Annotated[
@@ -176,7 +171,7 @@ class SilentLivenessConfig(Section):
     ] = "min"
 
 
-class LogConfig(Section):
+class LogConfig(Section, frozen=True):
     """Logs, on standard error."""
 
     level: Annotated[
@@ -188,7 +183,7 @@ class LogConfig(Section):
     ] = "auto"
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     """All of it."""
 
     server: ServerConfig = ServerConfig()
@@ -273,16 +268,7 @@ def _settings(
 
 
 def _from_file(file: Path) -> typing.Iterator[tuple[str, str, Any]]:
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SetupError(
-            ErrorCode.OPEN_FAIL, f"the configuration {file} cannot be opened: {error.strerror}"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SetupError(
-            ErrorCode.READ_FAIL, f"the configuration {file} is not TOML: {error}"
-        ) from error
+    tables = read_toml(file)
     for section, table in tables.items():
         if not isinstance(table, dict):
             raise _unknown(section, f"file {file}")

@@ -101,6 +101,11 @@ class ErrorCode(IntEnum):
     QUEUE_FULL = 5003, "APP_ERR_QUEUE_FULL", "Queue: full queue", "队列满", "RESOURCE_EXHAUSTED", 503, "more requests in flight than the queue has places"
     # fmt: on
 
+    @classmethod
+    def from_number(cls, number: int) -> ErrorCode:
+        """The row of a number that came over a wire; FAILURE for one that the table has not."""
+        return next((code for code in cls if code == number), cls.FAILURE)
+
     @property
     def is_reserved(self) -> bool:
         """Whether nothing in LiveGate answers with this code yet."""

@@ -118,6 +118,7 @@ class StageTimes:
 class Analysis:
     """The answer to an AnalyzeRequest."""
 
+    code: int
     task_id: str
     request_id: str
     timestamp_ms: int

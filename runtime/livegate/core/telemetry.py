@@ -54,6 +54,7 @@ def configure_logging(config: LogConfig) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=config.level.upper(), force=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # we say ourselves when we start and stop
 
 
 def get_logger(name: str) -> Logger:

@@ -22,12 +22,16 @@ Policy = Literal["require", "prefer", "any"]
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What a backend can do on this box: its providers, best first, or why it can do nothing."""
+    """What a backend can do on this box: its providers, best first, or why it can do nothing.
+
+    `warning` is about an installation that works by luck.
+    """
 
     backend: str
     version: str
     providers: tuple[str, ...]
     problem: str = ""
+    warning: str = ""
 
     @property
     def is_available(self) -> bool:

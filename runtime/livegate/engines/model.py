@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from livegate.core.config import EngineConfig
-from livegate.core.errors import ErrorCode, LiveGateError, SetupError
+from livegate.core.errors import EngineError, ErrorCode, LiveGateError, SetupError
 from livegate.core.results import EngineInfo
 from livegate.core.telemetry import get_logger
 from livegate.engines.base import Array, Backend, Capability, Engine, EngineOptions, provider_order
@@ -51,6 +51,7 @@ def load_model(
 
     Raises:
         SetupError: a file, a provider or a network is not what it should be.
+        EngineError: a network does not run on any provider that may be tried.
     """
     capability = backend.probe()
     order = provider_order(capability, config.provider, config.policy)
@@ -58,23 +59,29 @@ def load_model(
     infos = []
     for network in manifest.networks:
         file = manifest.file(network.file)
-        engine = _load_network(network, backend, read_file(file), config, order)
-        _warm(engine, network, dims)
+        engine = _load_network(network, backend, read_file(file), config, order, dims)
         engines[network.name] = engine
         infos.append(_info(manifest, network, file, capability, config, engine))
     return Model(manifest, engines, tuple(infos))
 
 
 def _load_network(
-    network: Network, backend: Backend, content: bytes, config: EngineConfig, order: tuple[str, ...]
+    network: Network,
+    backend: Backend,
+    content: bytes,
+    config: EngineConfig,
+    order: tuple[str, ...],
+    dims: Mapping[str, int],
 ) -> Engine:
-    """Load on the first provider that works; with `require` there is only one in the order."""
+    """Load and warm on the first provider that works; with `require` there is only one to try."""
     problems: list[LiveGateError] = []
     for provider in order:
         options = EngineOptions(provider, config.intra_op_threads)
         try:
-            return backend.load(network, content, options)
-        except SetupError as error:
+            engine = backend.load(network, content, options)
+            _warm(engine, network, dims)
+            return engine
+        except (SetupError, EngineError) as error:
             problems.append(error)
             log.warning("provider failed", network=network.name, provider=provider, why=str(error))
     raise problems[0]

@@ -170,6 +170,8 @@ class EnginePool:
             left = list(self._jobs)
             for job in left:
                 self._drop(job)
+            # The watcher sleeps until the next deadline, which may be that of an answered request.
+            self._alarm.notify_all()
         for job in left:
             job.refuse(QueueError(ErrorCode.QUEUE_STOPED, "the server shut down before its turn"))
         for thread in self._threads:

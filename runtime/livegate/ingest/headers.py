@@ -7,7 +7,9 @@ VP8X), and Exif 2.3 section 4.6 (TIFF tag 274).
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +18,14 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 ORIENTATION_TAG = 274
 # Start-of-frame markers; C4, C8 and CC are tables, not frames.
 SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+SCAN_MARKER, APP1_MARKER = 0xDA, 0xE1
+# TEM and RST0..7 stand alone: no length follows.
+LONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
+# What libjpeg takes for the next marker: stray bytes, fill bytes and stuffed zeros are passed over.
+# Any other reading would let a file show us one size and the decoder another.
+NEXT_MARKER = re.compile(rb"\xff([^\x00\xff])")
+MAX_PARTS = 10_000
+"""Segments or chunks looked at; a file of empty ones would keep us busy for seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +54,39 @@ def read_header(content: bytes) -> ImageHeader | None:
     return None
 
 
+def jpeg_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of every segment up to the first scan's header, that one included."""
+    position = 2
+    for _ in range(MAX_PARTS):
+        found = NEXT_MARKER.search(content, position)
+        if found is None:
+            return
+        marker, position = found[1][0], found.end()
+        if marker not in LONE_MARKERS:
+            (length,) = struct.unpack_from(">H", content, position)
+            if length < 2:
+                return
+            position += length
+        yield marker, found.start(), position
+        if marker == SCAN_MARKER:
+            return
+
+
+def without_stray_bytes(content: bytes) -> bytes:
+    """A JPEG file without what lies between its segments; the scans are left as they are."""
+    segments = list(jpeg_segments(content))
+    rest = segments[-1][2] if segments else 2
+    return b"".join([content[:2], *(content[a:b] for _, a, b in segments), content[rest:]])
+
+
 def _jpeg(content: bytes) -> ImageHeader | None:
-    position, orientation = 2, 1
-    while content[position] == 0xFF:
-        marker = content[position + 1]
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
-        (length,) = struct.unpack_from(">H", content, position + 2)
+    orientation = 1
+    for marker, start, end in jpeg_segments(content):
         if marker in SOF_MARKERS:
-            height, width = struct.unpack_from(">HH", content, position + 5)
+            height, width = struct.unpack_from(">HH", content, start + 5)
             return ImageHeader("jpeg", width, height, orientation)
-        if marker == 0xE1 and content[position + 4 : position + 10] == b"Exif\0\0":
-            orientation = _exif_orientation(content[position + 10 : position + 2 + length])
-        if marker == 0xDA or length < 2:
-            return None
-        position += 2 + length
+        if marker == APP1_MARKER and content[start + 4 : start + 10] == b"Exif\0\0":
+            orientation = _exif_orientation(content[start + 10 : end])
     return None
 
 
@@ -67,14 +94,16 @@ def _png(content: bytes) -> ImageHeader | None:
     if content[12:16] != b"IHDR":
         return None
     width, height = struct.unpack_from(">II", content, 16)
-    position, orientation = 8, 1
-    while position + 8 <= len(content):
+    position = 8
+    for _ in range(MAX_PARTS):
+        if position + 8 > len(content):
+            return ImageHeader("png", width, height)
         (length,) = struct.unpack_from(">I", content, position)
         if content[position + 4 : position + 8] == b"eXIf":
-            orientation = _exif_orientation(content[position + 8 : position + 8 + length])
-            break
+            exif = content[position + 8 : position + 8 + length]
+            return ImageHeader("png", width, height, _exif_orientation(exif))
         position += 12 + length
-    return ImageHeader("png", width, height, orientation)
+    return None
 
 
 def _bmp(content: bytes) -> ImageHeader:
@@ -97,19 +126,22 @@ def _webp(content: bytes) -> ImageHeader | None:
     if kind == b"VP8X":
         width = int.from_bytes(content[24:27], "little") + 1
         height = int.from_bytes(content[27:30], "little") + 1
-        return ImageHeader("webp", width, height, _webp_orientation(content))
+        orientation = _webp_orientation(content)
+        return ImageHeader("webp", width, height, orientation) if orientation else None
     return None
 
 
-def _webp_orientation(content: bytes) -> int:
+def _webp_orientation(content: bytes) -> int | None:
     position = 12
-    while position + 8 <= len(content):
+    for _ in range(MAX_PARTS):
+        if position + 8 > len(content):
+            return 1
         (length,) = struct.unpack_from("<I", content, position + 4)
         if content[position : position + 4] == b"EXIF":
             exif = content[position + 8 : position + 8 + length]
             return _exif_orientation(exif.removeprefix(b"Exif\0\0"))
         position += 8 + length + (length & 1)
-    return 1
+    return None
 
 
 def _exif_orientation(tiff: bytes) -> int:

@@ -7,7 +7,7 @@ faster; its fast flags move boxes by pixels and stay off. PNG, BMP and WebP go t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,21 +16,22 @@ import simplejpeg
 from livegate.core.config import LimitsConfig
 from livegate.core.errors import ErrorCode, RequestError
 from livegate.core.frame import Frame, Pixels
-from livegate.ingest.headers import ImageHeader, read_header
+from livegate.ingest.headers import ImageHeader, read_header, without_stray_bytes
 
 FORMATS = "JPEG, PNG, BMP or WebP"
 # Cheap cameras leave stray bytes between segments; the picture itself is whole.
 HARMLESS = "extraneous bytes before marker"
+END_OF_IMAGE, START_OF_SCAN = b"\xff\xd9", b"\xff\xda"
 
-# Exif 2.3, tag 274: what brings a stored picture upright.
-UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
-    2: lambda p: cv2.flip(p, 1),  # type: ignore[return-value]
-    3: lambda p: cv2.rotate(p, cv2.ROTATE_180),  # type: ignore[return-value]
-    4: lambda p: cv2.flip(p, 0),  # type: ignore[return-value]
-    5: lambda p: cv2.transpose(p),  # type: ignore[return-value]
-    6: lambda p: cv2.rotate(p, cv2.ROTATE_90_CLOCKWISE),  # type: ignore[return-value]
-    7: lambda p: cv2.rotate(cv2.transpose(p), cv2.ROTATE_180),  # type: ignore[return-value]
-    8: lambda p: cv2.rotate(p, cv2.ROTATE_90_COUNTERCLOCKWISE),  # type: ignore[return-value]
+# Exif 2.3, tag 274: what brings a stored picture upright: transpose or not, then OpenCV's flip code.
+UPRIGHT: dict[int, tuple[bool, int | None]] = {
+    2: (False, 1),
+    3: (False, -1),
+    4: (False, 0),
+    5: (True, None),
+    6: (True, 1),
+    7: (True, -1),
+    8: (True, 0),
 }
 
 
@@ -44,8 +45,7 @@ def frame_from_bytes(content: bytes, limits: LimitsConfig, *, name: str = "the p
     pixels = _jpeg(content, name) if header.format == "jpeg" else _opencv(content, name)
     if pixels.shape[:2] != (header.height, header.width):
         raise _damaged(name, f"its header says {header.width}x{header.height}, it is not")
-    if header.orientation != 1:
-        pixels = UPRIGHT[header.orientation](pixels)
+    pixels = _upright(pixels, header.orientation)
     return Frame(pixels, captured_ns=time.time_ns())
 
 
@@ -85,19 +85,33 @@ def checked_header(content: bytes, limits: LimitsConfig, *, name: str) -> ImageH
     return header
 
 
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    if orientation == 1:
+        return pixels
+    is_transposed, flip = UPRIGHT[orientation]
+    turned: Any = cv2.transpose(pixels) if is_transposed else pixels
+    upright: Pixels = turned if flip is None else cv2.flip(turned, flip)
+    return upright
+
+
 def _jpeg(content: bytes, name: str) -> Pixels:
     try:
         return simplejpeg.decode_jpeg(content, "BGR", strict=True)  # type: ignore[no-any-return]
     except ValueError as error:
         reason = str(error)
     if HARMLESS in reason:
-        return _lenient_jpeg(content, name)
+        # libjpeg's header reader refuses them whatever it is told; without them it stays strict.
+        tidy = without_stray_bytes(content)
+        return _jpeg(tidy, name) if tidy != content else _lenient_jpeg(content, name)
     if "olorspace" in reason or "color" in reason:  # CMYK, which libjpeg-turbo does not turn to BGR
         return _opencv(content, name)
     raise _damaged(name, reason)
 
 
 def _lenient_jpeg(content: bytes, name: str) -> Pixels:
+    """Decode in spite of stray bytes between scans; a file without its end stays refused."""
+    if content.rfind(END_OF_IMAGE) < content.rfind(START_OF_SCAN):
+        raise _damaged(name, "it ends before its last scan does")
     try:
         return simplejpeg.decode_jpeg(content, "BGR", strict=False)  # type: ignore[no-any-return]
     except ValueError as error:

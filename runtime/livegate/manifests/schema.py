@@ -6,8 +6,7 @@ that meets a rule it does not know refuses the model at load, never at the first
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,11 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from livegate.core.errors import ErrorCode, SetupError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from livegate.core.tomlfile import read_toml
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Dim = int | str
@@ -30,7 +25,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """A table of a manifest."""
 
 
-class Upstream(Part):
+class Upstream(Part, frozen=True):
     """Where a third-party file comes from."""
 
     repository: str
@@ -38,7 +33,7 @@ class Upstream(Part):
     path: str
 
 
-class ModelFile(Part):
+class ModelFile(Part, frozen=True):
     """One file of weights: found by its digest, wherever it lies."""
 
     name: str
@@ -49,7 +44,7 @@ class ModelFile(Part):
     upstream: Upstream | None = None
 
 
-class Letterbox(Part, tag_field="rule", tag="letterbox_top_left"):
+class Letterbox(Part, frozen=True, tag_field="rule", tag="letterbox_top_left"):
     """Whole frame, scaled so that its long side fits, padded at the right and below.
 
     Both sides of the input are multiples of `multiple_of`; the padding has the value `pad`.
@@ -59,7 +54,7 @@ class Letterbox(Part, tag_field="rule", tag="letterbox_top_left"):
     pad: int = 0
 
 
-class EnlargeShiftInside(Part, tag_field="rule", tag="enlarge_shift_inside"):
+class EnlargeShiftInside(Part, frozen=True, tag_field="rule", tag="enlarge_shift_inside"):
     """The face box enlarged about its centre, shifted to stay inside the picture, stretched.
 
     The factor shrinks to what the picture has room for; the aspect ratio is not kept.
@@ -71,7 +66,7 @@ class EnlargeShiftInside(Part, tag_field="rule", tag="enlarge_shift_inside"):
 Crop = Letterbox | EnlargeShiftInside
 
 
-class InputTensor(Part):
+class InputTensor(Part, frozen=True):
     """The one input: (pixel * scale - mean) in the stated layout and colour order.
 
     `mean` and `scale` are in the colour order of the tensor; scale 1 and mean 0 leave 0..255.
@@ -86,14 +81,14 @@ class InputTensor(Part):
     scale: Triple = (1.0, 1.0, 1.0)
 
 
-class OutputTensor(Part):
+class OutputTensor(Part, frozen=True):
     """One output; named dimensions may be expressions of the input's (see dims.py)."""
 
     name: str
     shape: tuple[Dim, ...]
 
 
-class Network(Part):
+class Network(Part, frozen=True):
     """One graph: its file, its tensors, how its input is cut from a frame."""
 
     name: str
@@ -104,8 +99,21 @@ class Network(Part):
     crop: Crop
     outputs: tuple[OutputTensor, ...]
 
+    def require_outputs(self, names: Iterable[str]) -> None:
+        """Hold that there are outputs of these names.
 
-class YunetGrid(Part, tag_field="rule", tag="yunet_grid"):
+        Raises:
+            SetupError: MODELINIT_FAIL when one is missing.
+        """
+        missing = sorted(set(names) - {output.name for output in self.outputs})
+        if missing:
+            raise SetupError(
+                ErrorCode.MODELINIT_FAIL,
+                f"network {self.name} has no output {', '.join(missing)}, which its decode rule reads",
+            )
+
+
+class YunetGrid(Part, frozen=True, tag_field="rule", tag="yunet_grid"):
     """Outputs <class>_<stride>, <object>_<stride>, <box>_<stride>, <landmarks>_<stride>.
 
     For the cell at (row, column) of a grid with stride s: score = sqrt(class * object), both clipped
@@ -121,7 +129,7 @@ class YunetGrid(Part, tag_field="rule", tag="yunet_grid"):
     landmarks: tuple[str, ...]
 
 
-class SoftmaxMean(Part, tag_field="rule", tag="softmax_mean"):
+class SoftmaxMean(Part, frozen=True, tag_field="rule", tag="softmax_mean"):
     """Softmax of each network's logits, averaged over the networks; the score is one class of it."""
 
     output: str
@@ -131,7 +139,7 @@ class SoftmaxMean(Part, tag_field="rule", tag="softmax_mean"):
 Decode = YunetGrid | SoftmaxMean
 
 
-class Manifest(Part):
+class Manifest(Part, frozen=True):
     """One model: one algorithm's networks with everything that is needed to run them."""
 
     id: Annotated[str, Meta(pattern="^[a-z0-9_]+$")]
@@ -148,6 +156,16 @@ class Manifest(Part):
         """The file of that name."""
         return next(file for file in self.files if file.name == name)
 
+    def threshold(self, name: str) -> float:
+        """The threshold of that name.
+
+        Raises:
+            SetupError: MODELINIT_FAIL when there is none.
+        """
+        if name not in self.thresholds:
+            raise SetupError(ErrorCode.MODELINIT_FAIL, f"model {self.id}: [thresholds] has no {name}")
+        return self.thresholds[name]
+
 
 def read_manifest(path: Path) -> Manifest:
     """Read and check one manifest.
@@ -155,13 +173,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         SetupError: OPEN_FAIL, READ_FAIL (not TOML), or MODELINIT_FAIL with the path of the field.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SetupError(ErrorCode.OPEN_FAIL, f"{path} cannot be opened: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SetupError(ErrorCode.READ_FAIL, f"{path} is not TOML: {error}") from error
-    return manifest_from_tables(tables, origin=str(path))
+    return manifest_from_tables(read_toml(path), origin=str(path))
 
 
 def manifest_from_tables(tables: Mapping[str, object], *, origin: str) -> Manifest:

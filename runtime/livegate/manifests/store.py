@@ -100,7 +100,7 @@ class ModelStore:
             if digest == file.sha256:
                 return content
             state = FileState(file, state.path, digest, len(content))
-        raise self._bad_file(state)
+        raise self.complaint(state)
 
     def pull(self, model_ids: Iterable[str], source: Path, progress: Progress) -> list[Path]:
         """Copy the files of models from a folder into the cache; visible only when verified.
@@ -128,7 +128,8 @@ class ModelStore:
         yield from (path for path in found if path.name == file.name)
         yield from (p for p in found if p.name != file.name and p.stat().st_size == file.bytes)
 
-    def _bad_file(self, state: FileState) -> SetupError:
+    def complaint(self, state: FileState) -> SetupError:
+        """What is wrong with a file that is not good, and the command that mends it."""
         file = state.file
         if state.path is None:
             places = ", ".join(str(folder) for folder in self.dirs)
@@ -189,7 +190,7 @@ def _pull_one(
         return cached.path
     source = stick.inspect(file)
     if not source.is_good or source.path is None:
-        raise stick._bad_file(source)
+        raise stick.complaint(source)
     try:
         _copy_verified(source.path, target, file, progress)
     except OSError as error:

@@ -53,14 +53,17 @@ class Plugin:
                 f"model {manifest.id}: face detection knows the rules yunet_grid and "
                 "letterbox_top_left only",
             )
+        rule = manifest.decode
+        names = (rule.class_output, rule.object_output, rule.box_output, rule.landmark_output)
+        network.require_outputs(f"{name}_{stride}" for name in names for stride in rule.strides)
         self._network = network
         self._crop = network.crop
-        self._decode = manifest.decode
+        self._decode = rule
         self._size = config.face_detection.input_size
         self._max_faces = config.face_detection.max_faces
         own = config.face_detection.min_score
-        self._min_score = manifest.thresholds["min_score"] if own is None else own
-        self._nms_iou = manifest.thresholds["nms_iou"]
+        self._min_score = manifest.threshold("min_score") if own is None else own
+        self._nms_iou = manifest.threshold("nms_iou")
         self.warm_dims = {"batch": 1, "height": self._side, "width": self._side}
 
     @property
@@ -84,14 +87,12 @@ class Plugin:
         """Faces in frame pixels by falling score, best `max_faces`.
 
         Raises:
-            EngineError: a kept number is not finite.
+            EngineError: a number of a face is not finite.
         """
         plan = self._plan(frame)
         scores, boxes, points = decode_grid(outputs[0], self._decode, plan.input_width, self._min_score)
         kept = keep_best(boxes, scores, self._nms_iou)[: self._max_faces]
         rows = np.concatenate((boxes[kept], points[kept].reshape(-1, 10)), axis=1)
-        if not np.isfinite(rows).all():
-            raise EngineError(f"network {self._network.name} answered numbers that are not finite")
         scale = np.array((plan.scale_x, plan.scale_y) * 7, np.float32)
         return tuple(
             _face(row, float(score)) for row, score in zip(rows / scale, scores[kept], strict=True)
@@ -127,7 +128,7 @@ def decode_grid(
         Scores (N,), boxes (N, 4) as left, top, width, height, landmarks (N, 5, 2); unordered.
 
     Raises:
-        EngineError: a score is not a number.
+        EngineError: a score is not a number, or a face that passes is not finite.
     """
     parts = []
     for stride in rule.strides:
@@ -136,16 +137,20 @@ def decode_grid(
             np.clip(outputs[f"{rule.class_output}_{stride}"].reshape(-1), 0, 1) * object_score
         )
         if np.isnan(scores).any():
-            raise EngineError(f"the grid of stride {stride} holds numbers that are not finite")
+            raise _not_finite(stride)
         cells = np.flatnonzero(scores >= min_score)
         if not len(cells):
             continue
         columns = input_width // stride
         origin = np.stack((cells % columns, cells // columns), axis=1).astype(np.float32)
         raw = outputs[f"{rule.box_output}_{stride}"].reshape(-1, 4)[cells]
-        size = np.exp(raw[:, 2:]) * stride
-        corner = (origin + raw[:, :2]) * stride - size / 2
         offsets = outputs[f"{rule.landmark_output}_{stride}"].reshape(-1, 5, 2)[cells]
+        with np.errstate(over="ignore"):  # an infinite size is refused below
+            size = np.exp(raw[:, 2:]) * stride
+        # Before NMS, which would drop such a box, or drop every other box beside it, without a word.
+        if not (np.isfinite(size).all() and np.isfinite(raw).all() and np.isfinite(offsets).all()):
+            raise _not_finite(stride)
+        corner = (origin + raw[:, :2]) * stride - size / 2
         points = (origin[:, None] + offsets) * stride
         parts.append((scores[cells], np.concatenate((corner, size), axis=1), points))
     if not parts:
@@ -173,6 +178,10 @@ def keep_best(boxes: Floats, scores: Floats, max_iou: float) -> list[int]:
         shared = np.maximum(width, 0) * np.maximum(height, 0)
         order = rest[shared <= max_iou * (area[best] + area[rest] - shared)]
     return kept
+
+
+def _not_finite(stride: int) -> EngineError:
+    return EngineError(f"the grid of stride {stride} holds numbers that are not finite")
 
 
 def _face(row: Floats, score: float) -> Face:

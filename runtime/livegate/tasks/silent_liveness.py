@@ -7,7 +7,7 @@ pair (minivision-ai/Silent-Face-Anti-Spoofing): average the softmax vectors of b
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,11 @@ from livegate.preprocess.cpu import tensor_from_crop
 from livegate.preprocess.ops import plan_crop
 from livegate.preprocess.scratch import Scratch
 
-FUSE = {"min": min, "mean": statistics.fmean, "median": statistics.median_low}
+FUSE: dict[str, Callable[[Sequence[float]], float]] = {
+    "min": min,
+    "mean": statistics.fmean,
+    "median": statistics.median_low,
+}
 
 
 class Plugin:
@@ -48,10 +52,11 @@ class Plugin:
                 f"model {manifest.id}: silent liveness knows the rules softmax_mean and "
                 "enlarge_shift_inside only",
             )
+        _check_classes(manifest, manifest.decode)
         self._networks = manifest.networks
         self._decode = manifest.decode
         own = config.silent_liveness.threshold
-        self._threshold = manifest.thresholds["genuine"] if own is None else own
+        self._threshold = manifest.threshold("genuine") if own is None else own
         self._fuse = FUSE[config.silent_liveness.fusion]
 
     def prepare(
@@ -80,11 +85,11 @@ class Plugin:
         """
         if not outputs:
             return NO_FACE_SCORE
-        odds = [softmax(output[self._decode.output].reshape(-1)) for output in outputs]
-        score = float(np.mean(odds, axis=0)[self._decode.genuine_class])
-        if not np.isfinite(score):
+        logits = [output[self._decode.output].reshape(-1) for output in outputs]
+        if not np.isfinite(logits).all():
             raise EngineError(f"{self.name}: the networks answered numbers that are not finite")
-        return score
+        odds = [softmax(one) for one in logits]
+        return float(np.mean(odds, axis=0)[self._decode.genuine_class])
 
     def fuse(self, findings: Sequence[float]) -> Verdict:
         """One score for all pictures; those without a face do not count unless none has one."""
@@ -108,6 +113,20 @@ class Plugin:
             reasons=tuple(reasons),
             image_scores=tuple(findings),
             threshold=self._threshold,
+        )
+
+
+def _check_classes(manifest: Manifest, rule: SoftmaxMean) -> None:
+    """Every network answers the same classes, and the genuine one is among them."""
+    for network in manifest.networks:
+        network.require_outputs((rule.output,))
+    shapes = {o.shape for n in manifest.networks for o in n.outputs if o.name == rule.output}
+    classes = next(iter(shapes))[-1]
+    if len(shapes) > 1 or not isinstance(classes, int) or not 0 <= rule.genuine_class < classes:
+        raise SetupError(
+            ErrorCode.MODELINIT_FAIL,
+            f"model {manifest.id}: class {rule.genuine_class} is not one of the classes of "
+            f"{rule.output!r}, whose shapes are {sorted(map(str, shapes))}",
         )
 
 

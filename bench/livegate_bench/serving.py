@@ -1,0 +1,191 @@
+"""What serving costs: gRPC clients in another process against an in-process loop, in one run.
+
+Both run the same pipeline, models and detector size on the same cores, in turns, so that a machine
+that speeds up or slows down does it to both. The ratio is taken round by round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from livegate.core.config import Config, load
+from livegate_bench import client, inprocess
+from livegate_bench.machine import cpu_seconds, describe
+from livegate_bench.picture import load_picture
+
+WARM_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One turn of one system."""
+
+    requests: int
+    seconds: float
+    core_ms: float
+    latencies_s: list[float]
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds
+
+
+class Loop:
+    """A process that works for as long as it is ordered to, and reports."""
+
+    def __init__(self, target: Any, *arguments: Any) -> None:
+        """Start it and wait until it is warm."""
+        context = multiprocessing.get_context("spawn")
+        self._orders, theirs = context.Pipe()
+        self._process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+        self._process.start()
+        self._orders.recv()
+
+    def round(self, seconds: float, *others: int) -> Round:
+        """Work; core-milliseconds are of this process and the others."""
+        pids = [int(self._process.pid or 0), *others]
+        before_s = sum(map(cpu_seconds, pids))
+        self._orders.send(seconds)
+        requests, took_s, latencies = self._orders.recv()
+        spent_ms = (sum(map(cpu_seconds, pids)) - before_s) * 1e3
+        return Round(requests, took_s, spent_ms / requests, latencies)
+
+    def end(self) -> None:
+        """Let it go."""
+        self._orders.send(None)
+        self._process.join(10)
+
+
+def add(scenarios: Any) -> None:
+    """Add the scenario to the parser."""
+    parser = scenarios.add_parser("serving", help="gRPC throughput against an in-process loop")
+    parser.add_argument("--models", metavar="DIR", action="append", default=[])
+    parser.add_argument("--picture", metavar="FILE", help="default: a 640x480 JPEG portrait")
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each round of each system")
+    parser.add_argument("--backend", default="onnxruntime")
+    parser.add_argument("--detector-size", type=int, default=Config().face_detection.input_size)
+    parser.add_argument("--target", choices=("tcp", "unix"), default="tcp")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, print, and write JSON where asked."""
+    threads = len(os.sched_getaffinity(0))
+    flags = {
+        "engine.backend": options.backend,
+        "face_detection.input_size": options.detector_size,
+        "models.dirs": options.models,
+    }
+    config = load(flags=flags).config
+    picture = load_picture(options.picture)
+    server, target = _serve(options)
+    try:
+        baseline = Loop(inprocess.work, config, picture, threads)
+        served = Loop(client.work, target, picture, options.clients)
+        pairs = []
+        console = Console(stderr=True)
+        for turn in range(options.rounds + 1):
+            pair = (baseline.round(options.seconds), served.round(options.seconds, server.pid))
+            if turn:  # the first one warms
+                pairs.append(pair)
+                ratio = pair[1].rate / pair[0].rate
+                console.print(f"round {turn} of {options.rounds}: {ratio:.3f}", highlight=False)
+        baseline.end()
+        served.end()
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(20)
+    _report(options, config, threads, len(picture), pairs)
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> tuple[subprocess.Popen[bytes], str]:
+    """A server of its own, warm, and the target that clients connect to."""
+    grpc_port, metrics_port = _free_port(), _free_port()
+    path = f"/tmp/livegate-bench-{os.getpid()}.sock"
+    command = [
+        *(sys.executable, "-m", "livegate", "serve", "--http", "", "--socket", path),
+        *("--grpc", f"127.0.0.1:{grpc_port}", "--metrics", f"127.0.0.1:{metrics_port}"),
+        *("--backend", options.backend, "--detector-size", str(options.detector_size)),
+        *("--log-level", "warning"),
+        *(part for folder in options.models for part in ("--models", folder)),
+    ]
+    server = subprocess.Popen(command)
+    until_s = time.monotonic() + WARM_TIMEOUT_S
+    while time.monotonic() < until_s and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/readyz", timeout=1):
+                target = f"unix:{path}" if options.target == "unix" else f"127.0.0.1:{grpc_port}"
+                return server, target
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("the server did not become ready; its own message stands above")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _report(
+    options: argparse.Namespace,
+    config: Config,
+    threads: int,
+    picture_bytes: int,
+    pairs: list[tuple[Round, Round]],
+) -> None:
+    ratios = [served.rate / base.rate for base, served in pairs]
+    latencies = sorted(latency * 1e3 for _, served in pairs for latency in served.latencies_s)
+    figures = {
+        "ratio_median": statistics.median(ratios),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+        "inprocess_rps": statistics.median(base.rate for base, _ in pairs),
+        "served_rps": statistics.median(served.rate for _, served in pairs),
+        "inprocess_core_ms": statistics.median(base.core_ms for base, _ in pairs),
+        "served_core_ms": statistics.median(served.core_ms for _, served in pairs),
+        "serving_core_ms": statistics.median(s.core_ms - b.core_ms for b, s in pairs),
+        "latency_p50_ms": latencies[len(latencies) // 2],
+        "latency_p99_ms": latencies[int(len(latencies) * 0.99)],
+        "requests": len(latencies),
+    }
+    settings = {
+        "clients": options.clients,
+        "threads": threads,
+        "target": options.target,
+        "backend": options.backend,
+        "detector_size": config.face_detection.input_size,
+        "picture_bytes": picture_bytes,
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+    }
+    report = {"scenario": "serving", "settings": settings, "machine": describe(), "figures": figures}
+    table = Table(box=None, show_header=False)
+    for part in (report["machine"], settings, figures):
+        for name, value in part.items():  # type: ignore[attr-defined]
+            table.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value))
+    Console().print(table)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")

@@ -1,0 +1,215 @@
+"""What `livegate doctor` looks at. Each check is a function that gives its findings; none raises."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import os
+import platform
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from livegate import __version__
+from livegate.app.build import BACKENDS, chosen_manifest, load_backend
+from livegate.app.exposure import require_credentials
+from livegate.app.server import build_dialects
+from livegate.core.config import Config
+from livegate.core.errors import LiveGateError
+from livegate.core.plugins import plugin_names
+from livegate.core.resources import resource_dir
+from livegate.engines.base import provider_order
+from livegate.gateway.listener import split_address
+from livegate.manifests.store import ModelStore
+
+PACKAGES = ("numpy", "opencv-python-headless", "simplejpeg", "grpcio", "protobuf", "uvicorn")
+CPU_FEATURES = ("sse4_2", "avx2", "avx512f", "avx512_vnni", "amx_tile", "asimd", "asimddp", "sve")
+NEEDED_MEMORY = 512 << 20
+BUILT_S = 1_763_000_000
+"""A clock before this moment (November 2025) has lost the time."""
+TIME_ERROR = 5
+"""adjtimex(2): the clock is not synchronised."""
+
+
+class Grade(str, Enum):
+    """How a finding is meant."""
+
+    GOOD = "ok"
+    WARNING = "warning"
+    BAD = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; `remedy` says what to do when it is not good."""
+
+    grade: Grade
+    subject: str
+    fact: str
+    remedy: str = ""
+
+
+def examine(config: Config, store: ModelStore) -> Iterator[Finding]:
+    """Every finding, in the order of the report."""
+    yield from _software()
+    yield from _machine()
+    yield from _clock()
+    yield from _backends()
+    yield from _choice(config)
+    yield from _models(config, store)
+    yield from _faces(config)
+
+
+def _good(subject: str, fact: str) -> Finding:
+    return Finding(Grade.GOOD, subject, fact)
+
+
+def _bad(subject: str, error: LiveGateError) -> Finding:
+    return Finding(Grade.BAD, subject, f"{int(error.code)}: {error.message}", error.hint)
+
+
+def _software() -> Iterator[Finding]:
+    yield _good("livegate", f"{__version__}, resources in {resource_dir('models').parent}")
+    yield _good("python", f"{platform.python_version()} on {platform.platform()}")
+    versions = (f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    yield _good("packages", ", ".join(versions))
+
+
+def _machine() -> Iterator[Finding]:
+    model, flags = _cpu()
+    features = [name for name in CPU_FEATURES if name in flags]
+    cores = len(os.sched_getaffinity(0))
+    fact = f"{model}, {cores} cores for us, {platform.machine()}: {' '.join(features) or 'none known'}"
+    yield _good("cpu", fact)
+    available = _meminfo("MemAvailable")
+    fact = f"{available >> 20} MiB available of {_meminfo('MemTotal') >> 20} MiB"
+    if available < NEEDED_MEMORY:
+        remedy = f"free some: at least {NEEDED_MEMORY >> 20} MiB are needed"
+        yield Finding(Grade.WARNING, "memory", fact, remedy)
+    else:
+        yield _good("memory", fact)
+
+
+def _clock() -> Iterator[Finding]:
+    """A box without a clock battery wakes up in the past; signed requests then fail."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    if time.time() < BUILT_S:
+        remedy = "set the clock: signed requests are refused until it is right"
+        yield Finding(Grade.BAD, "clock", f"{now} is in the past", remedy)
+    elif not _clock_is_synchronised():
+        remedy = "fine without signed requests; else start a time service (chrony, timesyncd)"
+        yield Finding(Grade.WARNING, "clock", f"{now}, not synchronised", remedy)
+    else:
+        yield _good("clock", f"{now}, synchronised")
+
+
+def _backends() -> Iterator[Finding]:
+    for name in plugin_names(BACKENDS):
+        capability = load_backend(name).probe()
+        subject = f"backend {name}"
+        if capability.warning:
+            yield Finding(Grade.BAD, subject, capability.warning, "see README, installation")
+        elif capability.is_available:
+            yield _good(subject, f"{capability.version}: {', '.join(capability.providers)}")
+        else:
+            yield Finding(Grade.WARNING, subject, "not here", capability.problem)
+
+
+def _choice(config: Config) -> Iterator[Finding]:
+    """What would run, found without loading a model."""
+    engine = config.engine
+    asked = f"{engine.backend}, asked for {engine.provider} ({engine.policy})"
+    try:
+        capability = load_backend(engine.backend).probe()
+        order = provider_order(capability, engine.provider, engine.policy)
+    except LiveGateError as error:
+        yield _bad("engine", error)
+        return
+    if engine.provider in ("auto", order[0]):
+        yield _good("engine", f"{asked}: {order[0]}")
+    else:
+        remedy = f"{engine.provider} is not here: install the extra that brings it"
+        yield Finding(Grade.WARNING, "engine", f"{asked}: falls back to {order[0]}", remedy)
+
+
+def _models(config: Config, store: ModelStore) -> Iterator[Finding]:
+    for task in plugin_names("livegate.tasks"):
+        try:
+            manifest = chosen_manifest(task, config, store)
+        except LiveGateError as error:
+            yield _bad(task, error)
+            continue
+        for file in manifest.files:
+            state = store.inspect(file)
+            if state.is_good:
+                yield _good(task, f"{manifest.id}: {state.path}")
+            else:
+                yield _bad(task, store.complaint(state))
+
+
+def _faces(config: Config) -> Iterator[Finding]:
+    try:
+        require_credentials(config, build_dialects(config))
+    except LiveGateError as error:
+        yield _bad("exposure", error)
+    addresses = {
+        "grpc": config.grpc.bind,
+        "http": config.http.bind,
+        "metrics": config.metrics.bind,
+    }
+    for face, address in addresses.items():
+        if address:
+            yield _port(face, address)
+
+
+def _port(face: str, address: str) -> Finding:
+    try:
+        host, port = split_address(address)
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except LiveGateError as error:
+        return _bad(face, error)
+    except OSError as error:
+        remedy = f"nothing to do if that is LiveGate itself; else stop it or set {face}.bind"
+        return Finding(Grade.WARNING, face, f"{address}: {error.strerror}", remedy)
+    return _good(face, f"{address} is free")
+
+
+def _cpu() -> tuple[str, frozenset[str]]:
+    """Model name and feature flags; x86 and Arm name them differently."""
+    model, flags = platform.machine(), frozenset[str]()
+    for line in _lines("/proc/cpuinfo"):
+        name, _, value = (part.strip() for part in line.partition(":"))
+        if name == "model name":
+            model = value
+        elif name in ("flags", "Features"):
+            flags = frozenset(value.split())
+            break
+    return model, flags
+
+
+def _meminfo(name: str) -> int:
+    """Bytes; 0 when the kernel does not say."""
+    for line in _lines("/proc/meminfo"):
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) << 10
+    return 0
+
+
+def _lines(path: str) -> Iterable[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return ()
+
+
+def _clock_is_synchronised() -> bool:
+    """What the kernel knows; every time service tells it."""
+    adjtimex: Callable[[ctypes.Array[ctypes.c_char]], int] | None
+    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+    # struct timex is 208 bytes on 64-bit Linux; all zero means: only read.
+    return adjtimex is not None and adjtimex(ctypes.create_string_buffer(256)) != TIME_ERROR

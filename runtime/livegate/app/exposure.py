@@ -1,0 +1,45 @@
+"""Who can reach the box: loopback needs no credentials, anything else does."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from livegate.core.config import Config
+from livegate.core.errors import ErrorCode, SetupError
+from livegate.gateway.dialect import Dialect
+from livegate.gateway.listener import split_address
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this box can reach HOST:PORT. Names other than localhost count as outside."""
+    host, _ = split_address(address)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def require_credentials(config: Config, dialects: Sequence[Dialect]) -> None:
+    """Refuse an address outside loopback on a face that lets everybody in.
+
+    Raises:
+        SetupError: INIT_FAIL, with the way out.
+    """
+    if config.grpc.bind and not config.grpc.tokens:
+        _require_loopback("grpc", config.grpc.bind, "set grpc.tokens")
+    if config.metrics.bind and not config.metrics.tokens:
+        _require_loopback("metrics", config.metrics.bind, "set metrics.tokens")
+    for dialect in dialects:
+        if config.http.bind and not dialect.is_authenticated:
+            way_out = f"configure credentials for {dialect.name} ({dialect.name}.apps)"
+            _require_loopback("http", config.http.bind, way_out)
+
+
+def _require_loopback(face: str, address: str, way_out: str) -> None:
+    if not is_loopback(address):
+        raise SetupError(
+            ErrorCode.INIT_FAIL,
+            f"{face}.bind is {address}, which others can reach, but no credentials are configured",
+            hint=f"{way_out}, or bind to 127.0.0.1",
+        )

@@ -1,0 +1,143 @@
+"""The life of a server: bind, warm, serve, drain.
+
+Addresses are bound first, so that a mistake is found at once; the faces then answer 1012 (and
+/readyz 503) until the models are warm. SIGTERM or SIGINT: new requests are refused with 5002,
+accepted ones are finished within a bound, then the process ends with 0. A second signal ends it at
+once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+from livegate import __version__
+from livegate.app.build import build_pipeline, build_service, build_store
+from livegate.app.exposure import require_credentials
+from livegate.core.config import Config
+from livegate.core.plugins import load_plugin, plugin_names
+from livegate.core.telemetry import Metrics, get_logger
+from livegate.gateway.dialect import Dialect
+from livegate.gateway.http import Gateway
+from livegate.gateway.listener import HttpListener
+from livegate.gateway.operations import operations_app
+from livegate.grpcapi.server import GrpcServer
+
+DIALECTS = "livegate.gateway.dialects"
+STOP_GRACE_S = 2.0
+"""After the drain: for answers that are on their way out."""
+log = get_logger("livegate.server")
+
+
+def build_dialects(config: Config) -> tuple[Dialect, ...]:
+    """Every dialect that is installed."""
+    return tuple(load_plugin(DIALECTS, name).Plugin(config) for name in plugin_names(DIALECTS))
+
+
+async def serve(config: Config) -> None:
+    """Serve until a signal comes.
+
+    Raises:
+        SetupError: an address that is not to be had or exposed without credentials, or a model
+            that does not load.
+    """
+    started_s = time.monotonic()
+    stopping = asyncio.Event()
+    _on_signals(stopping)
+    dialects = build_dialects(config)
+    require_credentials(config, dialects)
+    server = Server(config, dialects)
+    try:
+        await server.start()
+        await _warm_unless(stopping, server)
+        if not stopping.is_set():
+            log.info("ready", seconds=round(time.monotonic() - started_s, 3), **server.addresses)
+        await stopping.wait()
+        log.info("draining", bound_s=config.server.drain_timeout_s)
+    finally:
+        await server.stop()
+        log.info("stopped")
+
+
+class Server:
+    """All faces over one service. Built bound; every step is to be taken on one event loop."""
+
+    def __init__(self, config: Config, dialects: tuple[Dialect, ...]) -> None:
+        """Bind every address.
+
+        Raises:
+            SetupError: an address or a socket that is not to be had.
+        """
+        self._config = config
+        metrics = Metrics()
+        self._service = build_service(config, metrics)
+        self._listeners: dict[str, HttpListener] = {}
+        if config.http.bind:
+            app = Gateway(dialects, self._service, config.http, metrics).app
+            self._listeners["http"] = HttpListener(
+                "http", config.http.bind, app, max_connections=config.http.max_connections
+            )
+        if config.metrics.bind:
+            app = operations_app(config.metrics, self._service, metrics)
+            self._listeners["metrics"] = HttpListener("metrics", config.metrics.bind, app)
+        self._grpc = GrpcServer(config.grpc, self._service, metrics)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where each face answers, for the log."""
+        ports = {name: str(listener.port) for name, listener in self._listeners.items()}
+        ports["grpc"] = str(self._grpc.port)
+        return {**ports, "socket": str(self._grpc.socket or ""), "version": __version__}
+
+    async def start(self) -> None:
+        """Answer on every face; requests get 1012 until `warm`."""
+        await self._grpc.start()
+        for listener in self._listeners.values():
+            await listener.start()
+        log.info("listening", **self.addresses)
+
+    async def warm(self) -> None:
+        """Load and warm the models, then begin to judge.
+
+        Raises:
+            SetupError: a model that does not load.
+        """
+        pipeline = await asyncio.to_thread(build_pipeline, self._config, build_store(self._config))
+        self._service.start(pipeline)
+        await self._grpc.set_serving(is_serving=True)
+
+    async def stop(self) -> None:
+        """Refuse new requests, finish accepted ones within the bound, close everything."""
+        await self._grpc.set_serving(is_serving=False)
+        drained = await asyncio.to_thread(self._service.drain, self._config.server.drain_timeout_s)
+        if not drained:
+            log.warning("requests were left at the end of the drain")
+        await self._grpc.stop(STOP_GRACE_S)
+        for listener in self._listeners.values():
+            await listener.stop(STOP_GRACE_S)
+        await asyncio.to_thread(self._service.close)
+
+
+async def _warm_unless(stopping: asyncio.Event, server: Server) -> None:
+    """Warm; a signal that comes meanwhile does not wait for the end of it."""
+    warming = asyncio.ensure_future(server.warm())
+    waiting = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({warming, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if warming.done():
+        warming.result()
+    else:
+        warming.cancel()
+
+
+def _on_signals(stopping: asyncio.Event) -> None:
+    def handle(number: int) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, handle, number)

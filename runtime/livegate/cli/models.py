@@ -1,0 +1,107 @@
+"""`livegate models list | verify | pull`: the model files, by their digests."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from livegate.app.build import build_store
+from livegate.cli.output import answers, errors, print_json, table
+from livegate.cli.settings import add_settings, load_settings
+from livegate.core.telemetry import configure_logging
+from livegate.manifests.schema import ModelFile
+from livegate.manifests.store import FileState, ModelStore, cache_dir
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("models", help="list, verify and pull model files")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text, act in (
+        ("list", "every model and where its files are", list_models),
+        ("verify", "check every digest; status 2 when one is wrong or missing", verify),
+        ("pull", "copy verified files from a folder into the cache", pull),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("ids", nargs="*", metavar="ID", help="models; all when none is named")
+        add_settings(action)
+        action.set_defaults(run=lambda options, act=act: _run(options, act))
+        if name == "pull":
+            action.add_argument("--from", dest="source", required=True, metavar="DIR")
+        if name == "list":
+            action.add_argument("--json", action="store_true", help="one JSON object a model")
+
+
+def _run(options: argparse.Namespace, act: Any) -> int:
+    config = load_settings(options, log__level="warning").config
+    configure_logging(config.log)
+    store = build_store(config)
+    status: int = act(options, store, options.ids or list(store.ids()))
+    return status
+
+
+def list_models(options: argparse.Namespace, store: ModelStore, ids: list[str]) -> int:
+    """Print every model with the state of its files."""
+    shown = table("model", "task", "file", "state", "licence", "where")
+    for model_id in ids:
+        manifest = store.manifest(model_id)
+        states = [store.inspect(file) for file in manifest.files]
+        if options.json:
+            print_json({"id": model_id, "task": manifest.task, "files": [_json(s) for s in states]})
+        for state in states:
+            where = str(state.path or "")
+            licence = state.file.licence
+            shown.add_row(model_id, manifest.task, state.file.name, _word(state), licence, where)
+    if not options.json:
+        answers().print(shown)
+    return 0
+
+
+def verify(options: argparse.Namespace, store: ModelStore, ids: list[str]) -> int:
+    """Check every file; complain of each that is not right."""
+    problems = 0
+    for model_id in ids:
+        for file in store.manifest(model_id).files:
+            state = store.inspect(file)
+            if state.is_good:
+                answers().print(f"{model_id}: {file.name}: ok", markup=False, highlight=False)
+            else:
+                problems += 1
+                complaint = f"{model_id}: {store.complaint(state)}"
+                errors().print(complaint, style="red", markup=False, highlight=False)
+    return 2 if problems else 0
+
+
+def pull(options: argparse.Namespace, store: ModelStore, ids: list[str]) -> int:
+    """Copy files into the cache, with progress."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=errors()) as progress:
+        bars: dict[str, Any] = {}
+
+        def advance(file: ModelFile, done_bytes: int) -> None:
+            if file.sha256 not in bars:
+                bars[file.sha256] = progress.add_task(file.name, total=file.bytes)
+            progress.update(bars[file.sha256], completed=done_bytes)
+
+        pulled = store.pull(ids, Path(options.source).expanduser(), advance)
+    answers().print(f"{len(pulled)} verified files in {cache_dir() / 'models'}", highlight=False)
+    return 0
+
+
+def _word(state: FileState) -> str:
+    if state.is_good:
+        return "[green]ok[/]"
+    return "[yellow]missing[/]" if state.path is None else "[red]not the manifest's[/]"
+
+
+def _json(state: FileState) -> dict[str, Any]:
+    return {
+        "name": state.file.name,
+        "is_good": state.is_good,
+        "path": str(state.path) if state.path else None,
+        "expected_sha256": state.file.sha256,
+        "found_sha256": state.found_sha256,
+    }

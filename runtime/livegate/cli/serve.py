@@ -1,0 +1,27 @@
+"""`livegate serve`: all faces, until a signal comes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+from livegate.cli.settings import add_settings, load_settings
+from livegate.core.telemetry import configure_logging
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("serve", help="answer over gRPC and HTTP until stopped")
+    add_settings(parser, serves=True)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve; 0 after a drain."""
+    from livegate.app.server import serve
+
+    config = load_settings(options).config
+    configure_logging(config.log)
+    asyncio.run(serve(config))
+    return 0

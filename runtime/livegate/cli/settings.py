@@ -1,0 +1,75 @@
+"""The flags that set configuration, and the loading of it: file < environment < flags."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from livegate.core.config import LoadedConfig, keys, load
+from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.plugins import did_you_mean
+
+# Flags with a name of their own; every other key is reached by --set.
+FLAGS = {
+    "--backend": ("engine.backend", "NAME", "what runs the networks: onnxruntime, null"),
+    "--provider": ("engine.provider", "NAME", "auto, cpu, cuda, tensorrt, cann"),
+    "--policy": ("engine.policy", "POLICY", "require, prefer or any"),
+    "--detector-size": ("face_detection.input_size", "PIXELS", "long side of the detector's input"),
+    "--workers": ("server.workers", "N", "worker threads; 0 = one for each core"),
+    "--log-level": ("log.level", "LEVEL", "debug, info, warning, error"),
+}
+SERVE_FLAGS = {
+    "--grpc": ("grpc.bind", "HOST:PORT", "where gRPC answers"),
+    "--socket": ("grpc.socket", "PATH", "Unix socket of gRPC; auto, or empty for none"),
+    "--http": ("http.bind", "HOST:PORT", "where the cloud dialects answer"),
+    "--metrics": ("metrics.bind", "HOST:PORT", "where /metrics, /livez and /readyz answer"),
+}
+
+
+def add_settings(parser: argparse.ArgumentParser, *, serves: bool = False) -> None:
+    """Give a command the flags of the configuration."""
+    group = parser.add_argument_group("configuration (`livegate config keys` lists every key)")
+    group.add_argument("--config", metavar="FILE", help="TOML file; else LIVEGATE_CONFIG")
+    group.add_argument(
+        "--models", metavar="DIR", action="append", help="folder with model files; repeatable"
+    )
+    for flag, (key, metavar, text) in {**FLAGS, **(SERVE_FLAGS if serves else {})}.items():
+        group.add_argument(flag, dest=key, metavar=metavar, help=text)
+    group.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other key")
+
+
+def load_settings(options: argparse.Namespace, **defaults: Any) -> LoadedConfig:
+    """The configuration that the flags of `options` complete.
+
+    `defaults` are settings of the command itself (with __ for the dot), below flags.
+
+    Raises:
+        SetupError: as `config.load`.
+    """
+    flags: dict[str, Any] = {name.replace("__", "."): value for name, value in defaults.items()}
+    given = {k: v for k, v in vars(options).items() if "." in k and v is not None}
+    flags.update(given)
+    if options.models:
+        flags["models.dirs"] = options.models
+    for setting in options.set:
+        key, separator, value = setting.partition("=")
+        _check_key(key, separator)
+        flags[key] = value.split(",") if _is_list(key) else value
+    file = options.config or os.environ.get("LIVEGATE_CONFIG")
+    return load(file=Path(file) if file else None, flags=flags)
+
+
+def _check_key(key: str, separator: str) -> None:
+    known = tuple(k.path for k in keys())
+    if not separator or key not in known:
+        raise SetupError(
+            ErrorCode.CONFIG_ADD_FAIL,
+            f"--set {key}: there is no such key" if separator else f"--set {key} has no =VALUE",
+            hint=did_you_mean(key, known),
+        )
+
+
+def _is_list(path: str) -> bool:
+    return next(key.kind for key in keys() if key.path == path).startswith("list of str")

@@ -1,0 +1,79 @@
+"""What a cloud dialect must be. One file in gateway/dialects with a class `Plugin` that fulfils it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from livegate.core.errors import LiveGateError
+from livegate.core.request import AnalyzeRequest
+from livegate.core.results import Analysis
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path, as Starlette writes it."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request without its body. `path` is decoded, `query` is not; header names are lower-case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What goes back."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Dialect(Protocol):
+    """One cloud's manners."""
+
+    name: str
+    routes: tuple[Route, ...]
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether callers must prove who they are; if not, only loopback may be served."""
+        ...
+
+    def authenticate(self, head: Head) -> None:
+        """Check the caller before its body is read.
+
+        Raises:
+            AuthError: it is not who it says.
+            RequestError: FULL when it asks too often.
+        """
+        ...
+
+    def parse(self, head: Head, body: bytes) -> AnalyzeRequest:
+        """Read the cloud's message.
+
+        Raises:
+            RequestError: the message cannot be answered.
+        """
+        ...
+
+    def render(self, analysis: Analysis) -> HttpAnswer:
+        """The answer, as the cloud would write it."""
+        ...
+
+    def render_error(self, error: LiveGateError, *, is_parsed: bool) -> HttpAnswer:
+        """The failure, as the cloud would write it; `is_parsed` = the message had been understood."""
+        ...

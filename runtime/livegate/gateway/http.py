@@ -1,0 +1,199 @@
+"""The HTTP face: reads bodies within their limits and hands them to the dialect of the path."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from livegate.core.config import HttpConfig
+from livegate.core.errors import (
+    DeadlineError,
+    ErrorCode,
+    LiveGateError,
+    RequestError,
+    as_livegate_error,
+)
+from livegate.core.ids import request_id
+from livegate.core.request import AnalyzeRequest
+from livegate.core.results import Analysis
+from livegate.core.telemetry import Metrics, get_logger
+from livegate.gateway.dialect import JSON, Dialect, Head, HttpAnswer
+from livegate.service import LivenessService
+
+log = get_logger("livegate.http")
+REQUEST_ID = "X-Request-Id"
+LARGE_BODY_BYTES = 1 << 18
+"""Bodies above are parsed in a thread, so that one does not hold up the others' I/O."""
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Gateway:
+    """All dialects over one service."""
+
+    def __init__(
+        self,
+        dialects: Sequence[Dialect],
+        service: LivenessService,
+        config: HttpConfig,
+        metrics: Metrics,
+    ) -> None:
+        """Mount every dialect's routes."""
+        self._service = service
+        self._config = config
+        self._metrics = metrics
+        routes = [
+            Route(route.path, self._endpoint(dialect), methods=[route.method])
+            for dialect in dialects
+            for route in dialect.routes
+        ]
+        self.app = Starlette(routes=routes, exception_handlers={HTTPException: _not_found})
+
+    def _endpoint(self, dialect: Dialect) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            return await self._answer(dialect, request)
+
+        return endpoint
+
+    async def _answer(self, dialect: Dialect, request: Request) -> Response:
+        """One request, from its head to its answer; never raises."""
+        started_s = time.perf_counter()
+        head = _head(request)
+        parsed: AnalyzeRequest | None = None
+        code = ErrorCode.OK
+        try:
+            dialect.authenticate(head)
+            body = await self._body(request)
+            parsed = await _parse(dialect, head, body)
+            answer = dialect.render(await self._analysis(request, parsed))
+        except Exception as error:  # noqa: BLE001 - every error leaves in the dialect's manner
+            failure = _failure(error, parsed)
+            code = failure.code
+            _log(failure, error, dialect.name, head.request_id)
+            answer = dialect.render_error(failure, is_parsed=parsed is not None)
+        self._metrics.requests.labels(dialect.name, int(code)).inc()
+        self._metrics.request_seconds.labels(dialect.name).observe(time.perf_counter() - started_s)
+        return _response(answer, head.request_id, closes=code is ErrorCode.TIMEOUT)
+
+    async def _body(self, request: Request) -> bytes:
+        """The whole body, within its limits of size and time.
+
+        Raises:
+            RequestError: OUT_OF_RANGE.
+            DeadlineError: it came too slowly.
+            ClientDisconnect: it stopped coming.
+        """
+        limit = self._config.max_body_mib << 20
+        declared = request.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            raise _too_large(int(declared), limit)
+        try:
+            return await asyncio.wait_for(_read(request, limit), self._config.body_timeout_s)
+        except asyncio.TimeoutError as error:
+            raise DeadlineError(
+                f"the body did not arrive within {self._config.body_timeout_s:g} s",
+                hint="send smaller pictures, or raise http.body_timeout_s",
+            ) from error
+
+    async def _analysis(self, request: Request, parsed: AnalyzeRequest) -> Analysis:
+        """The service's answer; a client that leaves takes its request out of the queue.
+
+        Raises:
+            LiveGateError: whatever the request met; CONNECTION_CLOSE when the client left.
+        """
+        waiting = asyncio.wrap_future(self._service.submit(parsed))
+        gone = asyncio.ensure_future(_disconnected(request))
+        both: set[asyncio.Future[Any]] = {waiting, gone}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+            raise ClientDisconnect
+        finally:
+            gone.cancel()
+            waiting.cancel()
+
+
+async def _parse(dialect: Dialect, head: Head, body: bytes) -> AnalyzeRequest:
+    if len(body) < LARGE_BODY_BYTES:
+        return dialect.parse(head, body)
+    return await asyncio.to_thread(dialect.parse, head, body)
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(size, limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _head(request: Request) -> Head:
+    return Head(
+        method=request.method,
+        path=request.url.path,
+        query=request.url.query,
+        headers=dict(request.headers),
+        request_id=request_id(request.headers.get(REQUEST_ID)),
+    )
+
+
+def _failure(error: Exception, parsed: AnalyzeRequest | None) -> LiveGateError:
+    if isinstance(error, ClientDisconnect):
+        error = LiveGateError(ErrorCode.CONNECTION_CLOSE, "the client left before its answer")
+    failure = as_livegate_error(error)
+    if parsed is not None:
+        failure.fields.setdefault("task_id", parsed.task_id)
+    return failure
+
+
+def _too_large(size: int, limit: int) -> RequestError:
+    return RequestError(
+        ErrorCode.OUT_OF_RANGE,
+        f"the body has {size} bytes or more, the limit is {limit}",
+        hint="send smaller or fewer pictures, or raise http.max_body_mib",
+    )
+
+
+def _log(failure: LiveGateError, error: Exception, dialect: str, this_id: str) -> None:
+    event = {
+        "dialect": dialect,
+        "code": int(failure.code),
+        "request_id": this_id,
+        "why": failure.message,
+    }
+    if failure.code is ErrorCode.INNER:
+        log.error("request failed", **event, exc_info=error)
+    else:
+        log.info("request refused", **event)
+
+
+def _response(answer: HttpAnswer, this_id: str, *, closes: bool) -> Response:
+    headers = {REQUEST_ID: this_id, **answer.headers}
+    if closes:  # the rest of a slow body is not waited for
+        headers["Connection"] = "close"
+    return Response(answer.body, answer.status, headers, answer.content_type)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    """A path that no dialect has, or a method that its path has not."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    code = ErrorCode.UNREALIZED if status == 405 else ErrorCode.NO_EXIST
+    fact = f"{request.method} {request.url.path} is not served here"
+    body = msgspec.json.encode({"code": int(code), "msg": f"{code.english}: {fact}"})
+    return Response(body, status, {REQUEST_ID: _head(request).request_id}, JSON)

@@ -1,0 +1,102 @@
+"""An HTTP server on one address: a socket that is bound at once, and uvicorn on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+from livegate.core.errors import ErrorCode, SetupError
+
+BACKLOG = 512
+KEEP_ALIVE_S = 30
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the app has them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+class HttpListener:
+    """Serves an ASGI app on HOST:PORT."""
+
+    def __init__(self, name: str, address: str, app: Any, *, max_connections: int = 64) -> None:
+        """Bind, so that an address in use is found before anything is loaded.
+
+        Raises:
+            SetupError: INIT_FAIL.
+        """
+        self._socket = _bind(name, address)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            limit_concurrency=max_connections,
+            http="httptools",
+            ws="none",
+        )
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self._socket.getsockname()[1])
+
+    async def start(self) -> None:
+        """Answer from now on."""
+        self._task = asyncio.create_task(self._server.serve([self._socket]))
+
+    async def stop(self, grace_s: float) -> None:
+        """Finish the answers under way, then close."""
+        self._server.should_exit = True
+        if self._task is not None:
+            _, late = await asyncio.wait({self._task}, timeout=max(grace_s, 0.1))
+            if late:
+                self._server.force_exit = True
+                await asyncio.wait(late, timeout=1.0)
+        self._socket.close()
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """HOST:PORT, [HOST]:PORT or :PORT taken apart.
+
+    Raises:
+        SetupError: CONFIG_ADD_FAIL.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise SetupError(
+            ErrorCode.CONFIG_ADD_FAIL, f"{address!r} is not an address", hint="write HOST:PORT"
+        )
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - the caller checks the exposure
+
+
+def _bind(name: str, address: str) -> socket.socket:
+    host, port = split_address(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SetupError(
+            ErrorCode.INIT_FAIL,
+            f"{name} cannot listen on {address}: {error.strerror}",
+            hint=f"stop the other program, or set {name}.bind",
+        ) from error
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,63 @@
+"""/metrics for Prometheus, /livez and /readyz for whoever restarts or routes."""
+
+from __future__ import annotations
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from livegate import __version__
+from livegate.core.config import MetricsConfig
+from livegate.core.errors import AuthError
+from livegate.core.secrets import require_bearer
+from livegate.core.telemetry import Metrics
+from livegate.gateway.dialect import JSON
+from livegate.service import LivenessService, State
+
+
+def operations_app(config: MetricsConfig, service: LivenessService, metrics: Metrics) -> Starlette:
+    """The app of the metrics port."""
+
+    async def show_metrics(request: Request) -> Response:
+        try:
+            require_bearer(request.headers.get("authorization"), config.tokens)
+        except AuthError as error:
+            headers = {"WWW-Authenticate": "Bearer"}
+            return PlainTextResponse(f"{error}\n", error.code.http_status, headers)
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+    async def livez(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: Request) -> Response:
+        status = service.status
+        body = {
+            "state": status.state.value,
+            "version": __version__,
+            "algo_tasks": status.algo_tasks,
+            "queue": {"depth": status.queue_depth, "capacity": status.queue_capacity},
+            "engines": [
+                {
+                    "model": engine.model_id,
+                    "network": engine.network,
+                    "backend": engine.backend,
+                    "provider_asked": engine.provider_asked,
+                    "provider": engine.provider,
+                    "precision": engine.precision,
+                }
+                for engine in status.engines
+            ],
+        }
+        code = 200 if status.state is State.READY else 503
+        return Response(msgspec.json.encode(body), code, media_type=JSON)
+
+    return Starlette(
+        routes=[
+            Route("/metrics", show_metrics),
+            Route("/livez", livez),
+            Route("/readyz", readyz),
+        ]
+    )

@@ -1,0 +1,137 @@
+"""Protobuf bytes to our values and back; no other file of this face knows protobuf."""
+
+from __future__ import annotations
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status as RpcStatus
+from grpc import StatusCode
+
+from livegate import __version__
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.request import AnalyzeRequest
+from livegate.core.results import Analysis, DetectedFace, EngineInfo, Verdict
+from livegate.service import Status
+from livegate.v1 import liveness_pb2 as pb
+
+ERROR_DOMAIN = "livegate"
+STATUS_DETAILS = "grpc-status-details-bin"
+RETRY_AFTER_MS = 200
+SERVICE = "livegate.v1.LivenessService"
+
+
+def request_from_bytes(content: bytes, *, request_id: str, deadline_ns: int | None) -> AnalyzeRequest:
+    """Read an AnalyzeRequest message.
+
+    Raises:
+        RequestError: INVALID_PARAM when the bytes are no such message.
+    """
+    try:
+        message = pb.AnalyzeRequest.FromString(content)
+    except DecodeError as error:
+        raise RequestError(
+            ErrorCode.INVALID_PARAM,
+            "the message is not a livegate.v1.AnalyzeRequest",
+            hint="use the stubs made of proto/livegate/v1/liveness.proto",
+        ) from error
+    return AnalyzeRequest(
+        code=message.code,
+        task_id=message.task_id,
+        algo_tasks=tuple(task.algo_task for task in message.algo_tasks),
+        images=tuple(message.image_list),
+        request_id=request_id,
+        deadline_ns=deadline_ns,
+    )
+
+
+def bytes_from_analysis(analysis: Analysis) -> bytes:
+    """Write an AnalyzeResponse message."""
+    message = pb.AnalyzeResponse(
+        code=analysis.code,
+        task_id=analysis.task_id,
+        timestamp=analysis.timestamp_ms,
+        src_width=analysis.src_width,
+        src_height=analysis.src_height,
+        frame_width=analysis.src_width,
+        frame_height=analysis.src_height,
+        results=[_result(verdict) for verdict in analysis.verdicts],
+        detect_objects=[_object(f) for verdict in analysis.verdicts for f in verdict.faces],
+        engines=[_engine(engine) for engine in analysis.engines],
+        stages=pb.StageTimes(**{name: ns / 1e6 for name, ns in analysis.stages.items()}),
+        request_id=analysis.request_id,
+    )
+    return message.SerializeToString()
+
+
+def bytes_from_status(status: Status) -> bytes:
+    """Write a GetStatusResponse message."""
+    message = pb.GetStatusResponse(
+        version=__version__,
+        state=status.state.value,
+        workers=status.workers,
+        queue_depth=status.queue_depth,
+        queue_capacity=status.queue_capacity,
+        algo_tasks=status.algo_tasks,
+        engines=[_engine(engine) for engine in status.engines],
+    )
+    return message.SerializeToString()
+
+
+def grpc_status(error: LiveGateError) -> StatusCode:
+    """The gRPC status of an error."""
+    status: StatusCode = StatusCode[error.code.grpc_status]
+    return status
+
+
+def error_trailer(error: LiveGateError) -> tuple[str, bytes]:
+    """The trailing metadata that carries google.rpc.ErrorInfo, and RetryInfo where retrying helps."""
+    info = ErrorInfo(
+        reason=error.code.symbol,
+        domain=ERROR_DOMAIN,
+        metadata={"code": str(int(error.code)), "hint": error.hint, **error.fields},
+    )
+    details: list[ErrorInfo | RetryInfo] = [info]
+    if error.code in (ErrorCode.QUEUE_FULL, ErrorCode.FULL):
+        retry = RetryInfo()
+        retry.retry_delay.FromMilliseconds(RETRY_AFTER_MS)
+        details.append(retry)
+    status = RpcStatus(code=grpc_status(error).value[0], message=error.text)
+    for detail in details:
+        packed = AnyMessage()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return STATUS_DETAILS, status.SerializeToString()
+
+
+def _result(verdict: Verdict) -> pb.Result:
+    return pb.Result(
+        algo_type=str(verdict.algo_task),
+        score=verdict.score,
+        decision=f"DECISION_{verdict.decision.value}",
+        reasons=[reason.value for reason in verdict.reasons],
+        image_scores=verdict.image_scores,
+        threshold=verdict.threshold,
+    )
+
+
+def _object(found: DetectedFace) -> pb.DetectObject:
+    box = found.face.box
+    return pb.DetectObject(
+        image_index=found.image_index,
+        box=pb.Box(x=box.x, y=box.y, width=box.width, height=box.height),
+        landmarks=[pb.Point(x=x, y=y) for x, y in found.face.landmarks],
+        score=found.face.score,
+    )
+
+
+def _engine(engine: EngineInfo) -> pb.Engine:
+    return pb.Engine(
+        model_id=engine.model_id,
+        network=engine.network,
+        sha256=engine.sha256,
+        backend=engine.backend,
+        provider_asked=engine.provider_asked,
+        provider=engine.provider,
+        precision=engine.precision,
+    )

@@ -1,0 +1,139 @@
+"""The gRPC server: methods by name, health, reflection, TCP and a guarded Unix socket.
+
+Handlers get the message's bytes and decode them in the codec, so that a message that is not one of
+ours leaves with an error of ours. Only a message above the receive limit is refused by the
+transport itself, before a handler exists: RESOURCE_EXHAUSTED without details.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from livegate.core.config import GrpcConfig
+from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.telemetry import Metrics
+from livegate.grpcapi.codec import (
+    SERVICE,
+    bytes_from_analysis,
+    bytes_from_status,
+    request_from_bytes,
+)
+from livegate.grpcapi.interceptors import Context, Guard, unknown_method
+from livegate.grpcapi.socket import SocketLock, default_socket
+from livegate.service import LivenessService
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class GrpcServer:
+    """The face; built bound, so that an address in use is found before anything is loaded."""
+
+    def __init__(self, config: GrpcConfig, service: LivenessService, metrics: Metrics) -> None:
+        """Bind.
+
+        Raises:
+            SetupError: INIT_FAIL for the address, BUSY for the socket of a live server.
+        """
+        self._service = service
+        self._lock: SocketLock | None = None
+        limit = config.max_receive_mib << 20
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", limit),
+                ("grpc.max_send_message_length", limit),
+            ]
+        )
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        services = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(services, self._server)
+        self._server.add_generic_rpc_handlers((_Methods(self, Guard(config, metrics)),))
+        self.port = self._bind_tcp(config.bind) if config.bind else 0
+        if config.socket:
+            path = default_socket() if config.socket == "auto" else Path(config.socket)
+            self._bind_socket(path)
+
+    @property
+    def socket(self) -> Path | None:
+        """The path of the Unix socket."""
+        return self._lock.path if self._lock else None
+
+    async def start(self) -> None:
+        """Answer; health says NOT_SERVING until `set_serving`."""
+        await self.set_serving(is_serving=False)
+        await self._server.start()
+        if self._lock is not None:
+            self._lock.restrict()
+
+    async def set_serving(self, *, is_serving: bool) -> None:
+        """Tell grpc.health.v1."""
+        status = SERVING if is_serving else NOT_SERVING
+        for name in ("", SERVICE):
+            await self._health.set(name, status)
+
+    async def stop(self, grace_s: float) -> None:
+        """End, letting calls under way finish within the grace."""
+        await self._server.stop(grace_s)
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    async def analyze(self, content: bytes, request_id: str, context: Context) -> bytes:
+        """LivenessService.Analyze. The call's deadline holds in the queue, too."""
+        remaining_s = context.time_remaining()
+        deadline_ns = None
+        if remaining_s is not None:
+            deadline_ns = time.monotonic_ns() + int(remaining_s * 1e9)
+        request = request_from_bytes(content, request_id=request_id, deadline_ns=deadline_ns)
+        # A cancelled call cancels the wrapped future, which leaves the queue.
+        return bytes_from_analysis(await asyncio.wrap_future(self._service.submit(request)))
+
+    async def get_status(self, content: bytes, request_id: str, context: Context) -> bytes:
+        """LivenessService.GetStatus."""
+        return bytes_from_status(self._service.status)
+
+    def _bind_tcp(self, address: str) -> int:
+        try:
+            port: int = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise SetupError(
+                ErrorCode.INIT_FAIL,
+                f"gRPC cannot listen on {address}: it is in use, or not an address of this box",
+                hint="stop the other program, or set grpc.bind",
+            ) from error
+        return port
+
+    def _bind_socket(self, path: Path) -> None:
+        self._lock = SocketLock(path)
+        try:
+            self._server.add_insecure_port(f"unix:{path}")
+        except RuntimeError as error:
+            self._lock.release()
+            raise SetupError(ErrorCode.INIT_FAIL, f"gRPC cannot listen on {path}") from error
+
+
+class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Finds the handler of a method by its full name; the last in line, so it also refuses."""
+
+    def __init__(self, server: GrpcServer, guard: Guard) -> None:
+        def unary(call: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(guard.wrap(call))
+
+        self._handlers = {
+            f"/{SERVICE}/Analyze": unary(server.analyze),
+            f"/{SERVICE}/GetStatus": unary(server.get_status),
+        }
+        self._unknown = unary(unknown_method)
+
+    def service(self, handler_call_details: Any) -> Any:
+        """The handler of a call."""
+        return self._handlers.get(handler_call_details.method, self._unknown)
