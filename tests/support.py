@@ -170,17 +170,23 @@ def webp_extended(webp: bytes, width: int, height: int, tiff: bytes | None = Non
 # --- a model of one multiplication --------------------------------------------------------------
 
 
-def tiny_onnx(*, factor: float = 2.0, channels: int = 3, output: str = "doubled") -> bytes:
-    """y = factor * x over (batch, channels, height, width), opset 17, IR 9."""
+def tiny_onnx(*more_outputs: str) -> bytes:
+    """doubled = 2 * x over (batch, 3, height, width), and copies of it; opset 17, IR 9."""
     from onnx import TensorProto, helper
 
-    shape = ["batch", channels, "height", "width"]
+    shape = ["batch", 3, "height", "width"]
     graph = helper.make_graph(
-        [helper.make_node("Mul", ["x", "factor"], [output])],
+        [
+            helper.make_node("Mul", ["x", "two"], ["doubled"]),
+            *(helper.make_node("Identity", ["doubled"], [name]) for name in more_outputs),
+        ],
         "tiny",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
-        [helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name in ("doubled", *more_outputs)
+        ],
+        [helper.make_tensor("two", TensorProto.FLOAT, [], [2.0])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     return model.SerializeToString()
@@ -286,3 +292,17 @@ def null_model(manifest: Manifest, dims: Mapping[str, int]) -> Any:
     from livegate.backends.null import Plugin
 
     return load_model(manifest, Plugin(), lambda file: b"", Config().engine, dims)
+
+
+def null_pipeline(config: Config) -> Any:
+    """Both shipped tasks on the null backend, without any weights."""
+    from livegate.pipelines.pipeline import Pipeline, Step
+    from livegate.tasks.face_detection import Plugin as FaceDetection
+    from livegate.tasks.silent_liveness import Plugin as SilentLiveness
+
+    steps = []
+    for plugin, model_id in ((SilentLiveness, "minifasnet_pair"), (FaceDetection, "yunet_n")):
+        manifest = shipped_manifest(model_id)
+        task = plugin(manifest, config)
+        steps.append(Step(task, null_model(manifest, task.warm_dims)))
+    return Pipeline(steps)

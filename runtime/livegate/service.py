@@ -39,6 +39,7 @@ class Status:
 
     state: State
     workers: int
+    running: int
     queue_depth: int
     queue_capacity: int
     algo_tasks: tuple[int, ...]
@@ -72,6 +73,7 @@ class LivenessService:
         return Status(
             state=State.DRAINING if self._is_draining else warm,
             workers=self._pool.workers,
+            running=self._pool.running,
             queue_depth=self._pool.depth,
             queue_capacity=self._pool.capacity,
             algo_tasks=pipeline.algo_tasks if pipeline else (),

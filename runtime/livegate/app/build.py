@@ -34,9 +34,9 @@ def build_service(config: Config, metrics: Metrics) -> LivenessService:
     """A service that is still warming: give `start` a pipeline."""
     cv2.setNumThreads(1)  # the workers are the parallelism
     workers = config.server.workers or len(os.sched_getaffinity(0))
-    pool = EnginePool(
-        workers, config.server.queue_capacity, on_depth=lambda depth: metrics.queue_depth.set(depth)
-    )
+    pool = EnginePool(workers, config.server.queue_capacity)
+    metrics.queue_depth.set_function(lambda: pool.depth)
+    metrics.workers_busy.set_function(lambda: pool.running)
     return LivenessService(config, pool, metrics)
 
 

@@ -116,6 +116,9 @@ class Metrics:
         self.queue_depth = Gauge(
             "livegate_queue_depth", "Requests that wait for a worker", registry=registry
         )
+        self.workers_busy = Gauge(
+            "livegate_workers_busy", "Requests that a worker works on", registry=registry
+        )
         self.verdicts = Counter(
             "livegate_verdicts", "Verdicts given", ("task", "decision"), registry=registry
         )

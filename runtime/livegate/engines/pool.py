@@ -73,14 +73,12 @@ class EnginePool:
         capacity: int,
         *,
         now_ns: Clock = time.monotonic_ns,
-        on_depth: Callable[[int], None] = lambda depth: None,
         watches_deadlines: bool = True,
     ) -> None:
-        """Start the workers. `on_depth` is told how many requests wait, after every change."""
+        """Start the workers."""
         self.workers = workers
         self.capacity = capacity
         self._now_ns = now_ns
-        self._on_depth = on_depth
         self._jobs: deque[Job[Any]] = deque()
         self._deadlines: list[tuple[int, int, Job[Any]]] = []
         self._order = itertools.count()
@@ -98,6 +96,11 @@ class EnginePool:
     def depth(self) -> int:
         """How many requests wait."""
         return len(self._jobs)
+
+    @property
+    def running(self) -> int:
+        """How many requests run."""
+        return self._running
 
     def submit(self, call: Callable[[], T], *, deadline_ns: int | None = None) -> Job[T]:
         """Queue a call.
@@ -118,7 +121,6 @@ class EnginePool:
                     hint="try again in a moment, or raise server.queue_capacity",
                 )
             self._jobs.append(job)
-            self._on_depth(len(self._jobs))
             if deadline_ns is not None:
                 self._set_alarm(deadline_ns, job)
             self._work.notify()
@@ -192,7 +194,6 @@ class EnginePool:
         """Take a waiting job out; the lock is held."""
         job.is_waiting = False
         self._jobs.remove(job)
-        self._on_depth(len(self._jobs))
         self._idle.notify_all()
 
     def _set_alarm(self, deadline_ns: int, job: Job[Any]) -> None:
@@ -220,7 +221,6 @@ class EnginePool:
             job = self._jobs.popleft()
             job.is_waiting = False
             self._running += 1
-            self._on_depth(len(self._jobs))
             return job
 
     def _watch(self) -> None:

@@ -38,6 +38,8 @@ def operations_app(config: MetricsConfig, service: LivenessService, metrics: Met
             "state": status.state.value,
             "version": __version__,
             "algo_tasks": status.algo_tasks,
+            "workers": status.workers,
+            "running": status.running,
             "queue": {"depth": status.queue_depth, "capacity": status.queue_capacity},
             "engines": [
                 {

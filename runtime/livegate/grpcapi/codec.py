@@ -70,6 +70,7 @@ def bytes_from_status(status: Status) -> bytes:
         version=__version__,
         state=status.state.value,
         workers=status.workers,
+        running=status.running,
         queue_depth=status.queue_depth,
         queue_capacity=status.queue_capacity,
         algo_tasks=status.algo_tasks,

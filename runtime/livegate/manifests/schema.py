@@ -97,7 +97,7 @@ class Network(Part, frozen=True):
     precisions: tuple[Literal["fp32", "fp16", "int8"], ...]
     input: InputTensor
     crop: Crop
-    outputs: tuple[OutputTensor, ...]
+    outputs: Annotated[tuple[OutputTensor, ...], Meta(min_length=1)]
 
     def require_outputs(self, names: Iterable[str]) -> None:
         """Hold that there are outputs of these names.

@@ -165,10 +165,11 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "state", "workers", "queue_depth", "queue_capacity", "algo_tasks", "engines")
+    __slots__ = ("version", "state", "workers", "running", "queue_depth", "queue_capacity", "algo_tasks", "engines")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
     QUEUE_DEPTH_FIELD_NUMBER: _ClassVar[int]
     QUEUE_CAPACITY_FIELD_NUMBER: _ClassVar[int]
     ALGO_TASKS_FIELD_NUMBER: _ClassVar[int]
@@ -176,8 +177,9 @@ class GetStatusResponse(_message.Message):
     version: str
     state: str
     workers: int
+    running: int
     queue_depth: int
     queue_capacity: int
     algo_tasks: _containers.RepeatedScalarFieldContainer[int]
     engines: _containers.RepeatedCompositeFieldContainer[Engine]
-    def __init__(self, version: _Optional[str] = ..., state: _Optional[str] = ..., workers: _Optional[int] = ..., queue_depth: _Optional[int] = ..., queue_capacity: _Optional[int] = ..., algo_tasks: _Optional[_Iterable[int]] = ..., engines: _Optional[_Iterable[_Union[Engine, _Mapping]]] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., state: _Optional[str] = ..., workers: _Optional[int] = ..., running: _Optional[int] = ..., queue_depth: _Optional[int] = ..., queue_capacity: _Optional[int] = ..., algo_tasks: _Optional[_Iterable[int]] = ..., engines: _Optional[_Iterable[_Union[Engine, _Mapping]]] = ...) -> None: ...

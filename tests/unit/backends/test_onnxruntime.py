@@ -1,0 +1,162 @@
+"""ONNX Runtime: what it refuses at load, and what it says of itself."""
+
+from __future__ import annotations
+
+import builtins
+import copy
+import importlib.metadata
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from livegate.core.errors import EngineError, ErrorCode, SetupError
+from livegate.engines.base import EngineOptions
+from livegate.manifests.schema import Network, manifest_from_tables
+from support import tiny_manifest, tiny_onnx, tiny_tables
+
+ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
+backend = pytest.importorskip("livegate.backends.onnxruntime")
+
+CPU = EngineOptions("cpu")
+ONNX = tiny_onnx()
+
+
+def network_with(change: Callable[[dict[str, Any]], None]) -> Network:
+    """The tiny network's manifest entry after one change."""
+    tables = copy.deepcopy(tiny_tables(ONNX))
+    change(tables["networks"][0])
+    return manifest_from_tables(tables, origin="a test").networks[0]
+
+
+def refusal(network: Network, model: bytes = ONNX) -> SetupError:
+    """The error of a load."""
+    with pytest.raises(SetupError) as caught:
+        backend.Plugin().load(network, model, CPU)
+    assert caught.value.code is ErrorCode.MODELINIT_FAIL
+    assert "tiny" in caught.value.message
+    return caught.value
+
+
+@pytest.mark.parametrize("garbage", [b"", b"garbage", ONNX[: len(ONNX) // 2], b"\0" * 1000])
+def test_load_bytes_that_are_no_network_is_refused(garbage: bytes) -> None:
+    """Bytes that are not an ONNX model are 1029, in one line."""
+    error = refusal(tiny_manifest(ONNX).networks[0], garbage)
+    assert "\n" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda n: n["input"].update(name="input"), "'input'"),
+        (lambda n: n["input"].update(shape=["batch", 1, "height", "width"]), "input x"),
+        (lambda n: n["outputs"][0].update(name="logits"), "logits"),
+    ],
+    ids=["input name", "input shape", "output name"],
+)
+def test_load_network_that_is_not_its_manifests_is_refused(change: Any, word: str) -> None:
+    """A file whose tensors are not the manifest's is 1029 and says which one."""
+    error = refusal(network_with(change))
+    assert word in error.message
+    assert "manifest" in error.message
+
+
+def test_load_network_of_another_type_is_refused() -> None:
+    """A file that wants other numbers than float32 is 1029."""
+    from onnx import TensorProto, helper
+
+    shape = ["batch", 3, "height", "width"]
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["x"], ["doubled"], to=TensorProto.FLOAT)],
+        "bytes",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, shape)],
+        [helper.make_tensor_value_info("doubled", TensorProto.FLOAT, shape)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    error = refusal(tiny_manifest(ONNX).networks[0], model.SerializeToString())
+    assert "uint8" in error.message
+
+
+def test_load_network_with_more_outputs_than_the_manifest_is_accepted() -> None:
+    """A manifest may name only the outputs that are read, and only those are answered."""
+    engine = backend.Plugin().load(tiny_manifest(ONNX).networks[0], tiny_onnx("other"), CPU)
+    assert set(engine.run({"x": np.zeros((1, 3, 2, 2), np.float32)})) == {"doubled"}
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt", "cann"])
+def test_load_provider_that_is_not_installed_is_refused(provider: str) -> None:
+    """A provider of ONNX Runtime that this installation lacks is 1013, not the CPU in silence."""
+    plugin = backend.Plugin()
+    if provider in plugin.probe().providers:
+        pytest.skip(f"this onnxruntime has {provider}")
+    with pytest.raises(SetupError) as caught:
+        plugin.load(tiny_manifest(ONNX).networks[0], ONNX, EngineOptions(provider))
+    assert caught.value.code is ErrorCode.INIT_FAIL
+
+
+def test_load_session_that_falls_back_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that was asked for one provider and runs on another is 1013 and names both."""
+
+    class Session:
+        """Succeeds on the CPU without a word."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            pass
+
+        def get_providers(self) -> list[str]:
+            return ["CPUExecutionProvider"]
+
+    has = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(ort, "get_available_providers", lambda: has)
+    monkeypatch.setattr(ort, "InferenceSession", Session)
+    with pytest.raises(SetupError) as caught:
+        backend.Plugin().load(tiny_manifest(ONNX).networks[0], ONNX, EngineOptions("cuda"))
+    assert caught.value.code is ErrorCode.INIT_FAIL
+    assert "CUDAExecutionProvider" in caught.value.message
+    assert "CPUExecutionProvider" in caught.value.message
+
+
+def test_run_that_fails_is_an_engine_error_in_one_line() -> None:
+    """Whatever the library raises while it runs is 1030, with the network's name."""
+    engine = backend.Plugin().load(tiny_manifest(ONNX).networks[0], ONNX, CPU)
+    with pytest.raises(EngineError, match="tiny") as caught:
+        engine.run({"x": np.zeros((1, 7, 2, 2), np.float32)})
+    assert "\n" not in caught.value.message
+
+
+def test_probe_lists_providers_best_first_with_tensorrt_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`auto` takes the first: CUDA before the CPU, and TensorRT, which builds for minutes, never."""
+    monkeypatch.setattr(ort, "get_available_providers", lambda: list(backend.PROVIDERS.values()))
+    assert backend.Plugin().probe().providers == ("cuda", "cann", "cpu", "tensorrt")
+
+
+def test_probe_without_the_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the library cannot be imported, the reason and the extras are told, and nothing raised."""
+    real = builtins.__import__
+
+    def fail(name: str, *arguments: Any) -> Any:
+        if name == "onnxruntime":
+            raise ImportError("libonnxruntime.so: cannot open shared object file")
+        return real(name, *arguments)
+
+    monkeypatch.setattr(builtins, "__import__", fail)
+    capability = backend.Plugin().probe()
+    assert not capability.is_available
+    assert "cannot open shared object file" in capability.problem
+    assert "livegate[cpu]" in capability.problem
+
+
+def test_installed_flavours_lists_every_one_with_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two flavours installed together, which overwrite each other, are both listed."""
+    installed = {"onnxruntime": "1.31.1", "onnxruntime-gpu": "1.30.0"}
+
+    def version(name: str) -> str:
+        if name not in installed:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert backend.installed_flavours() == ("onnxruntime 1.31.1", "onnxruntime-gpu 1.30.0")
