@@ -5,8 +5,9 @@ code: nothing of livegate is imported here. Two readings that agree are the proo
 misunderstood the models.
 
 What that text leaves open is taken from elsewhere, and said here:
-- Resizing is bilinear with half-pixel centres and clamped edges, rounded to bytes (OpenCV's
-  convention), done below in NumPy.
+- Resizing is bilinear with half-pixel centres and clamped edges, done below in NumPy with OpenCV's
+  11-bit weights and cut-off sums. Exact bilinear differs from it by one level in 12 % of the bytes,
+  and that alone moves a silent score by up to 0.005.
 - The letterbox keeps the long side's size exactly and rounds the short side to the nearest pixel.
 - The crop's rounding is upstream's (minivision-ai/Silent-Face-Anti-Spoofing, generate_patches.py):
   the face box and the crop's corners are cut to whole pixels, and both corners belong to the crop.
@@ -117,15 +118,23 @@ def _up_to_32(length: int) -> int:
 
 
 def _resize(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Bilinear in float64: along the rows, then along the columns, then to the nearest byte."""
-    for axis, new in ((0, height), (1, width)):
-        old = picture.shape[axis]
-        where = np.clip((np.arange(new) + 0.5) * (old / new) - 0.5, 0, old - 1)
-        low = where.astype(int)
-        high = np.minimum(low + 1, old - 1)
-        weight = (where - low).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-        picture = np.take(picture, low, axis) * (1 - weight) + np.take(picture, high, axis) * weight
-    return np.floor(picture + 0.5).astype(np.uint8)
+    """Bilinear with half-pixel centres and clamped edges, in OpenCV's fixed point."""
+    left, right, left_weight, right_weight = _taps(picture.shape[1], width)
+    top, bottom, top_weight, bottom_weight = _taps(picture.shape[0], height)
+    wide = picture.astype(np.int64)
+    wide = wide[:, left] * left_weight[:, None] + wide[:, right] * right_weight[:, None]
+    upper = (wide[top] >> 4) * top_weight[:, None, None] >> 16
+    lower = (wide[bottom] >> 4) * bottom_weight[:, None, None] >> 16
+    return ((upper + lower + 2) >> 2).astype(np.uint8)
+
+
+def _taps(old: int, new: int) -> tuple[np.ndarray, ...]:
+    """For each new pixel of one axis: the two old ones, and their weights in 1/2048."""
+    where = ((np.arange(new) + 0.5) * (old / new) - 0.5).astype(np.float32)
+    low = np.clip(np.floor(where).astype(int), 0, old - 1)
+    weight = np.where((where < 0) | (low == old - 1), np.float32(0), where - low)
+    weights = (np.rint(part * 2048).astype(np.int64) for part in (1 - weight, weight))
+    return low, np.minimum(low + 1, old - 1), *weights
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parser."""
+    """Stand in the help; the arguments are the harness's own business."""
     parser = commands.add_parser("bench", help="measure this box", add_help=False)
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=lambda options: run(options.arguments))
 
 
-def run(options: argparse.Namespace) -> int:
+def run(arguments: Sequence[str]) -> int:
     """Hand everything to the harness."""
-    status: int = importlib.import_module("livegate_bench.main").main(options.arguments)
+    status: int = importlib.import_module("livegate_bench.main").main(arguments)
     return status

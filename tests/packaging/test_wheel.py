@@ -1,0 +1,82 @@
+"""The wheel, in a virtual environment far from the checkout."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+import simplejpeg
+
+from e2e.running import environment
+from support import ROOT, SHARED, noise
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def run(*command: str | Path, cwd: Path, status: int = 0) -> str:
+    """A command's standard output; its status must be the one told."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=800,
+        check=False,
+        env={**environment(), "LIVEGATE_CACHE": str(cwd / "cache")},
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder outside the checkout with venv/, where the wheel is installed without any extra."""
+    folder = tmp_path_factory.mktemp("outside")
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, cwd=folder)
+    venv.create(folder / "venv", with_pip=True)
+    (wheel,) = folder.glob("livegate-*.whl")
+    run(folder / "venv/bin/python", "-m", "pip", "install", "-q", wheel, cwd=folder)
+    return folder
+
+
+def test_bare_wheel_imports_and_names_the_missing_extra(installed: Path) -> None:
+    """Without an extra the package imports, finds its folders, and doctor says what to install."""
+    python = installed / "venv/bin/python"
+    code = (
+        "import livegate, livegate.app.server, livegate.client, livegate_bench.main, sys;"
+        "from livegate.core.resources import resource_dir as r;"
+        "print(livegate.__file__);"
+        "assert (r('models') / 'yunet_n' / 'manifest.toml').is_file();"
+        "assert (r('kernels') / 'README.md').is_file();"
+        "assert (r('proto') / 'livegate/v1/liveness.proto').is_file();"
+        "assert 'onnxruntime' not in sys.modules"
+    )
+    where = run(python, "-c", code, cwd=installed)
+    assert str(ROOT) not in where
+    findings = run(installed / "venv/bin/livegate", "doctor", "--json", cwd=installed, status=1)
+    engine = next(f for f in map(json.loads, findings.splitlines()) if f["subject"] == "engine")
+    assert "livegate[cpu]" in engine["fact"]
+    assert "serving" in run(installed / "venv/bin/livegate", "bench", "--help", cwd=installed)
+
+
+def test_wheel_with_cpu_extra_detects(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--version, doctor and one detection, with real models where they are."""
+    livegate = installed / "venv/bin/livegate"
+    (wheel,) = installed.glob("livegate-*.whl")
+    run(installed / "venv/bin/python", "-m", "pip", "install", "-q", f"{wheel}[cpu]", cwd=installed)
+    assert run(livegate, "--version", cwd=installed).startswith("livegate ")
+    reference = SHARED / "models" / "reference"
+    if reference.is_dir():
+        flags, picture, status = ("--models", reference), SHARED / "media/stills/image_T1.jpg", 0
+    else:
+        flags, picture, status = ("--backend", "null"), installed / "noise.jpg", 1
+        picture.write_bytes(simplejpeg.encode_jpeg(noise(320, 240), colorspace="BGR"))
+    run(livegate, "doctor", *flags, cwd=installed, status=0 if reference.is_dir() else 1)
+    found = json.loads(run(livegate, "detect", "--json", *flags, picture, cwd=installed, status=status))
+    assert found["decision"] == ("GENUINE" if reference.is_dir() else "SPOOF")
+    with capsys.disabled():
+        print(f"\nwheel: one detection on {found['engines'][0]['backend']}: {found['decision']}")

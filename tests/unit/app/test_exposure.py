@@ -1,0 +1,69 @@
+"""Which addresses need credentials."""
+
+from __future__ import annotations
+
+import pytest
+
+from livegate.app.exposure import is_loopback, require_credentials
+from livegate.app.server import build_dialects
+from livegate.core.config import App
+from livegate.core.errors import ErrorCode, SetupError
+from support import config_with
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1:1", True),
+        ("127.9.9.9:1", True),
+        ("[::1]:1", True),
+        ("localhost:1", True),
+        (":1", False),
+        ("0.0.0.0:1", False),
+        ("[::]:1", False),
+        ("192.168.1.4:1", False),
+        ("kiosk.example:1", False),
+        ("localhost.example:1", False),
+    ],
+)
+def test_is_loopback_knows_what_others_can_reach(address: str, expected: bool) -> None:
+    """Only loopback addresses and the name localhost count as inside."""
+    assert is_loopback(address) is expected
+
+
+@pytest.mark.parametrize("address", ["", "x", "1.2.3.4", "h:port", "h:70000", "h:-1"])
+def test_is_loopback_nonsense_is_refused(address: str) -> None:
+    """What is not HOST:PORT is a mistake in the configuration."""
+    with pytest.raises(SetupError) as caught:
+        is_loopback(address)
+    assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
+
+
+APP = App(id="a", key="k" * 16)
+OUTSIDE = {"bind": "0.0.0.0:1"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "refused"),
+    [
+        ({}, ""),
+        ({"grpc": OUTSIDE}, "grpc"),
+        ({"grpc": {**OUTSIDE, "tokens": ("t",)}}, ""),
+        ({"metrics": OUTSIDE}, "metrics"),
+        ({"metrics": {**OUTSIDE, "tokens": ("t",)}}, ""),
+        ({"http": OUTSIDE}, "http"),
+        ({"http": OUTSIDE, "aipaas": {"apps": (APP,)}}, ""),
+        ({"http": OUTSIDE, "aipaas": {"apps": (APP,), "auth": "none"}}, "http"),
+        ({"http": OUTSIDE, "aipaas": {"auth": "hmac"}}, ""),
+    ],
+)
+def test_require_credentials_holds_for_every_face(sections: dict, refused: str) -> None:
+    """A face that others can reach needs credentials of its own; the message says which and how."""
+    config = config_with(**sections)
+    if not refused:
+        require_credentials(config, build_dialects(config))
+        return
+    with pytest.raises(SetupError) as caught:
+        require_credentials(config, build_dialects(config))
+    assert caught.value.message.startswith(f"{refused}.bind")
+    assert "127.0.0.1" in caught.value.hint
