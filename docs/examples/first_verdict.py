@@ -107,7 +107,7 @@ def over_grpc(picture: bytes) -> None:
     box = answer.faces[0].face.box if answer.faces else None
     print(f"\ngRPC   {silent.decision.value}  score {silent.score:.4f}  face {box}")
     stages = ", ".join(f"{name} {spent:.2f}" for name, spent in answer.stages_ms.items())
-    print(f"       ran on {answer.engines[0]['provider']}; milliseconds: {stages}")
+    print(f"       ran on {answer.engines[0].provider}; milliseconds: {stages}")
 
 
 def over_http(picture: bytes) -> None:

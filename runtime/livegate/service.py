@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum
 
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
-from livegate.core.frame import Frame
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Analysis, EngineInfo
 from livegate.core.telemetry import Metrics, StageClock
 from livegate.engines.pool import EnginePool
-from livegate.ingest.image import checked_header, frame_from_bytes
+from livegate.ingest.headers import ImageHeader
+from livegate.ingest.image import checked_header, decode_frame
 from livegate.pipelines.pipeline import Pipeline
 from livegate.preprocess.scratch import Scratch
 
@@ -147,17 +148,18 @@ class LivenessService:
         clock.lap("queue")
         steps = pipeline.plan(request.algo_tasks)
         scratch = self._scratch()
+        headers = [
+            checked_header(content, self._config.limits, name=_name(index, request))
+            for index, content in enumerate(request.images)
+        ]
+        width, height = _one_size(headers)
         findings = []
-        size: tuple[int, int] | None = None
-        self._check_headers(request)
-        for index, content in enumerate(request.images):
-            frame = frame_from_bytes(content, self._config.limits, name=_name(index, request))
-            size = _same_size(frame, size, index)
+        for index, (content, header) in enumerate(zip(request.images, headers, strict=True)):
+            frame = decode_frame(content, header, name=_name(index, request))
             clock.lap("decode")
             findings.append(pipeline.run(frame, steps, clock, scratch))
         verdicts = pipeline.judge(request.algo_tasks, findings)
         clock.lap("postprocess")
-        width, height = size or (0, 0)
         analysis = Analysis(
             code=request.code + 1,
             task_id=request.task_id,
@@ -171,11 +173,6 @@ class LivenessService:
         )
         self._count(analysis, findings)
         return analysis
-
-    def _check_headers(self, request: AnalyzeRequest) -> None:
-        """Refuse a bad last picture before the first is decoded."""
-        for index, content in enumerate(request.images):
-            checked_header(content, self._config.limits, name=_name(index, request))
 
     def _scratch(self) -> Scratch:
         """The buffers of this worker thread."""
@@ -197,13 +194,15 @@ def _name(index: int, request: AnalyzeRequest) -> str:
     return f"image {index + 1} of {len(request.images)}"
 
 
-def _same_size(frame: Frame, size: tuple[int, int] | None, index: int) -> tuple[int, int]:
+def _one_size(headers: Sequence[ImageHeader]) -> tuple[int, int]:
     """All pictures of a request have one resolution, upright (after Exif rotation)."""
-    found = (frame.width, frame.height)
-    if size is not None and found != size:
-        raise RequestError(
-            ErrorCode.PARAM_FAILURE,
-            f"image {index + 1} is {found[0]}x{found[1]} but image 1 is {size[0]}x{size[1]}",
-            hint="send all images of one request at the same resolution",
-        )
-    return found
+    width, height = headers[0].upright_size
+    for index, header in enumerate(headers):
+        if header.upright_size != (width, height):
+            found = "x".join(map(str, header.upright_size))
+            raise RequestError(
+                ErrorCode.PARAM_FAILURE,
+                f"image {index + 1} is {found} but image 1 is {width}x{height}",
+                hint="send all images of one request at the same resolution",
+            )
+    return width, height

@@ -55,7 +55,7 @@ def test_analyze_good_request_is_answered_in_full(server: Running) -> None:
     assert answer.results[0].decision is Decision.SPOOF  # the null backend lets nobody in
     assert answer.faces
     assert len(answer.faces[0].face.landmarks) == 5
-    assert {engine["provider"] for engine in answer.engines} == {"null"}
+    assert {engine.provider for engine in answer.engines} == {"null"}
     assert set(answer.stages_ms) == {"queue", "decode", "preprocess", "infer", "postprocess"}
 
 

@@ -192,6 +192,18 @@ def test_analyze_bad_picture_is_named_by_its_number(box: Box, bad: bytes, code: 
     assert "image 2 of 3" in error.message
 
 
+def test_analyze_bad_last_picture_is_refused_before_the_first_is_decoded(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All headers are looked at first, so that a bad last picture costs no decoding."""
+
+    def decode(*arguments: Any, **options: Any) -> None:
+        pytest.fail("a picture was decoded")
+
+    monkeypatch.setattr("livegate.service.decode_frame", decode)
+    assert refusal(box, request(PICTURE, b"text")).code is ErrorCode.DECODE_FAIL
+
+
 def test_analyze_after_a_refusal_the_worker_lives(box: Box) -> None:
     """A refused request leaves nothing behind that the next one stumbles over."""
     refusal(box, request(PICTURE, encoded(".png", noise(64, 96))))

@@ -2,7 +2,7 @@
 
 Measured (README, figures): one shared session, one thread inside a run, no spinning, and as many
 worker threads as cores beat the library's defaults by far, because `run` releases the GIL. Denormals
-are set to zero at load: weights that have decayed into them cost 18x otherwise.
+are the workers' business (engines/denormals.py): the library's own switch does not reach them.
 
 A session that is asked for CUDA succeeds on the CPU without a word when the driver does not fit, so
 the provider is read back from the session.
@@ -133,7 +133,6 @@ def _session_options(onnxruntime: Any, options: EngineOptions) -> Any:
     session_options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     session_options.log_severity_level = 3
     session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session_options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return session_options
 
 

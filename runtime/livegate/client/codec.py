@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from livegate.core.errors import ErrorCode, LiveGateError
-from livegate.core.results import Box, Decision, DetectedFace, Face
+from livegate.core.results import Box, Decision, DetectedFace, EngineInfo, Face
 from livegate.v1 import liveness_pb2 as pb
 
 # Statuses that gRPC itself gives, without our details.
@@ -48,7 +49,7 @@ class Answer:
     height: int
     results: tuple[Result, ...]
     faces: tuple[DetectedFace, ...]
-    engines: tuple[dict[str, Any], ...]
+    engines: tuple[EngineInfo, ...]
     stages_ms: dict[str, float]
 
 
@@ -75,14 +76,18 @@ def answer_from_bytes(content: bytes) -> Answer:
         height=message.src_height,
         results=tuple(_result(result) for result in message.results),
         faces=tuple(_face(found) for found in message.detect_objects),
-        engines=tuple(_dict(engine) for engine in message.engines),
+        engines=tuple(_engine(engine) for engine in message.engines),
         stages_ms={field.name: value for field, value in message.stages.ListFields()},
     )
 
 
 def status_from_bytes(content: bytes) -> dict[str, Any]:
     """Read a GetStatusResponse."""
-    return _dict(pb.GetStatusResponse.FromString(content))
+    return MessageToDict(
+        pb.GetStatusResponse.FromString(content),
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+    )
 
 
 def error_from_call(error: grpc.RpcError) -> LiveGateError:
@@ -105,10 +110,23 @@ def _error_from_details(status: Status) -> LiveGateError:
     return LiveGateError(code, message, hint=fields.pop("hint", ""), fields=fields)
 
 
-def _dict(message: Any) -> dict[str, Any]:
-    return MessageToDict(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+@functools.lru_cache(maxsize=64)
+def _engine_from_bytes(content: bytes) -> EngineInfo:
+    message = pb.Engine.FromString(content)
+    return EngineInfo(
+        model_id=message.model_id,
+        network=message.network,
+        sha256=message.sha256,
+        backend=message.backend,
+        provider_asked=message.provider_asked,
+        provider=message.provider,
+        precision=message.precision,
     )
+
+
+def _engine(message: pb.Engine) -> EngineInfo:
+    """The same few engines stand in every answer; reading them once is enough."""
+    return _engine_from_bytes(message.SerializeToString())
 
 
 def _result(message: pb.Result) -> Result:

@@ -113,6 +113,8 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        stages = (stage for stage, _ in StageTimes().items())
+        self._stages = {stage: self.stage_seconds.labels(stage) for stage in stages}
         self.queue_depth = Gauge(
             "livegate_queue_depth", "Requests that wait for a worker", registry=registry
         )
@@ -145,7 +147,7 @@ class Metrics:
     def observe_stages(self, stages: StageTimes) -> None:
         """Count the stages of one answered request."""
         for stage, spent_ns in stages.items():
-            self.stage_seconds.labels(stage).observe(spent_ns / 1e9)
+            self._stages[stage].observe(spent_ns / 1e9)
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""

@@ -21,6 +21,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from livegate.core.errors import DeadlineError, ErrorCode, QueueError
+from livegate.engines.denormals import flush_denormals
 
 T = TypeVar("T")
 Clock = Callable[[], int]
@@ -206,6 +207,7 @@ class EnginePool:
             self._alarm.notify()
 
     def _serve(self) -> None:
+        flush_denormals()
         while (job := self._next()) is not None:
             job.run()
             del job

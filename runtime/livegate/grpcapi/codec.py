@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
@@ -126,7 +128,9 @@ def _object(found: DetectedFace) -> pb.DetectObject:
     )
 
 
+@functools.lru_cache(maxsize=64)
 def _engine(engine: EngineInfo) -> pb.Engine:
+    """The same few engines stand in every answer; adding the message copies it."""
     return pb.Engine(
         model_id=engine.model_id,
         network=engine.network,

@@ -37,6 +37,12 @@ class ImageHeader:
     height: int
     orientation: int = 1
 
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height as the picture is seen; orientations 5..8 lie on their side."""
+        size = (self.width, self.height)
+        return size if self.orientation < 5 else size[::-1]
+
 
 def read_header(content: bytes) -> ImageHeader | None:
     """The header of a picture; None when these bytes are not a picture that we know."""

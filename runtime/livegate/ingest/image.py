@@ -41,7 +41,15 @@ def frame_from_bytes(content: bytes, limits: LimitsConfig, *, name: str = "the p
     Raises:
         RequestError: OUT_OF_RANGE (bytes, pixels), PARAM_FAILURE (too small), DECODE_FAIL.
     """
-    header = checked_header(content, limits, name=name)
+    return decode_frame(content, checked_header(content, limits, name=name), name=name)
+
+
+def decode_frame(content: bytes, header: ImageHeader, *, name: str) -> Frame:
+    """Decode a picture whose header was checked.
+
+    Raises:
+        RequestError: DECODE_FAIL when it is damaged, or not what its header says.
+    """
     pixels = _jpeg(content, name) if header.format == "jpeg" else _opencv(content, name)
     if pixels.shape[:2] != (header.height, header.width):
         raise _damaged(name, f"its header says {header.width}x{header.height}, it is not")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-MAX_SHAPES = 16
+MAX_SHAPES = 64
 """Kept buffers for each thread; letterboxed inputs have about a dozen shapes."""
 
 

@@ -98,7 +98,6 @@ def test_plan_has_what_is_needed_once_and_in_order(asked: list[int], expected: l
     """What a task needs comes before it, though it was given after it, and nothing else comes."""
     found = names(chain().plan(asked))
     assert sorted(found) == sorted(expected)
-    assert found.index(expected[0]) <= found.index(expected[-1])
     for before, after in (("a", "b"), ("b", "c")):
         if after in found:
             assert found.index(before) < found.index(after)
