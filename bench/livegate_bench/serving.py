@@ -24,6 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from livegate.client import LivenessClient
 from livegate.core.config import Config, load
 from livegate_bench import client, inprocess
 from livegate_bench.machine import cpu_seconds, describe
@@ -100,6 +101,8 @@ def run(options: argparse.Namespace) -> int:
     picture = load_picture(options.picture)
     server, target = _serve(options)
     try:
+        with LivenessClient(target) as asking:
+            engines = asking.status()["engines"]
         baseline = Loop(inprocess.work, config, picture, threads)
         served = Loop(client.work, target, picture, options.clients)
         pairs = []
@@ -115,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(20)
-    _report(options, config, threads, len(picture), pairs)
+    _report(options, config, threads, len(picture), pairs, engines)
     return 0
 
 
@@ -142,6 +145,12 @@ def _serve(options: argparse.Namespace) -> tuple[subprocess.Popen[bytes], str]:
     raise SystemExit("the server did not become ready; its own message stands above")
 
 
+def _engine_line(engine: dict[str, str]) -> str:
+    asked, ran = engine["provider_asked"], engine["provider"]
+    digest = engine["sha256"][:12]
+    return f"{engine['backend']}, asked {asked}, ran {ran}, {engine['precision']}, {digest}"
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -155,6 +164,7 @@ def _report(
     threads: int,
     picture_bytes: int,
     pairs: list[tuple[Round, Round]],
+    engines: list[dict[str, str]],
 ) -> None:
     ratios = [served.rate / base.rate for base, served in pairs]
     latencies = sorted(latency * 1e3 for _, served in pairs for latency in served.latencies_s)
@@ -181,11 +191,17 @@ def _report(
         "rounds": options.rounds,
         "seconds": options.seconds,
     }
-    report = {"scenario": "serving", "settings": settings, "machine": describe(), "figures": figures}
+    runs = {f"{e['model_id']} {e['network']}": _engine_line(e) for e in engines}
+    parts: dict[str, dict[str, Any]] = {
+        "machine": dict(describe()),
+        "engines": runs,
+        "settings": settings,
+        "figures": figures,
+    }
     table = Table(box=None, show_header=False)
-    for part in (report["machine"], settings, figures):
-        for name, value in part.items():  # type: ignore[attr-defined]
+    for part in parts.values():
+        for name, value in part.items():
             table.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value))
     Console().print(table)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        options.json.write_text(json.dumps({"scenario": "serving", **parts}, indent=1) + "\n")

@@ -33,8 +33,10 @@ def build_store(config: Config) -> ModelStore:
 def build_service(config: Config, metrics: Metrics) -> LivenessService:
     """A service that is still warming: give `start` a pipeline."""
     cv2.setNumThreads(1)  # the workers are the parallelism
-    workers = config.server.workers or len(os.sched_getaffinity(0))
-    pool = EnginePool(workers, config.server.queue_capacity)
+    cores = sorted(os.sched_getaffinity(0))
+    workers = config.server.workers or len(cores)
+    is_pinned = config.server.pin_workers and workers == len(cores)
+    pool = EnginePool(workers, config.server.queue_capacity, cores=cores if is_pinned else ())
     metrics.queue_depth.set_function(lambda: pool.depth)
     metrics.workers_busy.set_function(lambda: pool.running)
     return LivenessService(config, pool, metrics)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import Any
+
+import uvloop
 
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.telemetry import configure_logging
@@ -23,5 +24,5 @@ def run(options: argparse.Namespace) -> int:
 
     config = load_settings(options).config
     configure_logging(config.log)
-    asyncio.run(serve(config))
+    uvloop.run(serve(config))
     return 0

@@ -46,6 +46,10 @@ class ServerConfig(Section, frozen=True):
     """Scheduling and life cycle."""
 
     workers: Annotated[NotNegative, Meta(description="worker threads; 0 = one for each core")] = 0
+    pin_workers: Annotated[
+        bool,
+        Meta(description="keep each worker on its own core, if there are as many workers as cores"),
+    ] = True
     queue_capacity: Annotated[
         Positive, Meta(description="requests that may wait; the surplus is answered 5003 at once")
     ] = 64

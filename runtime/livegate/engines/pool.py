@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -75,8 +76,9 @@ class EnginePool:
         *,
         now_ns: Clock = time.monotonic_ns,
         watches_deadlines: bool = True,
+        cores: Sequence[int] = (),
     ) -> None:
-        """Start the workers."""
+        """Start the workers. With `cores`, one for each worker, each stays on its own."""
         self.workers = workers
         self.capacity = capacity
         self._now_ns = now_ns
@@ -89,7 +91,7 @@ class EnginePool:
         self._work = threading.Condition(lock)
         self._idle = threading.Condition(lock)
         self._alarm = threading.Condition(lock)
-        self._threads = [self._thread(self._serve, f"worker-{n}") for n in range(workers)]
+        self._threads = [self._thread(self._worker(n, cores), f"worker-{n}") for n in range(workers)]
         if watches_deadlines:
             self._threads.append(self._thread(self._watch, "deadlines"))
 
@@ -206,8 +208,16 @@ class EnginePool:
         if self._deadlines[0][2] is job:
             self._alarm.notify()
 
+    def _worker(self, number: int, cores: Sequence[int]) -> Callable[[], None]:
+        def work() -> None:
+            if cores:
+                os.sched_setaffinity(0, {cores[number]})  # 0 is the calling thread
+            flush_denormals()
+            self._serve()
+
+        return work
+
     def _serve(self) -> None:
-        flush_denormals()
         while (job := self._next()) is not None:
             job.run()
             del job

@@ -29,6 +29,7 @@ from livegate.grpcapi.interceptors import Context, Guard, unknown_method
 from livegate.grpcapi.socket import SocketLock, default_socket
 from livegate.service import LivenessService
 
+WINDOW_BYTES = 4 << 20
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -45,11 +46,16 @@ class GrpcServer:
         self._service = service
         self._lock: SocketLock | None = None
         limit = config.max_receive_mib << 20
+        # A picture is larger than the default windows and frames of HTTP/2: without these it stops
+        # halfway and waits for the other side, a thread wake-up each time.
         self._server = grpc.aio.server(
             options=[
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", limit),
                 ("grpc.max_send_message_length", limit),
+                ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
+                ("grpc.http2.max_frame_size", WINDOW_BYTES),
+                ("grpc.http2.bdp_probe", 0),
             ]
         )
         self._health = health.aio.HealthServicer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import weakref
 from collections.abc import Iterator
@@ -345,3 +346,15 @@ def test_deadlines_of_answered_requests_do_not_pile_up() -> None:
         for _ in range(2000):
             pool.submit(int, deadline_ns=10**18).result(HANG_S)
         assert len(pool._deadlines) <= 2 * pool.capacity + 65
+
+
+def test_worker_with_a_core_stays_on_it() -> None:
+    """Each worker keeps to the core that it was given; the thread that made the pool does not."""
+    before = os.sched_getaffinity(0)
+    core = min(before)
+    pool = EnginePool(1, 4, watches_deadlines=False, cores=[core])
+    try:
+        assert pool.submit(lambda: os.sched_getaffinity(0)).result(HANG_S) == {core}
+    finally:
+        pool.close()
+    assert os.sched_getaffinity(0) == before
