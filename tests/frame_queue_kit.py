@@ -77,8 +77,8 @@ class RawPeer:
 
     def __init__(self, path: Path, *, timeout_s: float = HANG_S) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.connect(os.fspath(path))  # blocking: it waits for a place in the backlog
         self.socket.settimeout(timeout_s)
-        self.socket.connect(os.fspath(path))
         self.fd = -1
         self.grant: Grant | None = None
 

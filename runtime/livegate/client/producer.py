@@ -20,6 +20,7 @@ import contextlib
 import mmap
 import os
 import socket
+import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -220,7 +221,10 @@ class FrameProducer:
 
     def _dialled(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        connection.settimeout(self._timeout_s)
+        # Not settimeout: with it a backlog that is full for a moment is an error at once (EAGAIN).
+        seconds, fraction = divmod(self._timeout_s, 1)
+        limit = struct.pack("ll", int(seconds), int(fraction * 1e6))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         try:
             connection.connect(os.fspath(self._path))
         except OSError as error:
@@ -230,6 +234,7 @@ class FrameProducer:
                 f"no frame queue answers at {self._path}: {error.strerror or error}",
                 hint="is the server running, and is frames.socket this path?",
             ) from error
+        connection.settimeout(self._timeout_s)
         return connection
 
     def _receive_grant(self) -> tuple[Grant, int]:

@@ -132,11 +132,15 @@ class Broker:
                 continue  # its producer left between the two lines above
 
     def stop(self, *, timeout_s: float = 5.0) -> None:
-        """End every wait with 5002, say goodbye, close. Leases that are out may still be finished."""
+        """End every wait with 5002, say goodbye, close; a second call does nothing.
+
+        Leases that are out may still be finished.
+        """
         self._stopping.set()
         self._queues.stop()
-        if self._listener is not None:
-            self._listener.close()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
         if self._acceptor is not None:
             self._acceptor.join(timeout_s)
         with self._changed:

@@ -215,15 +215,22 @@ class ProducerConnection:
         self._reply(Returned(message.generation, message.slot))
 
     def _reply(self, message: Message) -> None:
-        """Answer a message. A peer that asks and does not read the answers is hung up on."""
+        """Answer a message. A peer that asks and does not read the answers is hung up on.
+
+        Raises:
+            ConnectionAbortedError: the answer could not be sent.
+        """
         if not self._send(encode(message, request=self._request)):
-            raise RequestError(ErrorCode.FULL, "the peer does not read its answers")
+            raise ConnectionAbortedError("the peer does not read its answers, or is gone")
 
     def _refuse(self, error: LiveGateError, *, is_fatal: bool) -> None:
         self._host.refused(error, self.peer, is_fatal=is_fatal)
         text = f"{error.message} ({error.hint})" if error.hint else error.message
         message = Error(error.code, int(is_fatal), text)
-        self._send(encode(message, request=self._request))
+        if is_fatal:
+            self._send(encode(message, request=self._request))
+        else:
+            self._reply(message)
 
     def _send(self, packet: bytes, *, fd: int | None = None) -> bool:
         """Send without waiting; False when the peer does not read or is gone."""
@@ -246,7 +253,7 @@ class ProducerConnection:
                 self._host.dismiss(source)
         finally:
             with self._send_lock:
-                self._socket.close()
+                close_after_last_word(self._socket)
 
 
 def refuse_at_the_door(connection: socket.socket, error: LiveGateError) -> None:
@@ -254,6 +261,19 @@ def refuse_at_the_door(connection: socket.socket, error: LiveGateError) -> None:
     packet = encode(Error(error.code, 1, f"{error.message} ({error.hint})"))
     with contextlib.suppress(OSError):
         connection.send(packet, NEVER_WAIT)
+    close_after_last_word(connection)
+
+
+def close_after_last_word(connection: socket.socket) -> None:
+    """Close so that the peer can read what we said last.
+
+    A Unix socket that is closed with packets unread resets its peer, whose next recv then fails
+    before it gives what was sent. So nothing more is let in, and what came is thrown away.
+    """
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
+        while connection.recv(1, socket.MSG_DONTWAIT):
+            pass
     connection.close()
 
 
