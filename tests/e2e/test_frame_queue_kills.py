@@ -271,7 +271,7 @@ class KillMachine(RuleBasedStateMachine):
         while self.leases:
             self.leases.pop().finish(GENUINE)
         eventually(lambda: self.broker.connections == 0, "the end of all")
-        self.broker._sweep()
+        self.broker.sweep()
         assert self.broker.budget.taken_bytes == 0
         assert open_fds() == self.idle_fds
         self.stack.close()
@@ -293,6 +293,7 @@ def run_kills(folder: Path, *, examples: int, at_least: int) -> None:
         ),
     )
     Machine.zygote.close()
+    print(f"{Machine.kills} kills, {Machine.judged} frames judged")
     assert Machine.kills >= at_least, f"only {Machine.kills} kills"
     assert Machine.judged > 0
 
@@ -343,16 +344,14 @@ def test_soak_with_stalls_and_crashes_leaks_nothing(path: Path, zygote: Zygote) 
             goal = published + dice.randrange(50, 200)
             eventually(
                 lambda goal=goal: (
-                    sum(  # type: ignore[misc]
-                        broker.tally.camera(c)[FrameEvent.PUBLISHED] for c in broker.tally.cameras
-                    )
+                    sum(broker.tally.camera(c)[FrameEvent.PUBLISHED] for c in broker.tally.cameras)
                     >= goal
                 ),
                 "more frames",
             )
             name = dice.choice(sorted(puppets))
             puppets.pop(name).kill()
-            eventually(lambda name=name: name not in {s.camera for s in broker.status}, "its end")  # type: ignore[misc]
+            eventually(lambda name=name: name not in {s.camera for s in broker.status}, "its end")
             seen.pop(name, None)
             gc.collect()
             readings.append((now, process.memory_info().rss, open_fds()))

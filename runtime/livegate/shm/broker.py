@@ -26,24 +26,20 @@ always finds a slot; `_shares` keeps to that whatever number of slots was grante
 
 from __future__ import annotations
 
-import errno
-import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from livegate.core.config import FramesConfig
-from livegate.core.errors import AuthError, ErrorCode, LiveGateError, RequestError
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.shm.budget import MIB, SegmentBudget
-from livegate.shm.connection import Peer, ProducerConnection, own_uid, peer_of, refuse_at_the_door
-from livegate.shm.flood import MessageAllowance
+from livegate.shm.connection import Peer
+from livegate.shm.door import Door, own_uid
 from livegate.shm.geometry import geometry_for
 from livegate.shm.layout import CAMERA_NAME, DropReason, Hello
 from livegate.shm.lease import Lease, PublishedFrame
-from livegate.shm.listener import SocketListener
 from livegate.shm.queue import FrameQueue, Policy
 from livegate.shm.ring import SlotRing, SlotState
 from livegate.shm.segment import Segment, make_segment
@@ -54,7 +50,6 @@ from livegate.shm.turns import FrameQueues
 MIN_SLOTS = 3
 TAKEOVER_S = 1.0
 """How long a new producer waits for the name of one that has just died."""
-OUT_OF_FDS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 Refused = Callable[[LiveGateError, Peer, bool], None]
 
 
@@ -94,10 +89,7 @@ class Broker:
         self._changed = threading.Condition()
         self._sources: dict[str, FrameSource | None] = {}
         self._retired: list[FrameSource] = []
-        self._connections: dict[ProducerConnection, threading.Thread] = {}
-        self._stopping = threading.Event()
-        self._listener: SocketListener | None = None
-        self._acceptor: threading.Thread | None = None
+        self._door: Door | None = None
 
     def start(self) -> None:
         """Listen.
@@ -105,15 +97,7 @@ class Broker:
         Raises:
             SetupError: BUSY when a live server has the path, and whatever keeps it from listening.
         """
-        uids = self._config.allow_uids
-        # The file's mode is the outer door, SO_PEERCRED the inner one: who is not our user can come
-        # to the inner one only if somebody else than us is on the list.
-        mode = 0o666 if any(uid != own_uid() for uid in uids) else 0o600
-        self._listener = SocketListener(self._path, mode=mode)
-        self._acceptor = threading.Thread(
-            target=self._accept, args=(self._listener.socket,), name="livegate-frames", daemon=True
-        )
-        self._acceptor.start()
+        self._door = Door(self._path, self._config, self)
 
     def pop(self, *, timeout_s: float | None = None) -> Lease:
         """Look at the next frame: cameras take turns.
@@ -122,7 +106,7 @@ class Broker:
             QueueError: QUEUE_EMPTY at the timeout; QUEUE_STOPED.
         """
         deadline_ns = None if timeout_s is None else time.monotonic_ns() + int(timeout_s * 1e9)
-        self._sweep()
+        self.sweep()
         while True:
             left_s = None if deadline_ns is None else (deadline_ns - time.monotonic_ns()) / 1e9
             published = self._queues.pop(timeout_s=left_s)
@@ -136,20 +120,10 @@ class Broker:
 
         Leases that are out may still be finished.
         """
-        self._stopping.set()
         self._queues.stop()
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.close()
-        if self._acceptor is not None:
-            self._acceptor.join(timeout_s)
-        with self._changed:
-            connections = dict(self._connections)
-        for connection in connections:
-            connection.hang_up()
-        for thread in connections.values():
-            thread.join(timeout_s)
-        self._sweep()
+        if self._door is not None:
+            self._door.close(timeout_s)
+        self.sweep()
 
     @property
     def status(self) -> tuple[CameraStatus, ...]:
@@ -161,8 +135,7 @@ class Broker:
     @property
     def connections(self) -> int:
         """Open connections, of producers and of those that have not said hello."""
-        with self._changed:
-            return len(self._connections)
+        return self._door.connections if self._door else 0
 
     # What connections ask of us: connection.Host.
 
@@ -175,7 +148,7 @@ class Broker:
         """
         geometry = geometry_for(hello.width, hello.height, hello.pixel_format)
         slots = max(MIN_SLOTS, min(hello.slots, self._config.slots_max))
-        self._sweep()
+        self.sweep()
         self._claim(hello.camera)
         segment: Segment | None = None
         try:
@@ -271,72 +244,15 @@ class Broker:
             self._sources.pop(camera, None)
             self._changed.notify_all()
 
-    def _sweep(self) -> None:
-        """Let go of the memory of producers that left while somebody looked at their frames."""
+    def sweep(self) -> None:
+        """Let go of the memory of producers that left while somebody looked at their frames.
+
+        Every `pop` and every hello does it; an idle server may call it when it likes.
+        """
         if not self._retired:
             return
         with self._changed:
             self._retired = [source for source in self._retired if not source.free_if_idle()]
-
-    def _accept(self, listener: socket.socket) -> None:
-        while not self._stopping.is_set():
-            try:
-                connection, _ = listener.accept()
-            except OSError as error:
-                if error.errno in OUT_OF_FDS:
-                    self._stopping.wait(0.05)  # who connects waits in the backlog meanwhile
-                    continue
-                return
-            self._let_in(connection)
-
-    def _let_in(self, connection: socket.socket) -> None:
-        peer = peer_of(connection)
-        try:
-            self._check(peer)
-        except LiveGateError as error:
-            self.refused(error, peer, is_fatal=True)
-            refuse_at_the_door(connection, error)
-            return
-        talk = ProducerConnection(
-            connection,
-            peer,
-            self,
-            MessageAllowance(self._config.max_messages_per_s),
-            max_wait_s=self._config.block_timeout_ms / 1e3,
-        )
-        name = f"livegate-frames-{peer.pid}"
-        thread = threading.Thread(target=self._serve, args=(talk,), name=name, daemon=True)
-        with self._changed:
-            self._connections[talk] = thread
-        thread.start()
-
-    def _serve(self, talk: ProducerConnection) -> None:
-        try:
-            talk.serve()
-        finally:
-            with self._changed:
-                self._connections.pop(talk, None)
-
-    def _check(self, peer: Peer) -> None:
-        """Whether a peer may talk to us.
-
-        Raises:
-            AuthError: its uid is not on the list.
-            RequestError: FULL when its uid has as many connections as it may.
-        """
-        allowed = self._config.allow_uids or (own_uid(),)
-        if peer.uid not in allowed:
-            raise AuthError(
-                f"uid {peer.uid} may not hand over frames", hint="add it to frames.allow_uids"
-            )
-        with self._changed:
-            count = Counter(talk.peer.uid for talk in self._connections)[peer.uid]
-        if count >= self._config.max_connections:
-            raise RequestError(
-                ErrorCode.FULL,
-                f"uid {peer.uid} has {count} connections open, it may have no more",
-                hint="close some, or raise frames.max_connections",
-            )
 
 
 def _status_of(source: FrameSource) -> CameraStatus:

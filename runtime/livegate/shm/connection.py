@@ -11,7 +11,6 @@ packet, another version, a message out of turn, a flood) is answered once and en
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import struct
 import threading
@@ -275,11 +274,6 @@ def close_after_last_word(connection: socket.socket) -> None:
         while connection.recv(1, socket.MSG_DONTWAIT):
             pass
     connection.close()
-
-
-def own_uid() -> int:
-    """Whose process this is, as SO_PEERCRED would say."""
-    return os.geteuid()
 
 
 def _out_of_turn(message: Message) -> RequestError:

@@ -180,7 +180,7 @@ def test_drop_is_told_without_the_lock() -> None:
     seen = []
 
     def try_elsewhere(frame: Waiter, reason: DropReason) -> None:
-        seen.append(desk.changed._is_owned())  # type: ignore[attr-defined]
+        seen.append(desk.changed._is_owned())
 
     desk.queue._on_drop = try_elsewhere
     desk.push(0)

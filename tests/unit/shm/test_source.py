@@ -107,7 +107,12 @@ def test_judged_frame_is_told_with_its_times(desk: Desk) -> None:
 def test_slot_is_free_before_its_result_is_told(desk: Desk) -> None:
     """A producer that hears and asks at once finds the slot."""
     free: list[int] = []
-    desk.source._answer = lambda result: bool(free.append(desk.source.slots[SlotState.FREE])) or True
+
+    def look(result: Result) -> bool:
+        free.append(desk.source.slots[SlotState.FREE])
+        return True
+
+    desk.source._answer = look
     desk.publish(1)
     desk.lease().finish(Outcome())
     desk.publish(2)
