@@ -236,9 +236,12 @@ class KillMachine(RuleBasedStateMachine):
             with contextlib.suppress(QueueError):
                 self.leases.append(self.broker.pop(timeout_s=0.05 if wait else 0.0))
 
-    @precondition(lambda self: bool(self.leases))
+    # No precondition here: whether a frame has come depends on the other process, and what hypothesis
+    # draws must not.
     @rule(place=st.integers(0, 3), looks=st.booleans())
     def finish(self, place: int, looks: bool) -> None:
+        if not self.leases:
+            return
         lease = self.leases.pop(place % len(self.leases))
         if looks:
             pixels = lease.frame().pixels
@@ -280,18 +283,22 @@ class KillMachine(RuleBasedStateMachine):
 
 
 def run_kills(folder: Path, *, examples: int, at_least: int) -> None:
+    """Rounds of random lives until there were enough kills; which rules a life has is random too."""
+
     class Machine(KillMachine):
         zygote = Zygote(folder)
 
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=40,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+    rounds = settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
     )
+    for _ in range(20):
+        run_state_machine_as_test(Machine, settings=rounds)
+        if Machine.kills >= at_least and Machine.judged:
+            break
     Machine.zygote.close()
     print(f"{Machine.kills} kills, {Machine.judged} frames judged")
     assert Machine.kills >= at_least, f"only {Machine.kills} kills"
@@ -300,14 +307,14 @@ def run_kills(folder: Path, *, examples: int, at_least: int) -> None:
 
 def test_producers_killed_at_a_few_random_points(tmp_path: Path) -> None:
     """The machine of the slow test, for a moment."""
-    run_kills(tmp_path, examples=15, at_least=10)
+    run_kills(tmp_path, examples=10, at_least=10)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_producers_killed_at_many_random_points(tmp_path: Path) -> None:
     """At least 200 kill points, each at another place of somebody's life."""
-    run_kills(tmp_path, examples=150, at_least=200)
+    run_kills(tmp_path, examples=100, at_least=200)
 
 
 @pytest.mark.slow
