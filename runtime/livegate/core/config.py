@@ -116,6 +116,50 @@ class AipaasConfig(Section, frozen=True):
         return self.auth == "hmac" or (self.auth == "auto" and bool(self.apps))
 
 
+class FramesConfig(Section, frozen=True):
+    """The frame queue: camera frames in shared memory."""
+
+    socket: Annotated[
+        str, Meta(description="path of a Unix socket; auto = in the runtime folder, empty = none")
+    ] = "auto"
+    ceiling_mib: Annotated[
+        Positive, Meta(description="memory of all producers together; more is answered 1006")
+    ] = 512
+    max_producers: Annotated[Positive, Meta(description="cameras connected at once")] = 16
+    max_connections: Annotated[
+        Positive, Meta(description="connections of one user, those without a camera included")
+    ] = 32
+    max_messages_per_s: Annotated[
+        Positive, Meta(description="messages of one producer; who sends more is hung up on")
+    ] = 2000
+    slots_max: Annotated[
+        int, Meta(ge=3, le=64, description="slots of one producer; it asks for how many it wants")
+    ] = 8
+    max_waiting: Annotated[Positive, Meta(description="frames of one camera that may wait")] = 1
+    max_leases: Annotated[
+        Positive, Meta(description="frames of one camera that may be looked at, at once")
+    ] = 2
+    policy: Annotated[
+        Literal["newest_wins", "reject", "block"],
+        Meta(description="a frame that finds the queue full replaces, is refused, or waits"),
+    ] = "newest_wins"
+    block_timeout_ms: Annotated[
+        int,
+        Meta(ge=1, le=500, description="longest wait for a place or a slot; a death is seen then"),
+    ] = 200
+    max_frame_age_ms: Annotated[
+        NotNegative, Meta(description="frames older than this are dropped unseen; 0 = no limit")
+    ] = 1000
+    trusted: Annotated[
+        Literal["same_uid", "all", "none"],
+        Meta(description="whose frames are read in place; others' are copied once, privately"),
+    ] = "same_uid"
+    allow_uids: Annotated[
+        tuple[int, ...],
+        Meta(description="users that may hand over frames; empty = the server's own only"),
+    ] = ()
+
+
 class LimitsConfig(Section, frozen=True):
     """What a picture may be, checked before memory is taken for it."""
 
@@ -195,6 +239,7 @@ class Config(Section, frozen=True):
     http: HttpConfig = HttpConfig()
     metrics: MetricsConfig = MetricsConfig()
     aipaas: AipaasConfig = AipaasConfig()
+    frames: FramesConfig = FramesConfig()
     limits: LimitsConfig = LimitsConfig()
     engine: EngineConfig = EngineConfig()
     models: ModelsConfig = ModelsConfig()

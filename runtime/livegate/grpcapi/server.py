@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from livegate.core.config import GrpcConfig
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.socketlock import SocketLock, configured_path
 from livegate.core.telemetry import Metrics
 from livegate.grpcapi.codec import (
     SERVICE,
@@ -26,7 +27,6 @@ from livegate.grpcapi.codec import (
     request_from_bytes,
 )
 from livegate.grpcapi.interceptors import Context, Guard, unknown_method
-from livegate.grpcapi.socket import SocketLock, default_socket
 from livegate.service import LivenessService
 
 WINDOW_BYTES = 4 << 20
@@ -64,8 +64,7 @@ class GrpcServer:
         reflection.enable_server_reflection(services, self._server)
         self._server.add_generic_rpc_handlers((_Methods(self, Guard(config, metrics)),))
         self.port = self._bind_tcp(config.bind) if config.bind else 0
-        if config.socket:
-            path = default_socket() if config.socket == "auto" else Path(config.socket)
+        if path := configured_path(config.socket, "grpc.sock"):
             self._bind_socket(path)
 
     @property
@@ -78,7 +77,7 @@ class GrpcServer:
         await self.set_serving(is_serving=False)
         await self._server.start()
         if self._lock is not None:
-            self._lock.restrict()
+            self._lock.path.chmod(0o600)
 
     async def set_serving(self, *, is_serving: bool) -> None:
         """Tell grpc.health.v1."""
@@ -90,6 +89,7 @@ class GrpcServer:
         """End, letting calls under way finish within the grace."""
         await self._server.stop(grace_s)
         if self._lock is not None:
+            self._lock.remove_socket()
             self._lock.release()
             self._lock = None
 
@@ -119,12 +119,12 @@ class GrpcServer:
         return port
 
     def _bind_socket(self, path: Path) -> None:
-        self._lock = SocketLock(path)
+        self._lock = SocketLock(path, "grpc.socket")
         try:
             self._server.add_insecure_port(f"unix:{path}")
         except RuntimeError as error:
             self._lock.release()
-            raise SetupError(ErrorCode.INIT_FAIL, f"gRPC cannot listen on {path}") from error
+            raise self._lock.unusable("gRPC cannot listen there") from error
 
 
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]

@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 
 from livegate.core.errors import ErrorCode, SetupError
-from livegate.grpcapi.socket import MAX_PATH_BYTES, SocketLock, default_socket
+from livegate.core.socketlock import MAX_PATH_BYTES, SocketLock, configured_path, runtime_path
 
 
 def test_lock_held_by_another_is_refused_until_released(tmp_path: Path) -> None:
     """One owner at a time; the path is free after the release."""
     path = tmp_path / "run" / "s"
-    first = SocketLock(path)
+    first = SocketLock(path, "grpc.socket")
     with pytest.raises(SetupError) as caught:
-        SocketLock(path)
+        SocketLock(path, "grpc.socket")
     assert caught.value.code is ErrorCode.BUSY
     first.release()
-    SocketLock(path).release()
+    SocketLock(path, "grpc.socket").release()
 
 
 def test_lock_folder_is_made_for_the_user_alone(tmp_path: Path) -> None:
     """Nobody else may look into it."""
-    lock = SocketLock(tmp_path / "run" / "s")
+    lock = SocketLock(tmp_path / "run" / "s", "grpc.socket")
     assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
     lock.release()
 
@@ -31,22 +31,25 @@ def test_lock_folder_is_made_for_the_user_alone(tmp_path: Path) -> None:
 def test_lock_path_too_long_or_not_a_folder_is_refused(tmp_path: Path) -> None:
     """The message says what is wrong with the path."""
     with pytest.raises(SetupError, match="longer"):
-        SocketLock(tmp_path / ("x" * MAX_PATH_BYTES))
+        SocketLock(tmp_path / ("x" * MAX_PATH_BYTES), "grpc.socket")
     (tmp_path / "file").write_text("")
     with pytest.raises(SetupError, match="cannot be used"):
-        SocketLock(tmp_path / "file" / "s")
+        SocketLock(tmp_path / "file" / "s", "grpc.socket")
 
 
 def test_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     """A link planted by somebody else is not opened."""
     (tmp_path / "s.lock").symlink_to(tmp_path / "victim")
     with pytest.raises(SetupError) as caught:
-        SocketLock(tmp_path / "s")
+        SocketLock(tmp_path / "s", "grpc.socket")
     assert caught.value.code is ErrorCode.INIT_FAIL
     assert not (tmp_path / "victim").exists()
 
 
-def test_default_socket_follows_the_runtime_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runtime_path_follows_the_runtime_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """XDG_RUNTIME_DIR where there is one."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
-    assert default_socket() == Path("/run/user/7/livegate/grpc.sock")
+    assert runtime_path("grpc.sock") == Path("/run/user/7/livegate/grpc.sock")
+    assert configured_path("auto", "a") == Path("/run/user/7/livegate/a")
+    assert configured_path("", "a") is None
+    assert configured_path("/x/y", "a") == Path("/x/y")

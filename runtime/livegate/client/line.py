@@ -1,0 +1,205 @@
+"""The socket half of a producer: packets out, answers in, results kept on the way.
+
+For one thread. Results may come at any time, so whoever waits for an answer reads them first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.shm.layout import (
+    MAX_MESSAGE_BYTES,
+    Bye,
+    Error,
+    Grant,
+    Hello,
+    Message,
+    Result,
+    decode,
+    encode,
+)
+from livegate.shm.outcome import CODES, FrameResult, frame_result_from
+
+M = TypeVar("M", bound=Message)
+KEPT_RESULTS = 256
+
+
+class FrameLine:
+    """One connection to a server's frame queue."""
+
+    def __init__(
+        self, path: Path, timeout_s: float, on_result: Callable[[FrameResult], None] | None
+    ) -> None:
+        """Dial.
+
+        Raises:
+            LiveGateError: CONNECTION_FAILURE when no server answers at the path.
+        """
+        self.results: deque[FrameResult] = deque(maxlen=KEPT_RESULTS)
+        self._timeout_s = timeout_s
+        self._on_result = on_result
+        self._request = 0
+        self._socket = _dialled(path, timeout_s)
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Say goodbye and hang up."""
+        with contextlib.suppress(OSError):
+            self._socket.send(encode(Bye()), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        self._socket.close()
+
+    def greet(self, hello: Hello) -> tuple[Grant, int]:
+        """Say hello; the grant and the memory's descriptor, which is the caller's to close.
+
+        Raises:
+            LiveGateError: the server's refusal.
+        """
+        request = self.send(hello)
+        try:
+            packet, fds, _, _ = socket.recv_fds(
+                self._socket, MAX_MESSAGE_BYTES, 1, socket.MSG_CMSG_CLOEXEC
+            )
+        except OSError as error:
+            raise self._late_or_gone(error) from error
+        try:
+            if not packet:
+                raise gone()
+            answer = self._checked(*decode(packet), request, Grant)
+            if answer is None or len(fds) != 1:
+                raise RequestError(ErrorCode.INVALID_PARAM, "the server's grant came without memory")
+        except BaseException:
+            for fd in fds:
+                os.close(fd)
+            raise
+        return answer, fds[0]
+
+    def ask(self, message: Message, kind: type[M], *, extra_s: float = 0.0) -> M:
+        """Send, then read until the answer comes.
+
+        Raises:
+            LiveGateError: the server's refusal; TIMEOUT; CONNECTION_CLOSE.
+        """
+        request = self.send(message)
+        deadline = time.monotonic() + self._timeout_s + extra_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            received = self._receive(left_s)
+            if received is None:
+                break
+            answer = self._checked(*received, request, kind)
+            if answer is not None:
+                return answer
+        raise self._late(type(message).__name__)
+
+    def send(self, message: Message) -> int:
+        """Send a message; its request number.
+
+        Raises:
+            LiveGateError: CONNECTION_CLOSE, or the reason that the server gave before it hung up.
+        """
+        self._request = self._request % 0xFFFFFFFF + 1
+        try:
+            self._socket.settimeout(self._timeout_s)
+            self._socket.send(encode(message, request=self._request), socket.MSG_NOSIGNAL)
+        except OSError as error:
+            raise self._why_gone(error) from error
+        return self._request
+
+    def read(self, timeout_s: float) -> bool:
+        """Take in one message that nobody asked for; False when none came.
+
+        Raises:
+            LiveGateError: CONNECTION_CLOSE, or what the server refused a publish with.
+        """
+        received = self._receive(timeout_s)
+        if received is not None:
+            self._keep(received[1])
+        return received is not None
+
+    def _checked(self, request: int, message: Message, asked: int, kind: type[M]) -> M | None:
+        """The answer to what was asked; None for a result, which is kept."""
+        if request == asked and isinstance(message, kind):
+            return message
+        self._keep(message)
+        return None
+
+    def _keep(self, message: Message) -> None:
+        if isinstance(message, Result):
+            result = frame_result_from(message)
+            if self._on_result is None:
+                self.results.append(result)
+            else:
+                self._on_result(result)
+        elif isinstance(message, Error):
+            raise LiveGateError(CODES.get(message.code, ErrorCode.INNER), message.text)
+        elif isinstance(message, Bye):
+            raise gone()
+
+    def _receive(self, timeout_s: float) -> tuple[int, Message] | None:
+        """The next message; None at the timeout."""
+        self._socket.settimeout(max(0.0, timeout_s))
+        try:
+            packet = self._socket.recv(MAX_MESSAGE_BYTES)
+        except (BlockingIOError, TimeoutError):
+            return None
+        except OSError as error:
+            raise gone() from error
+        if not packet:
+            raise gone()
+        return decode(packet)
+
+    def _why_gone(self, error: OSError) -> LiveGateError:
+        """A send failed: the server may have left its reason in what we have not read yet."""
+        try:
+            while self.read(0.0):
+                pass
+        except LiveGateError as reason:
+            return reason
+        return self._late_or_gone(error)
+
+    def _late_or_gone(self, error: OSError) -> LiveGateError:
+        return self._late("HELLO") if isinstance(error, TimeoutError) else gone()
+
+    def _late(self, what: str) -> LiveGateError:
+        return LiveGateError(
+            ErrorCode.TIMEOUT,
+            f"the server did not answer {what} in {self._timeout_s:g} s",
+            hint="reconnect",
+        )
+
+
+def gone() -> LiveGateError:
+    """1024."""
+    return LiveGateError(
+        ErrorCode.CONNECTION_CLOSE, "the server closed the frame queue", hint="call reconnect"
+    )
+
+
+def _dialled(path: Path, timeout_s: float) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # Not settimeout: with it a backlog that is full for a moment is an error at once (EAGAIN).
+    seconds, fraction = divmod(timeout_s, 1)
+    limit = struct.pack("ll", int(seconds), int(fraction * 1e6))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    try:
+        connection.connect(os.fspath(path))
+    except OSError as error:
+        connection.close()
+        raise LiveGateError(
+            ErrorCode.CONNECTION_FAILURE,
+            f"no frame queue answers at {path}: {error.strerror or error}",
+            hint="is the server running, and is frames.socket this path?",
+        ) from error
+    connection.settimeout(timeout_s)
+    return connection

@@ -1,0 +1,215 @@
+"""What a camera process imports to hand over frames without copying them.
+
+    with FrameProducer("/run/livegate/frames.sock", camera="door", width=1280, height=720) as producer:
+        while True:
+            with producer.loan() as pixels:     # a slot in the server's memory, yours alone
+                camera.read_into(pixels)        # published at the end of the block
+            for result in producer.results():
+                ...
+
+A block that is left by an exception publishes nothing. `pixels` is not to be touched after its block:
+the server reads there. One thread at a time; one producer for each camera.
+
+A producer whose server went away says so (1024) at every call. It does not reconnect by itself, because
+a camera that quietly skips frames looks like a camera that sees nobody: call `reconnect`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from livegate.client.line import FrameLine, gone
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.frame import Pixels
+from livegate.shm.geometry import SlotGeometry
+from livegate.shm.layout import (
+    Grant,
+    Hello,
+    Loan,
+    Loaned,
+    PixelFormat,
+    Publish,
+    Release,
+    Returned,
+)
+from livegate.shm.outcome import FrameResult
+from livegate.shm.segment import bytes_in_place, close_mapping
+
+
+class FrameProducer:
+    """One camera's end of the frame queue."""
+
+    def __init__(
+        self,
+        socket_path: str | os.PathLike[str],
+        *,
+        camera: str,
+        width: int,
+        height: int,
+        pixel_format: Literal["BGR", "NV12"] = "BGR",
+        slots: int = 4,
+        timeout_s: float = 5.0,
+        on_result: Callable[[FrameResult], None] | None = None,
+    ) -> None:
+        """Nothing is opened before `connect` or the with-block.
+
+        Args:
+            socket_path: the server's frames.socket.
+            camera: 1 to 63 of A-Z a-z 0-9 . _ -; nobody else's.
+            width: pixels.
+            height: pixels.
+            pixel_format: BGR: (H, W, 3); NV12: (H * 3 / 2, W), both sides even.
+            slots: how many are asked for; the server may grant another number.
+            timeout_s: how long an answer of the server may take.
+            on_result: called by whichever method reads a result; without it `results` has them.
+        """
+        self._path = Path(socket_path)
+        self._hello = Hello(camera, width, height, PixelFormat[pixel_format], slots)
+        self._timeout_s = timeout_s
+        self._on_result = on_result
+        self._line: FrameLine | None = None
+        self._map: mmap.mmap | None = None
+        self._geometry: SlotGeometry | None = None
+        self._grant: Grant | None = None
+        self._frame_id = 0
+
+    @property
+    def slots(self) -> int:
+        """How many slots the server granted; 0 before `connect`."""
+        return self._grant.slots if self._grant else 0
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for a selector: readable means that results came, or the end."""
+        return self._connected().fileno()
+
+    def connect(self) -> None:
+        """Say hello and map the memory that the server makes for us.
+
+        Raises:
+            LiveGateError: CONNECTION_FAILURE when no server answers at the path; EXIST when connected;
+                else the server's refusal.
+        """
+        if self._line is not None:
+            raise RequestError(ErrorCode.EXIST, "the producer is connected already")
+        self._line = FrameLine(self._path, self._timeout_s, self._on_result)
+        try:
+            grant, fd = self._line.greet(self._hello)
+            try:
+                self._map = mmap.mmap(fd, grant.segment_bytes)
+            finally:
+                os.close(fd)
+        except BaseException:
+            self.close()
+            raise
+        self._grant = grant
+        self._geometry = SlotGeometry(
+            self._hello.width,
+            self._hello.height,
+            PixelFormat(self._hello.pixel_format),
+            grant.stride,
+        )
+
+    def reconnect(self) -> None:
+        """`close`, then `connect`; what was published before gets no result any more."""
+        self.close()
+        self.connect()
+
+    def close(self) -> None:
+        """Say goodbye and let go; arrays of a loan keep the memory alive, but nobody reads it."""
+        line, self._line = self._line, None
+        mapping, self._map = self._map, None
+        self._grant = None
+        if line is not None:
+            line.close()
+        if mapping is not None:
+            close_mapping(mapping)
+
+    @contextlib.contextmanager
+    def loan(
+        self,
+        *,
+        frame_id: int | None = None,
+        captured_ns: int | None = None,
+        timeout_s: float = 0.0,
+    ) -> Iterator[Pixels]:
+        """A slot to write, published at the end of the block.
+
+        Args:
+            frame_id: comes back in the result; without it, one more than the last.
+            captured_ns: CLOCK_MONOTONIC; without it, now.
+            timeout_s: how long to wait for a slot, up to the server's frames.block_timeout_ms.
+
+        Raises:
+            LiveGateError: QUEUE_FULL when no slot is free: skip the frame; CONNECTION_CLOSE when the
+                server is gone.
+        """
+        taken_ns = time.monotonic_ns() if captured_ns is None else captured_ns
+        loaned = self._connected().ask(Loan(int(timeout_s * 1e3)), Loaned, extra_s=timeout_s)
+        try:
+            yield self._pixels(loaned)
+        except BaseException:
+            # The caller's own error matters more than a server that left meanwhile.
+            with contextlib.suppress(LiveGateError):
+                self._connected().ask(Release(loaned.generation, loaned.slot), Returned)
+            raise
+        self._frame_id = self._frame_id + 1 if frame_id is None else frame_id
+        self._connected().send(Publish(loaned.generation, taken_ns, self._frame_id, loaned.slot))
+
+    @property
+    def frame_id(self) -> int:
+        """Of the frame that was published last."""
+        return self._frame_id
+
+    def results(self, *, timeout_s: float = 0.0) -> tuple[FrameResult, ...]:
+        """What came since the last call, oldest first; waits for the first one up to the timeout.
+
+        Raises:
+            LiveGateError: CONNECTION_CLOSE when the server is gone and every result was read; or what
+                the server refused a publish with.
+        """
+        line = self._connected()
+        deadline = time.monotonic() + timeout_s
+        wait_s = 0.0 if line.results else timeout_s
+        try:
+            while line.read(wait_s):
+                wait_s = 0.0 if line.results else max(0.0, deadline - time.monotonic())
+        except LiveGateError:
+            if not line.results:
+                raise
+        found = tuple(line.results)
+        line.results.clear()
+        return found
+
+    def __enter__(self) -> FrameProducer:
+        """Connected."""
+        if self._line is None:
+            self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closed."""
+        self.close()
+
+    def _pixels(self, loaned: Loaned) -> Pixels:
+        if self._map is None or self._geometry is None:
+            raise gone()
+        return self._geometry.shape(bytes_in_place(self._map, loaned.offset, self._geometry))
+
+    def _connected(self) -> FrameLine:
+        if self._line is None:
+            raise LiveGateError(
+                ErrorCode.CONNECTION_CLOSE, "the producer is not connected", hint="call connect"
+            )
+        return self._line

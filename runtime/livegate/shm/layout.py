@@ -1,0 +1,285 @@
+"""The messages of proto/livegate_shm.h as frozen values.
+
+The header file is the contract and says how a conversation goes; a test compiles it and compares
+every size and offset with the codes below. Nothing here is trusted to be in range: a message that
+decodes has the right size, version and type, and no more than that.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import astuple, dataclass, fields
+from enum import IntEnum
+from typing import Any, ClassVar
+
+from livegate.core.errors import ErrorCode, RequestError
+
+MAGIC = 0x4D53474C
+VERSION = 1
+CAMERA_BYTES = 64
+TEXT_BYTES = 200
+HEADER = struct.Struct("<IHHII")
+CAP_RESULTS = 1
+CAMERA_NAME = re.compile(r"[A-Za-z0-9._-]{1,63}")
+
+
+class MessageType(IntEnum):
+    """livegate_shm_type."""
+
+    HELLO = 1
+    GRANT = 2
+    LOAN = 3
+    LOANED = 4
+    PUBLISH = 5
+    RESULT = 6
+    RELEASE = 7
+    RETURNED = 8
+    BYE = 9
+    ERROR = 10
+
+
+class PixelFormat(IntEnum):
+    """livegate_shm_pixel_format."""
+
+    BGR = 1
+    NV12 = 2
+
+
+class DropReason(IntEnum):
+    """livegate_shm_reason: why a published frame has no verdict. JUDGED: it had its turn."""
+
+    JUDGED = 0
+    REPLACED = 1
+    REJECTED = 2
+    EXPIRED = 3
+    STOPPED = 4
+    GONE = 5
+
+
+class Message:
+    """One packet. CODES are struct codes of the fields, in order; `x` is reserved space."""
+
+    __slots__ = ()
+    TYPE: ClassVar[MessageType]
+    CODES: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Hello(Message):
+    """A producer names its camera and what it wants; sizes in pixels."""
+
+    TYPE: ClassVar[MessageType] = MessageType.HELLO
+    CODES: ClassVar[str] = f"{CAMERA_BYTES}s I I I I Q"
+    camera: str
+    width: int
+    height: int
+    pixel_format: int
+    slots: int
+    capabilities: int = CAP_RESULTS
+
+
+@dataclass(frozen=True, slots=True)
+class Grant(Message):
+    """The memory that rides along: where its slots are, in bytes."""
+
+    TYPE: ClassVar[MessageType] = MessageType.GRANT
+    CODES: ClassVar[str] = "Q Q Q Q Q I I I I"
+    segment_id: int
+    segment_bytes: int
+    first_offset: int
+    slot_bytes: int
+    capabilities: int
+    slots: int
+    stride: int
+    uv_offset: int
+    uv_stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loan(Message):
+    """May I have a slot; the answer may wait this long for one."""
+
+    TYPE: ClassVar[MessageType] = MessageType.LOAN
+    CODES: ClassVar[str] = "I 4x"
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loaned(Message):
+    """A slot that is the producer's alone."""
+
+    TYPE: ClassVar[MessageType] = MessageType.LOANED
+    CODES: ClassVar[str] = "Q Q I 4x"
+    generation: int
+    offset: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publish(Message):
+    """The slot is written; from here on it is the server's."""
+
+    TYPE: ClassVar[MessageType] = MessageType.PUBLISH
+    CODES: ClassVar[str] = "Q Q Q I 4x"
+    generation: int
+    captured_ns: int
+    frame_id: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Message):
+    """What became of one published frame."""
+
+    TYPE: ClassVar[MessageType] = MessageType.RESULT
+    CODES: ClassVar[str] = "Q Q Q Q I I I I I I f f f f f 4x"
+    frame_id: int
+    generation: int
+    queue_ns: int
+    work_ns: int
+    slot: int
+    code: int
+    reason: int
+    decision: int = 0
+    algo_task: int = 0
+    faces: int = 0
+    score: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    face_width: float = 0.0
+    face_height: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Message):
+    """A loan goes back unpublished."""
+
+    TYPE: ClassVar[MessageType] = MessageType.RELEASE
+    CODES: ClassVar[str] = "Q I 4x"
+    generation: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Returned(Message):
+    """The answer to Release."""
+
+    TYPE: ClassVar[MessageType] = MessageType.RETURNED
+    CODES: ClassVar[str] = "Q I 4x"
+    generation: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bye(Message):
+    """The last word of either side."""
+
+    TYPE: ClassVar[MessageType] = MessageType.BYE
+    CODES: ClassVar[str] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Error(Message):
+    """A message was refused; after a fatal one the server closes."""
+
+    TYPE: ClassVar[MessageType] = MessageType.ERROR
+    CODES: ClassVar[str] = f"I I {TEXT_BYTES}s"
+    code: int
+    is_fatal: int
+    text: str
+
+
+MESSAGES: tuple[type[Message], ...] = (
+    Hello, Grant, Loan, Loaned, Publish, Result, Release, Returned, Bye, Error,
+)  # fmt: skip
+
+
+def _struct(kind: type[Message]) -> struct.Struct:
+    return struct.Struct(f"<{kind.CODES}")
+
+
+_BY_TYPE = {int(kind.TYPE): (kind, _struct(kind)) for kind in MESSAGES}
+MAX_MESSAGE_BYTES = HEADER.size + max(body.size for _, body in _BY_TYPE.values())
+
+
+def message_bytes(kind: type[Message]) -> int:
+    """The size of a message on the wire, header included."""
+    return HEADER.size + _BY_TYPE[kind.TYPE][1].size
+
+
+def encode(message: Message, *, request: int = 0) -> bytes:
+    """One packet; texts are cut to their field, on a character's border."""
+    body = _BY_TYPE[message.TYPE][1]
+    values = [_to_wire(value, message) for value in astuple(message)]  # type: ignore[call-overload]
+    head = HEADER.pack(MAGIC, VERSION, message.TYPE, HEADER.size + body.size, request)
+    return head + body.pack(*values)
+
+
+def decode(packet: bytes) -> tuple[int, Message]:
+    """A packet as (request, message).
+
+    Raises:
+        RequestError: INVALID_PARAM when it is no message of ours or has another size than its type;
+            UNREALIZED for another version.
+    """
+    request, kind, body = _checked_header(packet)
+    try:
+        values = [_from_wire(value) for value in body.unpack_from(packet, HEADER.size)]
+    except UnicodeDecodeError as error:
+        raise _unreadable(f"a text in {kind.__name__} is not UTF-8") from error
+    return request, kind(*values)
+
+
+def request_of(packet: bytes) -> int:
+    """The request number of a packet that may be unreadable; 0 when it is too short to say."""
+    return int(HEADER.unpack_from(packet)[4]) if len(packet) >= HEADER.size else 0
+
+
+def field_offsets(kind: type[Message]) -> dict[str, int]:
+    """Where each field of a message begins, in bytes from the start of the packet."""
+    offsets: dict[str, int] = {}
+    at = HEADER.size
+    names = iter(field.name for field in fields(kind))  # type: ignore[arg-type]
+    for code in kind.CODES.split():
+        if not code.endswith("x"):
+            offsets[next(names)] = at
+        at += struct.calcsize(f"<{code}")
+    return offsets
+
+
+def _checked_header(packet: bytes) -> tuple[int, type[Message], struct.Struct]:
+    if len(packet) < HEADER.size:
+        raise _unreadable(f"a packet of {len(packet)} bytes, a header has {HEADER.size}")
+    magic, version, kind_number, size, request = HEADER.unpack_from(packet)
+    if magic != MAGIC:
+        raise _unreadable(f"the packet begins with {magic:#010x}, not with {MAGIC:#010x}")
+    if version != VERSION:
+        raise RequestError(
+            ErrorCode.UNREALIZED,
+            f"the message has version {version}, this side speaks {VERSION}",
+            hint="build both sides from the same proto/livegate_shm.h",
+        )
+    if kind_number not in _BY_TYPE:
+        raise _unreadable(f"there is no message type {kind_number}")
+    kind, body = _BY_TYPE[kind_number]
+    if not size == len(packet) == HEADER.size + body.size:
+        raise _unreadable(
+            f"{kind.__name__} says {size} bytes and has {len(packet)}, not {HEADER.size + body.size}"
+        )
+    return request, kind, body
+
+
+def _unreadable(fact: str) -> RequestError:
+    return RequestError(ErrorCode.INVALID_PARAM, fact, hint="proto/livegate_shm.h says what a packet is")
+
+
+def _to_wire(value: Any, message: Message) -> Any:
+    if not isinstance(value, str):
+        return value
+    room = (CAMERA_BYTES if isinstance(message, Hello) else TEXT_BYTES) - 1
+    return value.encode()[:room].decode(errors="ignore").encode()
+
+
+def _from_wire(value: Any) -> Any:
+    return value.partition(b"\0")[0].decode() if isinstance(value, bytes) else value

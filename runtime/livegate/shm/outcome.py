@@ -1,0 +1,125 @@
+"""What becomes of a frame, on its way from the pipeline to the producer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from livegate.core.errors import ErrorCode, RequestError
+from livegate.core.results import Box, Decision
+from livegate.shm.layout import DropReason, Result
+
+DECISION_NUMBERS: dict[Decision, int] = {
+    Decision.GENUINE: 1,
+    Decision.SPOOF: 2,
+    Decision.FACE: 3,
+    Decision.NO_FACE: 4,
+}
+"""The numbers of livegate.v1.Decision; 0 is no decision."""
+
+_DECISIONS: dict[int, Decision | None] = {
+    0: None,
+    **{number: decision for decision, number in DECISION_NUMBERS.items()},
+}
+
+CODES: dict[int, ErrorCode] = {int(code): code for code in ErrorCode}
+"""Every error code by its number."""
+
+DROP_CODES: dict[DropReason, ErrorCode] = {
+    DropReason.JUDGED: ErrorCode.OK,
+    DropReason.REPLACED: ErrorCode.QUEUE_FULL,
+    DropReason.REJECTED: ErrorCode.QUEUE_FULL,
+    DropReason.EXPIRED: ErrorCode.TIMEOUT,
+    DropReason.STOPPED: ErrorCode.QUEUE_STOPED,
+    DropReason.GONE: ErrorCode.CONNECTION_CLOSE,
+}
+"""What a producer is told when its frame was not looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The word on one frame: an error code, or OK and a verdict.
+
+    `score` is 0..1, higher = more genuine; NO_FACE_SCORE without a face. `box` is the best face's.
+    """
+
+    code: ErrorCode = ErrorCode.OK
+    decision: Decision | None = None
+    score: float = 0.0
+    algo_task: int = 0
+    faces: int = 0
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """What a producer hears about one of its frames; `reason` says why there is no verdict."""
+
+    frame_id: int
+    outcome: Outcome
+    reason: DropReason
+    queue_ns: int
+    work_ns: int
+
+    @property
+    def has_verdict(self) -> bool:
+        """Whether the frame was judged; without one a gate stays shut."""
+        return self.outcome.code is ErrorCode.OK and self.outcome.decision is not None
+
+
+def result_from_outcome(
+    outcome: Outcome,
+    *,
+    frame_id: int,
+    slot: int,
+    generation: int,
+    reason: DropReason = DropReason.JUDGED,
+    queue_ns: int = 0,
+    work_ns: int = 0,
+) -> Result:
+    """The packet for a producer."""
+    box = outcome.box or Box(0.0, 0.0, 0.0, 0.0)
+    return Result(
+        frame_id=frame_id,
+        generation=generation,
+        queue_ns=max(0, queue_ns),
+        work_ns=max(0, work_ns),
+        slot=slot,
+        code=outcome.code,
+        reason=reason,
+        decision=0 if outcome.decision is None else DECISION_NUMBERS[outcome.decision],
+        algo_task=outcome.algo_task,
+        faces=outcome.faces,
+        score=outcome.score,
+        x=box.x,
+        y=box.y,
+        face_width=box.width,
+        face_height=box.height,
+    )
+
+
+def frame_result_from(result: Result) -> FrameResult:
+    """A packet as the producer sees it.
+
+    Raises:
+        RequestError: UNREALIZED for a code, a reason or a decision that this side does not know: a
+            newer server must not be misread.
+    """
+    try:
+        code, reason = CODES[result.code], DropReason(result.reason)
+        decision = _DECISIONS[result.decision]
+    except (KeyError, ValueError) as error:
+        raise RequestError(
+            ErrorCode.UNREALIZED,
+            f"the result of frame {result.frame_id} has a number that this side does not know: {error}",
+            hint="build both sides from the same proto/livegate_shm.h",
+        ) from error
+    box = Box(result.x, result.y, result.face_width, result.face_height)
+    outcome = Outcome(
+        code=code,
+        decision=decision,
+        score=result.score,
+        algo_task=result.algo_task,
+        faces=result.faces,
+        box=box if box.area > 0 else None,
+    )
+    return FrameResult(result.frame_id, outcome, reason, result.queue_ns, result.work_ns)

@@ -1,0 +1,190 @@
+"""One producer as the server sees it: its memory, its slots and its queue, without the socket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from livegate.core.errors import ErrorCode, QueueError, RequestError
+from livegate.core.frame import Pixels
+from livegate.shm.layout import DropReason, PixelFormat, Result
+from livegate.shm.lease import Lease, PublishedFrame
+from livegate.shm.outcome import DROP_CODES, Outcome, result_from_outcome
+from livegate.shm.queue import FrameQueue
+from livegate.shm.ring import Clock, Reference, SlotRing, SlotState, Ticket
+from livegate.shm.segment import Segment
+from livegate.shm.tally import DROP_EVENTS, FrameEvent, FrameTally
+
+Answer = Callable[[Result], bool]
+"""Sends a result without waiting; False when it could not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Monotonic and wall time, in nanoseconds."""
+
+    now_ns: Clock = time.monotonic_ns
+    wall_ns: Clock = time.time_ns
+
+
+class FrameSource:
+    """A producer's slots, from the loan to the result. Safe to call from any thread."""
+
+    def __init__(
+        self,
+        camera: str,
+        segment: Segment,
+        ring: SlotRing,
+        make_queue: Callable[[Callable[[PublishedFrame, DropReason], None]], FrameQueue[PublishedFrame]],
+        *,
+        is_trusted: bool,
+        answer: Answer,
+        tally: FrameTally,
+        clocks: Clocks | None = None,
+        on_release: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`make_queue` is given the queue's on_drop; `on_release` hears of every lease that ends."""
+        self.camera = camera
+        self.segment = segment
+        self.ring = ring
+        self.is_trusted = is_trusted
+        self.is_closed = False
+        self.queue = make_queue(self._dropped)
+        self._answer = answer
+        self._tally = tally
+        self._clocks = clocks or Clocks()
+        self._on_release = on_release
+
+    @property
+    def pixel_format(self) -> PixelFormat:
+        """Of every frame."""
+        return self.segment.geometry.pixel_format
+
+    def loan(self, *, timeout_s: float) -> Ticket:
+        """A slot to write. Raises as SlotRing.loan."""
+        try:
+            return self.ring.loan(timeout_s=timeout_s)
+        except QueueError as error:
+            if error.code is ErrorCode.QUEUE_FULL:
+                self._count(FrameEvent.NO_SLOT)
+            raise
+
+    def discard(self, ticket: Ticket) -> None:
+        """A loan comes back. Raises as SlotRing.discard."""
+        self.ring.discard(ticket)
+        self._count(FrameEvent.DISCARDED)
+
+    def publish(
+        self, ticket: Ticket, *, captured_ns: int, frame_id: int, timeout_s: float = 0.0
+    ) -> None:
+        """Queue a written slot; what becomes of it is told by exactly one result.
+
+        Raises:
+            RequestError: PARAM_FAILURE for a capture in the future: another clock was used, and such
+                a frame would never be too old. Else as SlotRing.publish.
+        """
+        now_ns = self._clocks.now_ns()
+        if captured_ns > now_ns:
+            raise RequestError(
+                ErrorCode.PARAM_FAILURE,
+                f"captured_ns lies {(captured_ns - now_ns) / 1e9:.3f} s in the future",
+                hint="captured_ns is CLOCK_MONOTONIC of this machine, or 0 for now",
+            )
+        self.ring.publish(ticket)
+        self._count(FrameEvent.PUBLISHED)
+        frame = PublishedFrame(self, ticket, frame_id, captured_ns or now_ns, now_ns)
+        try:
+            self.queue.push(frame, timeout_s=timeout_s)
+        except QueueError as error:
+            is_full = error.code is ErrorCode.QUEUE_FULL
+            self._dropped(frame, DropReason.REJECTED if is_full else DropReason.STOPPED)
+
+    def lease(self, published: PublishedFrame) -> Lease:
+        """Begin to look at a frame.
+
+        Raises:
+            RequestError: NO_EXIST when the producer left meanwhile; the frame is counted as dropped.
+        """
+        try:
+            self.ring.lease(published.ticket)
+        except RequestError:
+            self._count(FrameEvent.GONE)
+            raise
+        self._count(FrameEvent.LEASED)
+        now_ns = self._clocks.now_ns()
+        return Lease(
+            published,
+            leased_ns=now_ns,
+            wall_offset_ns=self._clocks.wall_ns() - now_ns,
+            now_ns=self._clocks.now_ns,
+        )
+
+    def memory(self, ticket: Ticket) -> tuple[Pixels, Pixels, bool]:
+        """A leased slot's bytes, its pixels, and whether they are a private copy."""
+        if self.is_trusted:
+            memory = self.segment.in_place(ticket.slot)
+        else:
+            memory = self.segment.private_copy(ticket.slot)
+            self._count(FrameEvent.COPIED)
+            self._count(FrameEvent.COPIED_BYTES, memory.size)
+        return memory, self.segment.geometry.shape(memory), not self.is_trusted
+
+    def finish(self, lease: Lease, outcome: Outcome, views: Reference | None) -> None:
+        """End a lease: the slot first, so that it is free when the producer hears of it."""
+        published = lease.published
+        self.ring.release(published.ticket, views=views)
+        is_ok = outcome.code is ErrorCode.OK
+        self._count(FrameEvent.JUDGED if is_ok else FrameEvent.FAILED)
+        work_ns = self._clocks.now_ns() - lease.leased_ns
+        self._tell(published, outcome, DropReason.JUDGED, lease.queue_ns, work_ns)
+        self.free_if_idle()
+        self._on_release()
+
+    def close(self) -> None:
+        """The producer is gone: reclaim every slot; the memory goes when the last lease has ended."""
+        self.is_closed = True
+        self.queue.stop(DropReason.GONE)
+        self.ring.close()
+        self.free_if_idle()
+
+    def free_if_idle(self) -> bool:
+        """Let the memory go if nobody needs it; True when it is gone."""
+        if self.ring.is_idle:
+            self.segment.close()
+        return self.segment.is_closed
+
+    @property
+    def slots(self) -> dict[SlotState, int]:
+        """How many slots are in each state."""
+        return self.ring.states()
+
+    def _dropped(self, frame: PublishedFrame, reason: DropReason) -> None:
+        """A published frame will not be looked at."""
+        self.ring.drop(frame.ticket)
+        self._count(DROP_EVENTS[reason])
+        queue_ns = self._clocks.now_ns() - frame.published_ns
+        self._tell(frame, Outcome(code=DROP_CODES[reason]), reason, queue_ns, 0)
+
+    def _tell(
+        self,
+        frame: PublishedFrame,
+        outcome: Outcome,
+        reason: DropReason,
+        queue_ns: int,
+        work_ns: int,
+    ) -> None:
+        result = result_from_outcome(
+            outcome,
+            frame_id=frame.frame_id,
+            slot=frame.ticket.slot,
+            generation=frame.ticket.generation,
+            reason=reason,
+            queue_ns=queue_ns,
+            work_ns=work_ns,
+        )
+        if not self.is_closed and not self._answer(result):
+            self._count(FrameEvent.RESULT_LOST)
+
+    def _count(self, event: FrameEvent, amount: int = 1) -> None:
+        self._tally.add(self.camera, event, amount)

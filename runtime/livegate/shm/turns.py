@@ -1,0 +1,113 @@
+"""Fair turns between the queues of many cameras.
+
+Each camera gets its turn, whatever its rate: the camera that was served last goes to the end of the
+line, so one that sends 200 frames a second cannot starve one that sends 5 (deficit round robin with a
+quantum of one frame; all frames count the same because what they cost, the engine, is the same).
+
+A camera is passed over while `is_ready` says no: the broker says so while as many of its frames are
+looked at as may be, which keeps enough slots for its producer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic
+
+from livegate.core.errors import ErrorCode, RequestError
+from livegate.shm.layout import DropReason
+from livegate.shm.queue import Afterwards, Clock, FrameQueue, T, pop_when, stopped_queue
+
+
+@dataclass(frozen=True, slots=True)
+class _Line(Generic[T]):
+    queue: FrameQueue[T]
+    is_ready: Callable[[], bool]
+
+
+class FrameQueues(Generic[T]):
+    """The queues of all cameras, read as one. Safe to call from any thread."""
+
+    def __init__(
+        self,
+        *,
+        now_ns: Clock = time.monotonic_ns,
+        changed: threading.Condition | None = None,
+    ) -> None:
+        """No camera yet. Queues that are added must share `changed`."""
+        self.changed = changed or threading.Condition()
+        self._now_ns = now_ns
+        self._lines: dict[str, _Line[T]] = {}
+        self._is_stopped = False
+
+    def add(
+        self, camera: str, queue: FrameQueue[T], *, is_ready: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Let a camera take part.
+
+        Raises:
+            RequestError: EXIST when it does already.
+            QueueError: QUEUE_STOPED.
+        """
+        with self.changed:
+            if self._is_stopped:
+                raise stopped_queue()
+            if camera in self._lines:
+                raise RequestError(
+                    ErrorCode.EXIST,
+                    f"a producer for the camera {camera!r} is connected already",
+                    hint="give each producer a name of its own",
+                )
+            self._lines[camera] = _Line(queue, is_ready)
+
+    def remove(self, camera: str, reason: DropReason = DropReason.GONE) -> None:
+        """Stop a camera's queue and forget it; unknown names are ignored."""
+        with self.changed:
+            line = self._lines.pop(camera, None)
+            self.changed.notify_all()
+        if line is not None:
+            line.queue.stop(reason)
+
+    def pop(self, *, timeout_s: float | None = None) -> T:
+        """The oldest frame of the camera whose turn it is.
+
+        Raises:
+            QueueError: QUEUE_EMPTY at the timeout; QUEUE_STOPED.
+        """
+        return pop_when(self.changed, self._take, timeout_s, self._now_ns)
+
+    def wake(self) -> None:
+        """Ask `is_ready` again: a lease has ended."""
+        with self.changed:
+            self.changed.notify_all()
+
+    def stop(self) -> None:
+        """Stop every queue; from now on every call ends with 5002."""
+        with self.changed:
+            self._is_stopped = True
+            queues = [line.queue for line in self._lines.values()]
+            self.changed.notify_all()
+        for queue in queues:
+            queue.stop()
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Who takes part, the next one first."""
+        with self.changed:
+            return tuple(self._lines)
+
+    def _take(self, after: Afterwards) -> T | None:
+        """The next frame, None when there is none; the lock is held."""
+        if self._is_stopped:
+            raise stopped_queue()
+        for camera in tuple(self._lines):
+            line = self._lines[camera]
+            if line.queue.is_stopped or not line.is_ready():
+                continue
+            frame = line.queue.take(after)
+            if frame is not None:
+                self._lines[camera] = self._lines.pop(camera)  # to the end of the line
+                return frame
+        return None

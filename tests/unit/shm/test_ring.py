@@ -1,0 +1,243 @@
+"""Who owns each slot, against a model, and one refusal at a time."""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from frame_queue_kit import ScriptedCondition, StillClock, refused
+from livegate.core.errors import ErrorCode, QueueError, RequestError
+from livegate.shm.ring import SlotRing, SlotState, Ticket
+
+FREE, LOANED, READY, LEASED = SlotState
+
+
+def leased_ring() -> tuple[SlotRing, Ticket]:
+    ring = SlotRing(3)
+    ticket = ring.loan()
+    ring.publish(ticket)
+    ring.lease(ticket)
+    return ring, ticket
+
+
+def test_slot_goes_round_and_comes_back_free() -> None:
+    """loan, publish, lease, release: one slot moves, the others stay."""
+    ring = SlotRing(3)
+    ticket = ring.loan()
+    assert ring.states()[LOANED] == 1
+    ring.publish(ticket)
+    assert ring.states()[READY] == 1
+    ring.lease(ticket)
+    assert (ring.states()[LEASED], ring.in_flight) == (1, 1)
+    ring.release(ticket)
+    assert ring.states() == {FREE: 3, LOANED: 0, READY: 0, LEASED: 0}
+
+
+def test_ticket_used_twice_is_refused() -> None:
+    """Each step takes a ticket once: 1016 afterwards."""
+    ring = SlotRing(3)
+    ticket = ring.loan()
+    for step in (ring.publish, ring.lease, ring.release):
+        step(ticket)
+        with refused(ErrorCode.NO_EXIST):
+            step(ticket)
+
+
+def test_ticket_of_an_older_generation_is_refused() -> None:
+    """The slot is on loan again, but not to this ticket."""
+    ring = SlotRing(1)
+    old = ring.loan()
+    ring.discard(old)
+    new = ring.loan()
+    assert new.slot == old.slot
+    with refused(ErrorCode.NO_EXIST):
+        ring.publish(old)
+    ring.publish(new)
+
+
+@pytest.mark.parametrize("slot", [3, (1 << 32) - 1, -1])
+def test_ticket_of_a_foreign_slot_is_refused(slot: int) -> None:
+    """1009: the producer has no such slot."""
+    ring = SlotRing(3)
+    ring.loan()
+    with refused(ErrorCode.OUT_OF_RANGE):
+        ring.publish(Ticket(slot, 1))
+
+
+def test_loan_while_one_is_out_is_refused() -> None:
+    """A producer holds one loan, so that it cannot hoard the slots: 1018."""
+    ring = SlotRing(3)
+    ring.loan()
+    with refused(ErrorCode.FULL):
+        ring.loan()
+
+
+def test_loan_without_a_free_slot_is_refused_at_the_timeout() -> None:
+    """5003, after exactly the time that was asked for."""
+    clock = StillClock()
+    changed = ScriptedCondition(clock)
+    ring = SlotRing(1, now_ns=clock, changed=changed)
+    ring.publish(ring.loan())
+    with refused(ErrorCode.QUEUE_FULL):
+        ring.loan()
+    assert changed.waits == []
+    with refused(ErrorCode.QUEUE_FULL):
+        ring.loan(timeout_s=0.3)
+    assert changed.waits == [pytest.approx(0.3)]
+
+
+def test_loan_waits_for_a_slot_that_comes_free() -> None:
+    """A release wakes who waits."""
+    clock = StillClock()
+    changed = ScriptedCondition(clock)
+    ring = SlotRing(1, now_ns=clock, changed=changed)
+    ticket = ring.loan()
+    ring.publish(ticket)
+    changed.then(lambda: ring.drop(ticket))
+    assert ring.loan(timeout_s=0.3) == Ticket(0, 2)
+
+
+def test_release_while_a_view_lives_keeps_the_slot() -> None:
+    """The slot is not given out again before the last array of it is dead."""
+    ring, ticket = leased_ring()
+    memory = np.zeros(8, np.uint8)
+    view = memory[2:4]
+    reference = weakref.ref(memory)
+    del memory
+    ring.release(ticket, views=reference)
+    assert (ring.states()[LEASED], ring.in_flight) == (1, 0)
+    with refused(ErrorCode.NO_EXIST):
+        ring.release(ticket)
+    del view
+    assert ring.states()[FREE] == 3
+
+
+def test_loan_waits_for_views_that_nobody_announces() -> None:
+    """A dying array wakes nobody, so the wait looks again by itself."""
+    clock = StillClock()
+    changed = ScriptedCondition(clock)
+    ring = SlotRing(1, now_ns=clock, changed=changed)
+    ticket = ring.loan()
+    ring.publish(ticket)
+    ring.lease(ticket)
+    held = [np.zeros(8, np.uint8)]
+    ring.release(ticket, views=weakref.ref(held[0]))
+    changed.then(lambda: None, held.clear)
+    assert ring.loan(timeout_s=10).generation == 2
+    assert max(wait for wait in changed.waits if wait is not None) < 0.1
+
+
+def test_close_frees_all_but_what_is_looked_at() -> None:
+    """The dead producer's loan and frames come back at once; the lease ends in its own time."""
+    ring = SlotRing(3, max_loans=2)
+    tickets = [ring.loan()]
+    ring.publish(tickets[0])
+    ring.lease(tickets[0])
+    tickets.append(ring.loan())
+    ring.publish(tickets[1])
+    tickets.append(ring.loan())
+    ring.close()
+    assert ring.states() == {FREE: 2, LOANED: 0, READY: 0, LEASED: 1}
+    assert not ring.is_idle
+    with refused(ErrorCode.QUEUE_STOPED):
+        ring.loan()
+    for step, ticket in ((ring.lease, tickets[1]), (ring.publish, tickets[2])):
+        with refused(ErrorCode.NO_EXIST):
+            step(ticket)
+    ring.release(tickets[0])
+    assert ring.is_idle
+
+
+class SlotMachine(RuleBasedStateMachine):
+    """Any order of calls, honest and not, against a dictionary."""
+
+    tickets = Bundle("tickets")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ring = SlotRing(4, max_loans=2)
+        self.model = dict.fromkeys(range(4), (FREE, 0))
+        self.given: set[Ticket] = set()
+
+    def count(self, state: SlotState) -> int:
+        return sum(found is state for found, _ in self.model.values())
+
+    @rule(target=tickets)
+    def loan(self) -> Ticket:
+        if self.count(LOANED) == 2:
+            with refused(ErrorCode.FULL):
+                self.ring.loan()
+            return Ticket(0, 0)
+        if not self.count(FREE):
+            with refused(ErrorCode.QUEUE_FULL):
+                self.ring.loan()
+            return Ticket(0, 0)
+        ticket = self.ring.loan()
+        assert ticket not in self.given, "a generation was used twice"
+        self.given.add(ticket)
+        state, generation = self.model[ticket.slot]
+        assert state is FREE
+        self.model[ticket.slot] = (LOANED, generation + 1)
+        assert ticket.generation == generation + 1
+        return ticket
+
+    def step(self, name: str, ticket: Ticket, before: SlotState, after: SlotState) -> None:
+        call = getattr(self.ring, name)
+        if self.model.get(ticket.slot) == (before, ticket.generation):
+            call(ticket)
+            self.model[ticket.slot] = (after, ticket.generation)
+        else:
+            with pytest.raises(RequestError):
+                call(ticket)
+
+    @rule(ticket=tickets)
+    def publish(self, ticket: Ticket) -> None:
+        self.step("publish", ticket, LOANED, READY)
+
+    @rule(ticket=tickets)
+    def discard(self, ticket: Ticket) -> None:
+        self.step("discard", ticket, LOANED, FREE)
+
+    @rule(ticket=tickets)
+    def lease(self, ticket: Ticket) -> None:
+        self.step("lease", ticket, READY, LEASED)
+
+    @rule(ticket=tickets)
+    def drop(self, ticket: Ticket) -> None:
+        self.step("drop", ticket, READY, FREE)
+
+    @rule(ticket=consumes(tickets))
+    def release(self, ticket: Ticket) -> None:
+        self.step("release", ticket, LEASED, FREE)
+
+    @rule(slot=st.integers(-2, 6), generation=st.integers(0, 5), call=st.sampled_from(
+        [("publish", LOANED, READY), ("lease", READY, LEASED), ("release", LEASED, FREE)]
+    ))  # fmt: skip
+    def forge(self, slot: int, generation: int, call: tuple[str, SlotState, SlotState]) -> None:
+        name, before, after = call
+        self.step(name, Ticket(slot, generation), before, after)
+
+    @invariant()
+    def slots_are_where_the_model_says(self) -> None:
+        assert self.ring.states() == {state: self.count(state) for state in SlotState}
+
+
+TestSlotMachine = SlotMachine.TestCase
+TestSlotMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_ring_closed_stops_who_waits_for_a_loan() -> None:
+    """The wait ends with 5002, not at its timeout."""
+    clock = StillClock()
+    changed = ScriptedCondition(clock)
+    ring = SlotRing(1, now_ns=clock, changed=changed)
+    ticket = ring.loan()
+    ring.publish(ticket)
+    changed.then(ring.close)
+    with pytest.raises(QueueError, match="closed"):
+        ring.loan(timeout_s=10)

@@ -1,0 +1,310 @@
+"""One producer without its socket: every published frame gets exactly one word."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from frame_queue_kit import ScriptedCondition, StillClock
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.results import Decision
+from livegate.shm.budget import MIB, SegmentBudget
+from livegate.shm.geometry import geometry_for
+from livegate.shm.layout import DropReason, PixelFormat, Result
+from livegate.shm.lease import Lease
+from livegate.shm.outcome import Outcome
+from livegate.shm.queue import FrameQueue, Policy
+from livegate.shm.ring import SlotRing, SlotState, Ticket
+from livegate.shm.segment import make_segment
+from livegate.shm.source import Clocks, FrameSource
+from livegate.shm.tally import FrameEvent, FrameTally
+
+WALL_NS = 1_800_000_000_000_000_000
+
+
+class Desk:
+    """A source with a still clock, and what its producer was told."""
+
+    def __init__(
+        self,
+        *,
+        is_trusted: bool = True,
+        policy: Policy = Policy.NEWEST_WINS,
+        pixel_format: PixelFormat = PixelFormat.BGR,
+    ) -> None:
+        self.clock = StillClock()
+        self.told: list[Result] = []
+        self.is_heard = True
+        self.tally = FrameTally()
+        self.budget = SegmentBudget(MIB, dict)
+        self.wakes = 0
+        segment = make_segment("door", geometry_for(64, 48, pixel_format), 3, self.budget)
+        self.source = FrameSource(
+            "door",
+            segment,
+            SlotRing(3, now_ns=self.clock),
+            lambda on_drop: FrameQueue(
+                1,
+                policy,
+                max_age_ns=1_000_000_000,
+                now_ns=self.clock,
+                changed=ScriptedCondition(self.clock),
+                on_drop=on_drop,
+            ),
+            is_trusted=is_trusted,
+            answer=self.hear,
+            tally=self.tally,
+            clocks=Clocks(self.clock, lambda: WALL_NS + self.clock.now_ns),
+            on_release=self.wake,
+        )
+
+    def hear(self, result: Result) -> bool:
+        self.told.append(result)
+        return self.is_heard
+
+    def wake(self) -> None:
+        self.wakes += 1
+
+    def publish(self, frame_id: int, *, captured_ns: int = 0) -> Ticket:
+        ticket = self.source.loan(timeout_s=0)
+        self.source.publish(ticket, captured_ns=captured_ns, frame_id=frame_id)
+        return ticket
+
+    def lease(self) -> Lease:
+        return self.source.lease(self.source.queue.pop(timeout_s=0))
+
+    def count(self, event: FrameEvent) -> int:
+        return self.tally.camera("door")[event]
+
+    def words(self) -> list[tuple[int, int, DropReason]]:
+        return [(r.frame_id, r.code, DropReason(r.reason)) for r in self.told]
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    made = Desk()
+    yield made
+    made.source.close()
+
+
+def test_judged_frame_is_told_with_its_times(desk: Desk) -> None:
+    """The verdict, how long it waited, how long it took; the slot is free."""
+    desk.publish(7)
+    desk.clock.pass_s(0.25)
+    lease = desk.lease()
+    desk.clock.pass_s(0.5)
+    assert (lease.queue_ns, lease.age_ns) == (250_000_000, 750_000_000)
+    lease.finish(Outcome(decision=Decision.GENUINE, score=0.75, algo_task=1031))
+    (result,) = desk.told
+    assert (result.frame_id, result.code, result.decision) == (7, 0, 1)
+    assert (result.score, result.queue_ns, result.work_ns) == (0.75, 250_000_000, 500_000_000)
+    assert desk.source.slots[SlotState.FREE] == 3
+    assert desk.wakes == 1
+
+
+def test_slot_is_free_before_its_result_is_told(desk: Desk) -> None:
+    """A producer that hears and asks at once finds the slot."""
+    free: list[int] = []
+
+    def look(result: Result) -> bool:
+        free.append(desk.source.slots[SlotState.FREE])
+        return True
+
+    desk.source._answer = look
+    desk.publish(1)
+    desk.lease().finish(Outcome())
+    desk.publish(2)
+    desk.publish(3)
+    assert free == [3, 2]
+
+
+def test_replaced_frame_is_told_and_its_slot_is_free(desk: Desk) -> None:
+    """5003 with its reason, not silence."""
+    for frame_id in (1, 2, 3):
+        desk.publish(frame_id)
+    assert desk.words() == [(n, 5003, DropReason.REPLACED) for n in (1, 2)]
+    assert desk.source.slots == {
+        SlotState.FREE: 2, SlotState.LOANED: 0, SlotState.READY: 1, SlotState.LEASED: 0,
+    }  # fmt: skip
+    assert desk.count(FrameEvent.REPLACED) == 2
+
+
+def test_rejected_frame_is_told_and_its_slot_is_free() -> None:
+    """REJECT answers at once, and loses no slot."""
+    desk = Desk(policy=Policy.REJECT)
+    desk.publish(1)
+    desk.publish(2)
+    assert desk.words() == [(2, 5003, DropReason.REJECTED)]
+    assert desk.source.slots[SlotState.FREE] == 2
+    desk.source.close()
+
+
+def test_old_frame_is_told_with_1011(desk: Desk) -> None:
+    """A stale frame is never looked at."""
+    desk.publish(1)
+    desk.clock.pass_s(1.5)
+    with pytest.raises(LiveGateError) as caught:
+        desk.lease()
+    assert caught.value.code is ErrorCode.QUEUE_EMPTY
+    assert desk.words() == [(1, 1011, DropReason.EXPIRED)]
+
+
+def test_frame_captured_long_before_its_publishing_is_old(desk: Desk) -> None:
+    """The age counts from the capture that the producer names."""
+    desk.publish(1, captured_ns=desk.clock() - 2_000_000_000)
+    assert desk.words() == [(1, 1011, DropReason.EXPIRED)]
+
+
+def test_frame_from_the_future_is_refused_and_stays_on_loan(desk: Desk) -> None:
+    """A wall-clock time would make a frame young for ever."""
+    ticket = desk.source.loan(timeout_s=0)
+    with pytest.raises(RequestError, match="in the future") as caught:
+        desk.source.publish(ticket, captured_ns=WALL_NS, frame_id=1)
+    assert caught.value.code is ErrorCode.PARAM_FAILURE
+    desk.source.discard(ticket)
+    assert desk.count(FrameEvent.DISCARDED) == 1
+
+
+def test_stop_tells_the_frames_that_waited(desk: Desk) -> None:
+    """5002 for what waited and for what comes."""
+    desk.publish(1)
+    desk.source.queue.stop()
+    desk.publish(2)
+    assert desk.words() == [(1, 5002, DropReason.STOPPED), (2, 5002, DropReason.STOPPED)]
+
+
+def test_loan_without_a_slot_is_counted(desk: Desk) -> None:
+    """Frames that a camera had to skip are seen in the metrics."""
+    desk.publish(1)
+    first = desk.lease()
+    desk.publish(2)
+    second = desk.lease()
+    desk.publish(3)
+    with pytest.raises(LiveGateError) as caught:
+        desk.publish(4)
+    assert caught.value.code is ErrorCode.QUEUE_FULL
+    assert desk.count(FrameEvent.NO_SLOT) == 1
+    first.finish(Outcome())
+    second.finish(Outcome())
+
+
+def test_result_that_nobody_reads_is_counted(desk: Desk) -> None:
+    """A slow reader costs a number, not memory."""
+    desk.is_heard = False
+    desk.publish(1)
+    desk.lease().finish(Outcome())
+    assert desk.count(FrameEvent.RESULT_LOST) == 1
+
+
+def test_trusted_frame_is_read_in_place(desk: Desk) -> None:
+    """No byte is copied: the array shares its memory with the slot, and shows its changes."""
+    ticket = desk.publish(1)
+    lease = desk.lease()
+    frame = lease.frame()
+    slot = desk.source.segment.in_place(ticket.slot)
+    assert np.shares_memory(frame.pixels, slot)
+    assert lease.view().pixels is frame.pixels
+    assert not frame.pixels.flags.writeable
+    assert (desk.count(FrameEvent.COPIED_BYTES), lease.view().is_copy) == (0, False)
+    assert frame.captured_ns == WALL_NS + desk.clock()
+    del frame, slot
+    lease.finish(Outcome())
+
+
+def test_untrusted_frame_is_copied_exactly_once() -> None:
+    """One private copy, however often it is asked for, and its bytes are counted."""
+    desk = Desk(is_trusted=False)
+    ticket = desk.publish(1)
+    lease = desk.lease()
+    pixels = lease.frame().pixels
+    assert lease.frame().pixels is pixels
+    assert not np.shares_memory(pixels, desk.source.segment.in_place(ticket.slot))
+    assert desk.count(FrameEvent.COPIED) == 1
+    assert desk.count(FrameEvent.COPIED_BYTES) == desk.source.segment.geometry.picture_bytes
+    lease.finish(Outcome())
+    assert desk.source.slots[SlotState.FREE] == 3
+    desk.source.close()
+
+
+def test_nv12_view_is_given_and_frame_is_refused() -> None:
+    """The conversion is preprocessing's pass over the pixels, not ours."""
+    desk = Desk(pixel_format=PixelFormat.NV12)
+    desk.publish(1)
+    lease = desk.lease()
+    assert lease.view().pixels.shape == (72, 64)
+    with pytest.raises(RequestError) as caught:
+        lease.frame()
+    assert caught.value.code is ErrorCode.UNREALIZED
+    lease.finish(Outcome())
+    desk.source.close()
+
+
+def test_lease_ended_while_an_array_lives_keeps_the_slot(desk: Desk) -> None:
+    """The producer cannot write into a picture that somebody still has."""
+    desk.publish(1)
+    lease = desk.lease()
+    corner = lease.frame().pixels[:8, :8]
+    lease.finish(Outcome())
+    gc.collect()
+    assert desk.source.slots[SlotState.LEASED] == 1
+    del corner
+    assert desk.source.slots[SlotState.FREE] == 3
+
+
+def test_lease_is_good_for_one_word(desk: Desk) -> None:
+    """Nothing is read or said after the end."""
+    desk.publish(1)
+    lease = desk.lease()
+    lease.finish(Outcome())
+    for call in (lease.view, lambda: lease.finish(Outcome())):
+        with pytest.raises(LiveGateError) as caught:
+            call()
+        assert caught.value.code is ErrorCode.INNER
+    assert len(desk.told) == 1
+
+
+def test_lease_left_without_a_word_is_an_error(desk: Desk) -> None:
+    """It fails closed: silence of ours is no verdict."""
+    desk.publish(1)
+    with desk.lease():
+        pass
+    desk.publish(2)
+    with pytest.raises(RequestError), desk.lease():
+        raise RequestError(ErrorCode.DECODE_FAIL, "bad")
+    desk.publish(3)
+    with pytest.raises(ZeroDivisionError), desk.lease():
+        raise ZeroDivisionError
+    assert [code for _, code, _ in desk.words()] == [1002, 1028, 1002]
+    assert desk.count(FrameEvent.FAILED) == 3
+
+
+def test_producer_gone_while_leased_frees_the_rest_now_and_this_later(desk: Desk) -> None:
+    """The memory goes when the last lease has ended; the word on it is heard by nobody."""
+    desk.publish(1)
+    lease = desk.lease()
+    desk.publish(2)
+    desk.source.loan(timeout_s=0)
+    desk.source.close()
+    assert desk.source.slots[SlotState.FREE] == 2
+    assert not lease.has_producer
+    assert int(lease.frame().pixels.sum()) == 0
+    assert desk.budget.taken_bytes > 0
+    lease.finish(Outcome(decision=Decision.GENUINE))
+    assert desk.budget.taken_bytes == 0
+    assert desk.told == []
+    assert desk.count(FrameEvent.GONE) == 1
+
+
+def test_frame_popped_from_a_producer_that_leaves_is_not_leased(desk: Desk) -> None:
+    """Between the queue and the lease the producer may die."""
+    desk.publish(1)
+    published = desk.source.queue.pop(timeout_s=0)
+    desk.source.close()
+    with pytest.raises(RequestError) as caught:
+        desk.source.lease(published)
+    assert caught.value.code is ErrorCode.NO_EXIST
+    assert desk.count(FrameEvent.GONE) == 1
+    assert desk.budget.taken_bytes == 0
