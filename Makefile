@@ -34,6 +34,9 @@ check: install ## lint, types, layers, generated files: what CI runs before the 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/generated.py --check
+	@if command -v cc >/dev/null; then \
+	  cc -std=c11 -Wall -Wextra -Werror -Iproto -fsyntax-only docs/examples/frame_producer.c && echo "frame_producer.c compiles"; \
+	else echo "no C compiler: docs/examples/frame_producer.c was not compiled"; fi
 
 bench: install ## served against in-process throughput (MODELS_FROM=DIR)
 	$(BIN)/livegate bench serving $(if $(MODELS_FROM),--models $(MODELS_FROM))

@@ -127,7 +127,7 @@ def _serve(options: argparse.Namespace) -> tuple[subprocess.Popen[bytes], str]:
     grpc_port, metrics_port = _free_port(), _free_port()
     path = f"/tmp/livegate-bench-{os.getpid()}.sock"
     command = [
-        *(sys.executable, "-m", "livegate", "serve", "--http", "", "--socket", path),
+        *(sys.executable, "-m", "livegate", "serve", "--http", "", "--frames", "", "--socket", path),
         *("--grpc", f"127.0.0.1:{grpc_port}", "--metrics", f"127.0.0.1:{metrics_port}"),
         *("--backend", options.backend, "--detector-size", str(options.detector_size)),
         *("--log-level", "warning"),

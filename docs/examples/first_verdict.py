@@ -12,6 +12,7 @@ import argparse
 import base64
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -38,6 +39,10 @@ def main() -> int:
     models = ["--models", options.models] if options.models else []
     if not models_are_here(models):
         return 2
+    for address in (GRPC, HTTP, METRICS):
+        if is_taken(address):
+            print(f"something answers on {address} already: stop it first", file=sys.stderr)
+            return 2
     picture = options.picture.read_bytes() if options.picture else astronaut()
     command = [sys.executable, "-m", "livegate", "serve", *models]
     with subprocess.Popen(command) as server:
@@ -73,6 +78,13 @@ def models_are_here(models: list[str]) -> bool:
         file=sys.stderr,
     )
     return False
+
+
+def is_taken(address: str) -> bool:
+    """Whether somebody listens there; its answers would be taken for ours."""
+    host, _, port = address.partition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
 
 
 def astronaut() -> bytes:

@@ -16,8 +16,9 @@ from enum import Enum
 
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.frame import Frame
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
-from livegate.core.results import Analysis, EngineInfo
+from livegate.core.results import Analysis, EngineInfo, StageTimes, Verdict
 from livegate.core.telemetry import Metrics, StageClock
 from livegate.engines.pool import EnginePool
 from livegate.ingest.headers import ImageHeader
@@ -89,13 +90,7 @@ class LivenessService:
             QueueError: QUEUE_FULL or QUEUE_STOPED.
             LiveGateError: NOT_INIT while the models are warming.
         """
-        pipeline = self._pipeline
-        if pipeline is None:
-            raise LiveGateError(
-                ErrorCode.NOT_INIT,
-                "the models are not warm yet",
-                hint="ask /readyz, then try again",
-            )
+        pipeline = self._warm_pipeline()
         self._check(request)
         pipeline.plan(request.algo_tasks)
         deadline_ns = request.deadline_ns
@@ -112,6 +107,20 @@ class LivenessService:
         """
         return self.submit(request).result()
 
+    def judge(self, frame: Frame, algo_tasks: tuple[int, ...]) -> tuple[Verdict, ...]:
+        """Judge a frame in the calling thread, for threads that bring frames of their own.
+
+        Raises:
+            LiveGateError: NOT_INIT while warming; EngineError when a network fails.
+        """
+        pipeline = self._warm_pipeline()
+        clock = StageClock()
+        found = pipeline.run(frame, pipeline.plan(algo_tasks), clock, self._scratch())
+        verdicts = pipeline.judge(algo_tasks, [found])
+        clock.lap("postprocess")
+        self._count(clock.times(), verdicts, [found])
+        return verdicts
+
     def drain(self, timeout_s: float) -> bool:
         """Refuse new requests and wait for accepted ones; False when some were left."""
         self._is_draining = True
@@ -123,6 +132,13 @@ class LivenessService:
         self._pool.close()
         if self._pipeline is not None:
             self._pipeline.close()
+
+    def _warm_pipeline(self) -> Pipeline:
+        if self._pipeline is None:
+            raise LiveGateError(
+                ErrorCode.NOT_INIT, "the models are not warm yet", hint="ask /readyz, then try again"
+            )
+        return self._pipeline
 
     def _check(self, request: AnalyzeRequest) -> None:
         if request.code != CODE_ANALYZE:
@@ -171,7 +187,7 @@ class LivenessService:
             engines=tuple(info for step in steps for info in step.model.infos),
             stages=clock.times(),
         )
-        self._count(analysis, findings)
+        self._count(analysis.stages, verdicts, findings)
         return analysis
 
     def _scratch(self) -> Scratch:
@@ -181,9 +197,11 @@ class LivenessService:
             scratch = self._local.scratch = Scratch()
         return scratch
 
-    def _count(self, analysis: Analysis, findings: list[dict[str, object]]) -> None:
-        self._metrics.observe_stages(analysis.stages)
-        for verdict in analysis.verdicts:
+    def _count(
+        self, stages: StageTimes, verdicts: tuple[Verdict, ...], findings: list[dict[str, object]]
+    ) -> None:
+        self._metrics.observe_stages(stages)
+        for verdict in verdicts:
             self._metrics.verdicts.labels(verdict.task, verdict.decision.value).inc()
         for found in findings:
             faces = found.get("face_detection")

@@ -84,7 +84,8 @@ def start(folder: Path, *arguments: str, waits: bool = True, backend: str = "nul
     log = folder / f"server-{time.monotonic_ns()}.log"
     command = [
         *(sys.executable, "-m", "livegate", "serve", "--backend", backend),
-        *("--grpc", grpc, "--http", http, "--metrics", metrics, "--socket", path, *arguments),
+        *("--grpc", grpc, "--http", http, "--metrics", metrics, "--socket", path),
+        *("--frames", str(folder / "frames.sock"), *arguments),
     ]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=environment())

@@ -183,7 +183,7 @@ def test_config_keys_lists_every_key() -> None:
 def test_serve_missing_models_is_1029_and_status_2(tmp_path: Path) -> None:
     """A server that cannot judge does not stay up."""
     done = run_cli(
-        *("serve", "--socket", "", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"),
+        *("serve", "--socket", "", "--frames", "", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"),
         *("--metrics", "127.0.0.1:0"),
         env={"LIVEGATE_CACHE": str(tmp_path), **environment()},
     )

@@ -22,12 +22,13 @@ from e2e.pictures import PATH, body, jpeg, smooth
 from e2e.running import Running, run_cli, start, wait_until
 from livegate.app.build import build_service
 from livegate.app.server import build_dialects
-from livegate.client import LivenessClient
+from livegate.client import FrameProducer, LivenessClient
 from livegate.core.errors import EngineError, ErrorCode, LiveGateError
 from livegate.core.telemetry import Metrics
 from livegate.gateway.http import Gateway
 from livegate.gateway.listener import HttpListener
 from livegate.grpcapi.server import GrpcServer
+from livegate.shm.turns import FrameQueues
 from support import config_with
 
 APP = "d0a1b2c3d4e5f60718293a4b5c6d7e8f"
@@ -251,6 +252,28 @@ def _rate_limited(folder: Path) -> list[Said]:
         running.stop()
 
 
+def _taken_camera(folder: Path) -> list[Said]:
+    running = start(folder)
+    path = folder / "frames.sock"
+    try:
+        with (
+            FrameProducer(path, camera="door", width=64, height=64),
+            pytest.raises(LiveGateError) as caught,
+            FrameProducer(path, camera="door", width=64, height=64),
+        ):
+            pass
+        return [(int(caught.value.code), f"{caught.value.code.english}: {caught.value.message}")]
+    finally:
+        running.stop()
+
+
+def _empty_queue(folder: Path) -> list[Said]:
+    """Inside the server: what a consumer of the frame queue hears when no frame came."""
+    with pytest.raises(LiveGateError) as caught:
+        FrameQueues[object]().pop(timeout_s=0)
+    return [(int(caught.value.code), caught.value.text)]
+
+
 def _unreadable(folder: Path) -> list[Said]:
     (folder / "loop").symlink_to(folder / "loop")
     return command("config", "show", "--config", "{folder}/loop")(folder)
@@ -325,6 +348,7 @@ DRIVERS: dict[ErrorCode, Callable[[Path], list[Said]]] = {
     ErrorCode.INIT_FAIL: command("serve", "--backend", "null", "--grpc", "0.0.0.0:0"),
     ErrorCode.NO_EXIST: _unknown_path,
     ErrorCode.BUSY: _busy_socket,
+    ErrorCode.EXIST: _taken_camera,
     ErrorCode.FULL: _rate_limited,
     ErrorCode.OPEN_FAIL: _unreadable,
     ErrorCode.READ_FAIL: _not_toml,
@@ -336,6 +360,7 @@ DRIVERS: dict[ErrorCode, Callable[[Path], list[Said]]] = {
     ErrorCode.MODELINFER_FAIL: broken(EngineError("network x: broken")),
     ErrorCode.PARAM_FAILURE: _both(body(), *[jpeg()] * 17),
     ErrorCode.CONFIG_ADD_FAIL: command("config", "show", "--set", "no.such=1"),
+    ErrorCode.QUEUE_EMPTY: _empty_queue,
     ErrorCode.QUEUE_STOPED: _queue_stopped,
     ErrorCode.QUEUE_FULL: _queue_full,
 }

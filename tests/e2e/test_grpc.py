@@ -164,7 +164,7 @@ def test_exposed_address_without_credentials_is_refused(folder: Path) -> None:
     """Binding to every interface without credentials ends at start and says the way out."""
     for face in ("grpc", "http", "metrics"):
         done = run_cli(
-            *("serve", "--backend", "null", "--socket", ""),
+            *("serve", "--backend", "null", "--socket", "", "--frames", ""),
             *("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--metrics", "127.0.0.1:0"),
             *(f"--{face}", "0.0.0.0:0"),
         )

@@ -18,8 +18,10 @@ import time
 from livegate import __version__
 from livegate.app.build import build_pipeline, build_service, build_store
 from livegate.app.exposure import require_credentials
+from livegate.app.frames import FrameFace
 from livegate.core.config import Config
 from livegate.core.plugins import load_plugin, plugin_names
+from livegate.core.socketlock import configured_path
 from livegate.core.telemetry import Metrics, get_logger
 from livegate.gateway.dialect import Dialect
 from livegate.gateway.http import Gateway
@@ -86,13 +88,19 @@ class Server:
             app = operations_app(config.metrics, self._service, metrics)
             self._listeners["metrics"] = HttpListener("metrics", config.metrics.bind, app)
         self._grpc = GrpcServer(config.grpc, self._service, metrics)
+        self._frames: FrameFace | None = None
+        if path := configured_path(config.frames.socket, "frames.sock"):
+            threads = self._service.status.workers
+            self._frames = FrameFace(path, config, self._service, metrics, threads)
 
     @property
     def addresses(self) -> dict[str, str]:
         """Where each face answers, for the log."""
         ports = {name: str(listener.port) for name, listener in self._listeners.items()}
         ports["grpc"] = str(self._grpc.port)
-        return {**ports, "socket": str(self._grpc.socket or ""), "version": __version__}
+        frames = str(self._frames.path) if self._frames else ""
+        sockets = {"socket": str(self._grpc.socket or ""), "frames": frames}
+        return {**ports, **sockets, "version": __version__}
 
     async def start(self) -> None:
         """Answer on every face; requests get 1012 until `warm`."""
@@ -110,12 +118,16 @@ class Server:
         pipeline = await asyncio.to_thread(build_pipeline, self._config, build_store(self._config))
         _settle()
         self._service.start(pipeline)
+        if self._frames is not None:
+            self._frames.consume()
         await self._grpc.set_serving(is_serving=True)
 
     async def stop(self) -> None:
         """Refuse new requests, finish accepted ones within the bound, close everything."""
         await self._grpc.set_serving(is_serving=False)
         drained = await asyncio.to_thread(self._service.drain, self._config.server.drain_timeout_s)
+        if self._frames is not None:
+            await asyncio.to_thread(self._frames.stop, STOP_GRACE_S)
         if not drained:
             log.warning("requests were left at the end of the drain")
         await self._grpc.stop(STOP_GRACE_S)

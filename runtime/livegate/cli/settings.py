@@ -23,6 +23,7 @@ FLAGS = {
 SERVE_FLAGS = {
     "--grpc": ("grpc.bind", "HOST:PORT", "where gRPC answers"),
     "--socket": ("grpc.socket", "PATH", "Unix socket of gRPC; auto, or empty for none"),
+    "--frames": ("frames.socket", "PATH", "Unix socket of the frame queue; auto, or empty for none"),
     "--http": ("http.bind", "HOST:PORT", "where the cloud dialects answer"),
     "--metrics": ("metrics.bind", "HOST:PORT", "where /metrics, /livez and /readyz answer"),
 }

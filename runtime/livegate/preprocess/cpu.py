@@ -46,6 +46,14 @@ def tensor_from_crop(
     return _planar(canvas, spec, scratch, name)
 
 
+def bgr_from_nv12(pixels: Pixels, scratch: Scratch) -> Pixels:
+    """(H * 3 / 2, W) NV12 as (H, W, 3) BGR, in a buffer of `scratch`: one pass, one copy."""
+    height, width = pixels.shape[0] * 2 // 3, pixels.shape[1]
+    target = scratch.array("nv12.bgr", (height, width, 3), np.uint8)
+    cv2.cvtColor(pixels, cv2.COLOR_YUV2BGR_NV12, dst=target)
+    return target
+
+
 def _planar(canvas: Pixels, spec: InputTensor, scratch: Scratch, name: str) -> Tensor:
     """(H, W, 3) BGR bytes to (1, 3, H, W) float32 in the tensor's own colour order and scale."""
     height, width = canvas.shape[:2]
