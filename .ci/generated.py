@@ -12,8 +12,8 @@ from pathlib import Path
 
 from grpc_tools import protoc
 
-from livegate.core.config import keys_markdown
 from livegate.core.errors import errors_markdown
+from livegate.core.settings import keys_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "runtime" / "livegate" / "v1"

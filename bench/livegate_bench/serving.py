@@ -25,7 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from livegate.client import LivenessClient
-from livegate.core.config import Config, load
+from livegate.core.config import Config
+from livegate.core.settings import load
 from livegate_bench import client, inprocess
 from livegate_bench.machine import cpu_seconds, describe
 from livegate_bench.picture import load_picture

@@ -9,7 +9,7 @@ import msgspec
 
 from livegate.cli.output import answers, print_json, table
 from livegate.cli.settings import add_settings, load_settings
-from livegate.core.config import Key, LoadedConfig, keys
+from livegate.core.settings import Key, LoadedConfig, keys
 
 MASK = "(set, not shown)"
 

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from livegate.core.config import LoadedConfig, keys, load
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import did_you_mean
+from livegate.core.settings import LoadedConfig, keys, load
 
 # Flags with a name of their own; every other key is reached by --set.
 FLAGS = {

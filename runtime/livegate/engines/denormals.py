@@ -1,6 +1,6 @@
 """Numbers too small for a normal float, counted as zero in one thread.
 
-Weights that have decayed into denormals make a network many times slower on a CPU (design: 92 ms
+Weights that have decayed into denormals make a network many times slower on a CPU (92 ms
 against 5). ONNX Runtime's own switch (session.set_denormal_as_zero) does not reach our workers: it
 acts on the thread that makes the first session of the process and on the library's own threads, not
 on a thread that calls `run`; and the thread that it does act on, usually the main one, then takes

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from livegate.core.config import OTHER_VARIABLES, Config, Key, keys, keys_markdown, load
+from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.settings import OTHER_VARIABLES, Key, keys, keys_markdown, load
 from support import ROOT
 
 
