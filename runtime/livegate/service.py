@@ -26,6 +26,9 @@ from livegate.ingest.image import checked_header, decode_frame
 from livegate.pipelines.pipeline import Pipeline
 from livegate.preprocess.scratch import Scratch
 
+CLOSE_S = 1.0
+"""For the workers to end after the drain; a call that runs on does not hold up the exit."""
+
 
 class State(str, Enum):
     """Where the service is in its life."""
@@ -129,7 +132,7 @@ class LivenessService:
 
     def close(self) -> None:
         """End the workers and the engines."""
-        self._pool.close()
+        self._pool.close(CLOSE_S)
         if self._pipeline is not None:
             self._pipeline.close()
 

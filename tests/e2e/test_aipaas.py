@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -148,6 +149,7 @@ BAD = [
     ("code as a bool", body(jpeg(), code=True), 1031),
     ("unknown code", body(jpeg(), code=1025), 1031),
     ("taskId missing", body(jpeg(), taskId=None), 1031),
+    ("taskId of 2000 letters", body(jpeg(), taskId="x" * 2000), 1031),
     ("taskId a number", body(jpeg(), taskId=7), 1031),
     ("algoTasks empty", body(jpeg(), algoTasks=[]), 1031),
     ("algoTask as text", body(jpeg(), algoTasks=[{"algoTask": "1031"}]), 1031),
@@ -184,7 +186,8 @@ def test_bad_input_has_its_code_and_server_lives(server: Running, content: bytes
 
 def test_failure_of_a_known_task_names_it(server: Running) -> None:
     """As soon as the task is known its id stands in the failure, too."""
-    for content in (body(b"text"), body(jpeg(), imageList=[{"image": "@"}]), body()):
+    broken = json.dumps({"code": 1019, "data": {"taskId": "task_1"}}).encode()
+    for content in (body(b"text"), body(jpeg(), imageList=[{"image": "@"}]), body(), broken):
         assert post(server, content).json()["data"]["task_id"] == "task_1"
 
 
@@ -198,8 +201,10 @@ def test_base64_with_line_breaks_is_read(server: Running) -> None:
     """MIME encoders break lines."""
     task = message(jpeg())
     image = task["data"]["imageList"][0]
-    image["image"] = "\r\n".join(re.findall(".{1,76}", image["image"]))
-    assert post(server, task).json()["data"]["results"]
+    text = image["image"]
+    for separator in ("\r\n", "\n", "\r", " "):
+        image["image"] = separator.join(re.findall(".{1,76}", text))
+        assert post(server, task).json()["data"]["results"]
 
 
 def test_detection_beside_liveness_fills_detect_objects(server: Running) -> None:
@@ -234,6 +239,9 @@ def test_unknown_path_and_method_are_404_and_405(server: Running) -> None:
     assert (missing.status_code, missing.json()["code"]) == (404, 1016)
     wrong = requests.get(server.url(PATH), timeout=60)
     assert (wrong.status_code, wrong.json()["code"]) == (405, 1005)
+    assert wrong.headers["Allow"] == "POST"
+    slash = requests.post(server.url(PATH + "/"), timeout=60, allow_redirects=False)
+    assert (slash.status_code, slash.json()["code"]) == (404, 1016)
 
 
 def test_slow_body_is_408(folder: Path) -> None:
@@ -248,6 +256,41 @@ def test_slow_body_is_408(folder: Path) -> None:
         assert answer.startswith(b"HTTP/1.1 408")
         assert b'"task_code":1011' in answer
         assert is_alive(running)
+    finally:
+        running.stop()
+
+
+def test_head_that_does_not_come_ends_the_connection(folder: Path) -> None:
+    """Silent connections and endless heads are closed, so that they cannot fill the listener."""
+    running = start(folder, "--set", "http.head_timeout_s=0.3")
+    host, _, port = running.http.partition(":")
+    try:
+        for sent in (b"", b"POST / HTTP/1.1\r\nHost: x\r\n"):
+            with socket.create_connection((host, int(port)), timeout=60) as silent:
+                silent.sendall(sent)
+                assert silent.recv(100) == b""
+        with socket.create_connection((host, int(port)), timeout=60) as endless:
+            endless.sendall(b"POST / HTTP/1.1\r\n")
+            with contextlib.suppress(OSError):  # the server hangs up in the middle
+                for _ in range(400):
+                    endless.sendall(b"x: " + b"y" * 1000 + b"\r\n")
+            with contextlib.suppress(OSError):
+                assert b"200" not in endless.recv(100)
+        assert is_alive(running)
+    finally:
+        running.stop()
+
+
+def test_bodies_in_flight_have_a_budget(folder: Path) -> None:
+    """What all bodies together may take is bounded; the surplus is 5003, and comes back free."""
+    running = start(folder, "--set", "http.max_in_flight_mib=1")
+    host, _, port = running.http.partition(":")
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{{"
+    try:
+        with socket.create_connection((host, int(port)), timeout=60) as greedy:
+            greedy.sendall(head.encode())
+            wait_until(lambda: post(running, bytes(100_000)).json()["data"]["task_code"] == 5003)
+        wait_until(lambda: "results" in post(running, body(jpeg())).json()["data"])
     finally:
         running.stop()
 

@@ -71,6 +71,16 @@ def test_detect_folder_glob_and_stdin_are_read(photo: Path, tmp_path: Path) -> N
     assert json.loads(done.stdout)["file"] == "-"
 
 
+def test_detect_file_with_markup_in_its_name_is_shown_as_it_is(photo: Path, tmp_path: Path) -> None:
+    """Brackets are letters of a name, not styles."""
+    folder = tmp_path / "a[" / "b]"
+    folder.mkdir(parents=True)
+    shutil.copy(photo, folder / "x[red]y.jpg")
+    done = run_cli("detect", *NULL, str(folder / "x[red]y.jpg"))
+    assert done.returncode == 1, done.stderr
+    assert "x[red]y.jpg" in done.stdout
+
+
 def test_detect_empty_folder_is_an_error(tmp_path: Path) -> None:
     """Nothing to judge is not success."""
     done = run_cli("detect", *NULL, "--json", str(tmp_path))
@@ -172,6 +182,43 @@ def test_config_unknown_key_is_refused_with_a_suggestion() -> None:
     assert (flag.returncode, "http.bind" in flag.stderr) == (2, True)
     variable = run_cli("config", "show", env={"LIVEGATE_HTTP_BINDD": "x"})
     assert (variable.returncode, "LIVEGATE_HTTP_BIND'" in variable.stderr) == (2, True)
+
+
+def test_config_set_takes_tables_and_lists_as_the_environment_does() -> None:
+    """Any other key, tables included; no secret shown."""
+    apps = '[{"id": "kiosk", "key": "secret-key"}]'
+    done = run_cli(
+        *("config", "show", "--json", "--set", f"aipaas.apps={apps}"),
+        *("--set", 'models.use={"face_detection": "yunet_n"}'),
+        *("--set", "grpc.tokens=long-enough,other-one"),
+    )
+    shown = json.loads(done.stdout)
+    assert shown["models.use"]["value"] == {"face_detection": "yunet_n"}
+    assert shown["aipaas.apps"]["source"] == "flag"
+    assert "secret-key" not in done.stdout
+
+
+@pytest.mark.parametrize("key", ["grpc.tokens", "metrics.tokens"])
+def test_config_empty_or_short_token_is_refused(key: str, tmp_path: Path) -> None:
+    """An empty token would let everybody in."""
+    section, _, name = key.partition(".")
+    file = tmp_path / "c.toml"
+    file.write_text(f'[{section}]\n{name} = [""]\n')
+    done = run_cli("config", "show", "--config", str(file))
+    assert (done.returncode, "2041" in done.stderr) == (2, True)
+
+
+def test_config_app_id_named_twice_is_refused() -> None:
+    """Two keys for one app would leave it to chance which one counts."""
+    apps = '[{"id": "a", "key": "first-key"}, {"id": "a", "key": "second-key"}]'
+    done = run_cli("serve", *NULL, "--set", f"aipaas.apps={apps}")
+    assert (done.returncode, "2041" in done.stderr) == (2, True)
+
+
+def test_config_variables_of_an_orchestrator_are_not_ours() -> None:
+    """LIVEGATE_SERVICE_HOST is what an orchestrator sets for a service of that name."""
+    done = run_cli("config", "show", env={"LIVEGATE_SERVICE_HOST": "10.0.0.1", "LIVEGATE_PORT": "x"})
+    assert done.returncode == 0, done.stderr
 
 
 def test_config_keys_lists_every_key() -> None:

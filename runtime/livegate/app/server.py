@@ -82,7 +82,11 @@ class Server:
         if config.http.bind:
             app = Gateway(dialects, self._service, config.http, metrics).app
             self._listeners["http"] = HttpListener(
-                "http", config.http.bind, app, max_connections=config.http.max_connections
+                "http",
+                config.http.bind,
+                app,
+                max_connections=config.http.max_connections,
+                head_timeout_s=config.http.head_timeout_s,
             )
         if config.metrics.bind:
             app = operations_app(config.metrics, self._service, metrics)
@@ -130,9 +134,8 @@ class Server:
             await asyncio.to_thread(self._frames.stop, STOP_GRACE_S)
         if not drained:
             log.warning("requests were left at the end of the drain")
-        await self._grpc.stop(STOP_GRACE_S)
-        for listener in self._listeners.values():
-            await listener.stop(STOP_GRACE_S)
+        listeners = (listener.stop(STOP_GRACE_S) for listener in self._listeners.values())
+        await asyncio.gather(self._grpc.stop(STOP_GRACE_S), *listeners)
         await asyncio.to_thread(self._service.close)
 
 

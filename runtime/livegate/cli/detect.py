@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
@@ -48,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     service = build_service(config, Metrics())
     try:
         service.start(build_pipeline(config, build_store(config)))
-        rows = [_judge(service, name) for name in names]
+        rows = [_judge(service, name, config.limits.max_image_bytes) for name in names]
     finally:
         service.close()
     (_print_json if options.json else _print_table)(rows)
@@ -72,21 +74,23 @@ def expand(patterns: Sequence[str]) -> Iterator[str]:
             yield from sorted(matches) or [pattern]
 
 
-def _judge(service: LivenessService, name: str) -> tuple[str, Outcome]:
+def _judge(service: LivenessService, name: str, max_bytes: int) -> tuple[str, Outcome]:
     try:
         request = AnalyzeRequest(
-            CODE_ANALYZE, name, (SILENT, DETECTION), (_read(name),), request_id(None)
+            CODE_ANALYZE, name, (SILENT, DETECTION), (_read(name, max_bytes),), request_id(None)
         )
         return name, service.analyze(request)
     except LiveGateError as error:
         return name, error
 
 
-def _read(name: str) -> bytes:
+def _read(name: str, max_bytes: int) -> bytes:
+    """One byte more than the limit is enough to be refused for it."""
     if name == "-":
-        return sys.stdin.buffer.read()
+        return sys.stdin.buffer.read(max_bytes + 1)
     try:
-        return Path(name).read_bytes()
+        with Path(name).open("rb") as stream:
+            return stream.read(max_bytes + 1)
     except FileNotFoundError as error:
         raise RequestError(ErrorCode.NO_EXIST, f"there is no file {name}") from error
     except IsADirectoryError as error:
@@ -107,9 +111,9 @@ def _print_table(rows: list[tuple[str, Outcome]]) -> None:
     for name, outcome in rows:
         if isinstance(outcome, LiveGateError):
             errors().print(f"{name}: {outcome}", style="red", markup=False, highlight=False)
-            shown.add_row(name, f"[red]error {int(outcome.code)}[/]", "", "", "", "", "")
+            shown.add_row(escape(name), f"[red]error {int(outcome.code)}[/]", "", "", "", "", "")
         else:
-            shown.add_row(name, *_cells(outcome))
+            shown.add_row(escape(name), *_cells(outcome))
     answers().print(shown)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from rich.markup import escape
+
 from livegate.cli.output import answers, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.telemetry import configure_logging
@@ -38,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
         shown = table("", "what", "found", "what to do")
         for finding in findings:
             grade = f"[{STYLES[finding.grade.value]}]{finding.grade.value}[/]"
-            shown.add_row(grade, finding.subject, finding.fact, finding.remedy)
+            texts = (finding.subject, finding.fact, finding.remedy)
+            shown.add_row(grade, *map(escape, texts))
         answers().print(shown)
     return 1 if any(finding.grade is Grade.BAD for finding in findings) else 0

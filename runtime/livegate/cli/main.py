@@ -41,4 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_ERROR
     except KeyboardInterrupt:
         return 130
+    except Exception:  # noqa: BLE001 - 1 means "a spoof"; a defect of ours must not look like one
+        errors().print_exception()
+        return EXIT_ERROR
     return status

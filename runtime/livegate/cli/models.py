@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from livegate.app.build import build_store
@@ -52,7 +53,7 @@ def list_models(options: argparse.Namespace, store: ModelStore, ids: list[str]) 
         if options.json:
             print_json({"id": model_id, "task": manifest.task, "files": [_json(s) for s in states]})
         for state in states:
-            where = str(state.path or "")
+            where = escape(str(state.path or ""))
             licence = state.file.licence
             shown.add_row(model_id, manifest.task, state.file.name, _word(state), licence, where)
     if not options.json:

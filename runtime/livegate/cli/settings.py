@@ -9,7 +9,7 @@ from typing import Any
 
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import did_you_mean
-from livegate.core.settings import LoadedConfig, keys, load
+from livegate.core.settings import Key, LoadedConfig, keys, load, value_from_text
 
 # Flags with a name of their own; every other key is reached by --set.
 FLAGS = {
@@ -56,21 +56,17 @@ def load_settings(options: argparse.Namespace, **defaults: Any) -> LoadedConfig:
         flags["models.dirs"] = options.models
     for setting in options.set:
         key, separator, value = setting.partition("=")
-        _check_key(key, separator)
-        flags[key] = value.split(",") if _is_list(key) else value
+        flags[key] = value_from_text(_key(key, separator), value, f"--set {key}")
     file = options.config or os.environ.get("LIVEGATE_CONFIG")
     return load(file=Path(file) if file else None, flags=flags)
 
 
-def _check_key(key: str, separator: str) -> None:
-    known = tuple(k.path for k in keys())
-    if not separator or key not in known:
+def _key(path: str, separator: str) -> Key:
+    known = {key.path: key for key in keys()}
+    if not separator or path not in known:
         raise SetupError(
             ErrorCode.CONFIG_ADD_FAIL,
-            f"--set {key}: there is no such key" if separator else f"--set {key} has no =VALUE",
-            hint=did_you_mean(key, known),
+            f"--set {path}: there is no such key" if separator else f"--set {path} has no =VALUE",
+            hint=did_you_mean(path, tuple(known)),
         )
-
-
-def _is_list(path: str) -> bool:
-    return next(key.kind for key in keys() if key.path == path).startswith("list of str")
+    return known[path]

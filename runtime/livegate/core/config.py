@@ -14,6 +14,7 @@ Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]  # TOML knows inf, a clock does not
 Fraction = Annotated[float, Meta(ge=0, le=1)]
+Secret = Annotated[str, Meta(min_length=8)]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,7 +25,7 @@ class App(Section, frozen=True):
     """One client of the AIPaaS dialect."""
 
     id: Annotated[str, Meta(min_length=1, description="what the client sends as X-APP-ID")]
-    key: Annotated[str, Meta(min_length=8, description="what it signs with, never shown")]
+    key: Annotated[Secret, Meta(description="what it signs with, never shown")]
     rate_limit_rps: Annotated[
         float, Meta(ge=0, description="requests per second that it may send; 0 = no limit")
     ] = 0.0
@@ -33,13 +34,16 @@ class App(Section, frozen=True):
 class ServerConfig(Section, frozen=True):
     """Scheduling and life cycle."""
 
-    workers: Annotated[NotNegative, Meta(description="worker threads; 0 = one for each core")] = 0
+    workers: Annotated[int, Meta(ge=0, le=1024, description="worker threads; 0 = one for each core")] = 0
     pin_workers: Annotated[
         bool,
         Meta(description="keep each worker on its own core, if there are as many workers as cores"),
     ] = True
     queue_capacity: Annotated[
-        Positive, Meta(description="requests that may wait; the surplus is answered 5003 at once")
+        int,
+        Meta(
+            ge=1, le=100_000, description="requests that may wait; the surplus is answered 5003 at once"
+        ),
     ] = 64
     queue_timeout_s: Annotated[
         Seconds, Meta(description="longest wait in the queue for a request without a deadline")
@@ -58,7 +62,7 @@ class GrpcConfig(Section, frozen=True):
     ] = "auto"
     max_receive_mib: Annotated[Positive, Meta(description="largest message accepted, in MiB")] = 16
     tokens: Annotated[
-        tuple[str, ...],
+        tuple[Secret, ...],
         Meta(description="bearer tokens; one of them is then required", extra={"secret": True}),
     ] = ()
 
@@ -68,6 +72,12 @@ class HttpConfig(Section, frozen=True):
 
     bind: Annotated[str, Meta(description="HOST:PORT; empty = no HTTP")] = "127.0.0.1:8080"
     max_body_mib: Annotated[Positive, Meta(description="largest body accepted, in MiB")] = 32
+    max_in_flight_mib: Annotated[
+        Positive, Meta(description="bodies of all requests together, in MiB; more is answered 5003")
+    ] = 256
+    head_timeout_s: Annotated[
+        Seconds, Meta(description="time for a request's head to arrive; then the connection ends")
+    ] = 10.0
     body_timeout_s: Annotated[Seconds, Meta(description="time for a body to arrive")] = 15.0
     max_connections: Annotated[Positive, Meta(description="connections open at once")] = 512
 
@@ -77,7 +87,7 @@ class MetricsConfig(Section, frozen=True):
 
     bind: Annotated[str, Meta(description="HOST:PORT; empty = none")] = "127.0.0.1:9090"
     tokens: Annotated[
-        tuple[str, ...],
+        tuple[Secret, ...],
         Meta(description="bearer tokens for /metrics", extra={"secret": True}),
     ] = ()
 

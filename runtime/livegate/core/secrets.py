@@ -8,6 +8,12 @@ from collections.abc import Iterable
 from livegate.core.errors import AuthError
 
 
+def without_bearer(header: str) -> str:
+    """An Authorization header without a leading "Bearer", however that is written."""
+    scheme, _, rest = header.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else header.strip()
+
+
 def require_bearer(header: str | None, tokens: Iterable[str]) -> None:
     """Accept `Bearer TOKEN` for one of the tokens; with no tokens configured everybody passes.
 
@@ -17,7 +23,7 @@ def require_bearer(header: str | None, tokens: Iterable[str]) -> None:
     known = tuple(tokens)
     if not known:
         return
-    given = (header or "").removeprefix("Bearer ").encode()
+    given = without_bearer(header or "").encode()
     # Every token is compared, so that the time does not tell which one came near.
     matches = [hmac.compare_digest(given, token.encode()) for token in known]
     if not any(matches):

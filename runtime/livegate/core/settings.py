@@ -22,6 +22,7 @@ from livegate.core.plugins import did_you_mean
 from livegate.core.tomlfile import read_toml
 
 ENV_PREFIX = "LIVEGATE_"
+SECTIONS = frozenset(section.__name__ for section in Section.__subclasses__())
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +105,30 @@ def _from_file(file: Path) -> typing.Iterator[tuple[str, str, Any]]:
 
 def _from_environ(environ: Mapping[str, str]) -> typing.Iterator[tuple[str, str, Any]]:
     by_env = {key.env: key for key in keys()}
+    sections = tuple(f"{ENV_PREFIX}{key.section}_".upper() for key in keys())
     for variable in sorted(environ):
         if not variable.startswith(ENV_PREFIX) or variable in OTHER_VARIABLES:
             continue
         key = by_env.get(variable)
+        if key is None and not variable.startswith(sections):
+            continue  # an orchestrator's own, such as LIVEGATE_SERVICE_HOST
         if key is None:
             hint = did_you_mean(variable, tuple(by_env))
             raise _refused(f"the environment variable {variable} is not a setting", hint)
-        yield f"environment {variable}", key.path, _from_text(key, environ[variable])
+        yield f"environment {variable}", key.path, value_from_text(key, environ[variable], variable)
 
 
 OTHER_VARIABLES = {f"{ENV_PREFIX}MODELS", f"{ENV_PREFIX}CONFIG", f"{ENV_PREFIX}CACHE"}
 """Variables that are not keys: folders of model files, the configuration file, the cache."""
 
 
-def _from_text(key: Key, text: str) -> Any:
+def value_from_text(key: Key, text: str, origin: str) -> Any:
     """Lists are given as comma-separated text, tables as JSON; numbers are converted later."""
     if key.kind in ("list of tables", "table"):
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:
-            raise _refused(f"{key.env} is not JSON: {error}", f"give a JSON {key.kind}") from error
+            raise _refused(f"{origin} is not JSON: {error}", f"give a JSON {key.kind}") from error
     if key.kind.startswith("list"):
         return [part for part in text.split(",") if part]
     return text
@@ -173,7 +177,8 @@ def _kind_name(kind: Any) -> str:
         return "table"
     if origin is tuple:
         element = typing.get_args(kind)[0]
-        return "list of tables" if issubclass(element, Section) else f"list of {element.__name__}"
+        name = _kind_name(element)
+        return "list of tables" if name in SECTIONS else f"list of {name}"
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_kind_name(part) for part in typing.get_args(kind))
     return "unset" if kind is type(None) else str(kind.__name__)

@@ -16,6 +16,8 @@ import itertools
 import os
 import threading
 import time
+import traceback
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -52,18 +54,27 @@ class Job(Future[T]):
         call, self._call = self._call, None
         if call is None or not self.set_running_or_notify_cancel():
             return
-        try:
-            result = call()
-        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to who waits
+        error = _call_into(self, call)
+        if error is not None:
+            # The frames of a failed call hold its pictures, and the error holds the frames.
+            traceback.clear_frames(error.__traceback__)
             self.set_exception(error)
-        else:
-            self.set_result(result)
 
     def refuse(self, error: Exception) -> None:
         """End it without having run."""
         self._call = None
         if self.set_running_or_notify_cancel():
             self.set_exception(error)
+
+
+def _call_into(job: Job[T], call: Callable[[], T]) -> BaseException | None:
+    """Run a call; a frame of its own, so that it is over when its error is looked at."""
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 - whatever it is belongs to who waits
+        return error
+    job.set_result(result)
+    return None
 
 
 class EnginePool:
@@ -83,7 +94,8 @@ class EnginePool:
         self.capacity = capacity
         self._now_ns = now_ns
         self._jobs: deque[Job[Any]] = deque()
-        self._deadlines: list[tuple[int, int, Job[Any]]] = []
+        # Weak: an answered request must not live until its deadline.
+        self._deadlines: list[tuple[int, int, weakref.ref[Job[Any]]]] = []
         self._order = itertools.count()
         self._running = 0
         self._is_stopped = False
@@ -138,11 +150,13 @@ class EnginePool:
         late = []
         with self._work:
             while self._deadlines:
-                deadline_ns, _, job = self._deadlines[0]
-                if job.is_waiting and deadline_ns > self._now_ns():
+                deadline_ns, _, reference = self._deadlines[0]
+                job = reference()
+                is_waiting = job is not None and job.is_waiting
+                if is_waiting and deadline_ns > self._now_ns():
                     break
                 heapq.heappop(self._deadlines)
-                if job.is_waiting:
+                if job is not None and is_waiting:
                     self._drop(job)
                     late.append(job)
             upcoming = self._deadlines[0][0] if self._deadlines else None
@@ -163,24 +177,30 @@ class EnginePool:
             self._alarm.notify_all()
 
     def drain(self, timeout_s: float) -> bool:
-        """Stop, then wait for accepted requests; False when some were left at the timeout."""
+        """Stop, then wait for accepted requests; False when some were left at the timeout.
+
+        Those that still wait then are refused with 5002; those that run are let run.
+        """
         self.stop()
         with self._idle:
-            return self._idle.wait_for(lambda: not self._jobs and not self._running, timeout_s)
-
-    def close(self, timeout_s: float = 5.0) -> None:
-        """Drain, refuse what is left with 5002, and end the threads."""
-        self.drain(timeout_s)
-        with self._work:
+            if self._idle.wait_for(lambda: not self._jobs and not self._running, timeout_s):
+                return True
             left = list(self._jobs)
             for job in left:
                 self._drop(job)
-            # The watcher sleeps until the next deadline, which may be that of an answered request.
-            self._alarm.notify_all()
         for job in left:
             job.refuse(QueueError(ErrorCode.QUEUE_STOPED, "the server shut down before its turn"))
+        return False
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Drain, and end the threads, both within the timeout; a call that runs on is left alone."""
+        until_s = time.monotonic() + timeout_s
+        self.drain(timeout_s)
+        with self._work:
+            # The watcher sleeps until the next deadline, which may be that of an answered request.
+            self._alarm.notify_all()
         for thread in self._threads:
-            thread.join(timeout_s)
+            thread.join(max(0.0, until_s - time.monotonic()))
 
     def _thread(self, target: Callable[[], None], name: str) -> threading.Thread:
         thread = threading.Thread(target=target, name=f"livegate-{name}", daemon=True)
@@ -202,10 +222,10 @@ class EnginePool:
     def _set_alarm(self, deadline_ns: int, job: Job[Any]) -> None:
         """Remember a deadline, and wake the watcher if it is the next one; the lock is held."""
         if len(self._deadlines) > 2 * self.capacity + 64:  # mostly jobs that were answered in time
-            self._deadlines = [entry for entry in self._deadlines if entry[2].is_waiting]
+            self._deadlines = [entry for entry in self._deadlines if _is_waiting(entry[2]())]
             heapq.heapify(self._deadlines)
-        heapq.heappush(self._deadlines, (deadline_ns, next(self._order), job))
-        if self._deadlines[0][2] is job:
+        heapq.heappush(self._deadlines, (deadline_ns, next(self._order), weakref.ref(job)))
+        if self._deadlines[0][2]() is job:
             self._alarm.notify()
 
     def _worker(self, number: int, cores: Sequence[int]) -> Callable[[], None]:
@@ -247,3 +267,7 @@ class EnginePool:
                     wait_s = 1.0 if self._is_stopped else None
                 if not self._deadlines or self._deadlines[0][0] == upcoming:
                     self._alarm.wait(wait_s)
+
+
+def _is_waiting(job: Job[Any] | None) -> bool:
+    return job is not None and job.is_waiting

@@ -20,6 +20,7 @@ from datetime import datetime, timezone
 from urllib.parse import parse_qsl, quote, quote_plus
 
 from livegate.core.errors import AuthError
+from livegate.core.secrets import without_bearer
 from livegate.gateway.dialect import Head
 
 SCHEME = "teleai-cloud-auth-v1"
@@ -85,7 +86,8 @@ class SignatureCheck:
         # An unknown app costs the same work and gets the same words as a wrong signature.
         key = self._app_keys.get(given.app_id, "")
         matches = [
-            hmac.compare_digest(sign(key, given, head, encode), given.signature) for encode in ENCODINGS
+            hmac.compare_digest(sign(key, given, head, encode).encode(), given.signature.encode())
+            for encode in ENCODINGS
         ]
         if not any(matches) or not key:
             raise AuthError(
@@ -118,7 +120,7 @@ def parse_authorization(header: str) -> Authorization:
     Raises:
         AuthError: it is missing or not of this scheme.
     """
-    parts = header.removeprefix("Bearer ").strip().split("/")
+    parts = without_bearer(header).split("/")
     try:
         scheme, app_id, region, signed, expires, names, signature = parts
         signed_s, expires_after_s = _digits(signed), _digits(expires)

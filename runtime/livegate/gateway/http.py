@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from livegate.core.errors import (
     DeadlineError,
     ErrorCode,
     LiveGateError,
+    QueueError,
     RequestError,
     as_livegate_error,
 )
@@ -50,18 +52,31 @@ class Gateway:
         self._service = service
         self._config = config
         self._metrics = metrics
+        self._reserved = 0
         routes = [
             Route(route.path, self._endpoint(dialect), methods=[route.method])
             for dialect in dialects
             for route in dialect.routes
         ]
-        self.app = Starlette(routes=routes, exception_handlers={HTTPException: _not_found})
+        self.app = Starlette(routes=routes, exception_handlers={HTTPException: self._not_found})
+        self.app.router.redirect_slashes = False
 
     def _endpoint(self, dialect: Dialect) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             return await self._answer(dialect, request)
 
         return endpoint
+
+    async def _not_found(self, request: Request, error: Exception) -> Response:
+        """A path that no dialect has, or a method that its path has not."""
+        is_method = isinstance(error, HTTPException) and error.status_code == 405
+        code = ErrorCode.UNREALIZED if is_method else ErrorCode.NO_EXIST
+        fact = f"{request.method} {request.url.path[:200]} is not served here"
+        body = msgspec.json.encode({"code": int(code), "msg": f"{code.english}: {fact}"})
+        self._metrics.requests.labels("none", int(code)).inc()
+        allowed = (error.headers or {}) if isinstance(error, HTTPException) else {}
+        answer = HttpAnswer(code.http_status, body, JSON, allowed)
+        return _response(answer, _head(request).request_id, closes=False)
 
     async def _answer(self, dialect: Dialect, request: Request) -> Response:
         """One request, from its head to its answer; never raises."""
@@ -71,9 +86,10 @@ class Gateway:
         code = ErrorCode.OK
         try:
             dialect.authenticate(head)
-            body = await self._body(request)
-            parsed = await _parse(dialect, head, body)
-            answer = dialect.render(await self._analysis(request, parsed))
+            with self._reserve(request):
+                # The body, which is longer than its pictures, is let go before the queue.
+                parsed = await _parse(dialect, head, await self._body(request))
+                answer = dialect.render(await self._analysis(request, parsed))
         except Exception as error:  # noqa: BLE001 - every error leaves in the dialect's manner
             failure = _failure(error, parsed)
             code = failure.code
@@ -82,6 +98,31 @@ class Gateway:
         self._metrics.requests.labels(dialect.name, int(code)).inc()
         self._metrics.request_seconds.labels(dialect.name).observe(time.perf_counter() - started_s)
         return _response(answer, head.request_id, closes=code is ErrorCode.TIMEOUT)
+
+    @contextlib.contextmanager
+    def _reserve(self, request: Request) -> Iterator[None]:
+        """Memory for a body: what it declares, or the limit, until the request is answered.
+
+        Raises:
+            RequestError: OUT_OF_RANGE for one body.
+            QueueError: QUEUE_FULL for all together.
+        """
+        limit = self._config.max_body_mib << 20
+        declared = request.headers.get("content-length", "")
+        wanted = int(declared) if declared.isdigit() and len(declared) < 19 else limit
+        if wanted > limit:
+            raise _too_large(wanted, limit)
+        if self._reserved + wanted > self._config.max_in_flight_mib << 20:
+            raise QueueError(
+                ErrorCode.QUEUE_FULL,
+                f"the bodies in flight need more than {self._config.max_in_flight_mib} MiB",
+                hint="try again in a moment, or raise http.max_in_flight_mib",
+            )
+        self._reserved += wanted
+        try:
+            yield
+        finally:
+            self._reserved -= wanted
 
     async def _body(self, request: Request) -> bytes:
         """The whole body, within its limits of size and time.
@@ -92,9 +133,6 @@ class Gateway:
             ClientDisconnect: it stopped coming.
         """
         limit = self._config.max_body_mib << 20
-        declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
-            raise _too_large(int(declared), limit)
         try:
             return await asyncio.wait_for(_read(request, limit), self._config.body_timeout_s)
         except asyncio.TimeoutError as error:
@@ -188,12 +226,3 @@ def _response(answer: HttpAnswer, this_id: str, *, closes: bool) -> Response:
     if closes:  # the rest of a slow body is not waited for
         headers["Connection"] = "close"
     return Response(answer.body, answer.status, headers, answer.content_type)
-
-
-async def _not_found(request: Request, error: Exception) -> Response:
-    """A path that no dialect has, or a method that its path has not."""
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    code = ErrorCode.UNREALIZED if status == 405 else ErrorCode.NO_EXIST
-    fact = f"{request.method} {request.url.path} is not served here"
-    body = msgspec.json.encode({"code": int(code), "msg": f"{code.english}: {fact}"})
-    return Response(body, status, {REQUEST_ID: _head(request).request_id}, JSON)

@@ -9,11 +9,63 @@ from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from livegate.core.errors import ErrorCode, SetupError
 
 BACKLOG = 512
 KEEP_ALIVE_S = 30
+MAX_HEAD_BYTES = 64 << 10
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, which waits for ever for a head that does not come, and takes one of any size."""
+
+    head_timeout_s = 10.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The first head has its time from now."""
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing to wait for any more."""
+        self._head_is_here()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """A head that is still not complete with this has its limit."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
+            self._give_up()
+
+    def on_message_begin(self) -> None:
+        """A later request on the same connection."""
+        super().on_message_begin()
+        self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """From now on the body's limits hold."""
+        self._head_is_here()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        if self._head_timer is None:
+            self._head_bytes = 0
+            self._head_timer = self.loop.call_later(self.head_timeout_s, self._give_up)
+
+    def _head_is_here(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        self._head_is_here()
+        if not self.transport.is_closing():
+            self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -28,7 +80,15 @@ class _Server(uvicorn.Server):
 class HttpListener:
     """Serves an ASGI app on HOST:PORT."""
 
-    def __init__(self, name: str, address: str, app: Any, *, max_connections: int = 64) -> None:
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        app: Any,
+        *,
+        max_connections: int = 1024,
+        head_timeout_s: float = _Protocol.head_timeout_s,
+    ) -> None:
         """Bind, so that an address in use is found before anything is loaded.
 
         Raises:
@@ -43,7 +103,7 @@ class HttpListener:
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             limit_concurrency=max_connections,
-            http="httptools",
+            http=type("Protocol", (_Protocol,), {"head_timeout_s": head_timeout_s}),
             ws="none",
         )
         self._server = _Server(config)

@@ -42,7 +42,11 @@ class Guard:
                 require_bearer(given.get("authorization"), self._config.tokens)
                 answer = await call(content, this_id, context)
             except asyncio.CancelledError:
-                self._count(ErrorCode.CONNECTION_CLOSE, started_s)
+                remaining_s = context.time_remaining()
+                is_late = remaining_s is not None and remaining_s <= 0
+                code = ErrorCode.TIMEOUT if is_late else ErrorCode.CONNECTION_CLOSE
+                self._count(code, started_s)
+                log.info("request given up", code=int(code), request_id=this_id)
                 raise
             except Exception as error:
                 failure = as_livegate_error(error)

@@ -30,6 +30,8 @@ from livegate.grpcapi.interceptors import Context, Guard, unknown_method
 from livegate.service import LivenessService
 
 WINDOW_BYTES = 4 << 20
+MAX_CALLS = 256
+"""Calls whose messages may be in memory at once; the transport refuses more before it reads them."""
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -49,6 +51,7 @@ class GrpcServer:
         # A picture is larger than the default windows and frames of HTTP/2: without these it stops
         # halfway and waits for the other side, a thread wake-up each time.
         self._server = grpc.aio.server(
+            maximum_concurrent_rpcs=MAX_CALLS,
             options=[
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", limit),
@@ -56,7 +59,7 @@ class GrpcServer:
                 ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
                 ("grpc.http2.max_frame_size", WINDOW_BYTES),
                 ("grpc.http2.bdp_probe", 0),
-            ]
+            ],
         )
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

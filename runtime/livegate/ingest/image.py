@@ -22,6 +22,8 @@ FORMATS = "JPEG, PNG, BMP or WebP"
 # Cheap cameras leave stray bytes between segments; the picture itself is whole.
 HARMLESS = "extraneous bytes before marker"
 END_OF_IMAGE, START_OF_SCAN = b"\xff\xd9", b"\xff\xda"
+MAX_SCANS = 100
+"""A progressive JPEG has about ten. Each costs a pass over all pixels, however few bytes it has."""
 
 # Exif 2.3, tag 274: what brings a stored picture upright: transpose or not, then OpenCV's flip code.
 UPRIGHT: dict[int, tuple[bool, int | None]] = {
@@ -77,6 +79,13 @@ def checked_header(content: bytes, limits: LimitsConfig, *, name: str) -> ImageH
     if header is None:
         raise RequestError(
             ErrorCode.DECODE_FAIL, f"{name} is not a {FORMATS} file", hint="check what is sent"
+        )
+    scans = content.count(START_OF_SCAN) if header.format == "jpeg" else 1
+    if scans > MAX_SCANS:
+        raise RequestError(
+            ErrorCode.OUT_OF_RANGE,
+            f"{name} has {scans} scans, the limit is {MAX_SCANS}",
+            hint="save it as a baseline JPEG",
         )
     if header.width * header.height > limits.max_pixels:
         raise RequestError(

@@ -77,8 +77,7 @@ class ModelStore:
     def inspect(self, file: ModelFile) -> FileState:
         """Find a file and take its digest; never raises for a file that is wrong."""
         wrong: FileState | None = None
-        for path in self._candidates(file):
-            found_bytes = path.stat().st_size
+        for path, found_bytes in self._candidates(file):
             digest = _digest(path) if found_bytes <= file.bytes else "not read: too large"
             state = FileState(file, path, digest, found_bytes)
             if state.is_good:
@@ -122,11 +121,12 @@ class ModelStore:
                 pulled.append(_pull_one(file, model_id, cache, stick, progress))
         return pulled
 
-    def _candidates(self, file: ModelFile) -> Iterator[Path]:
+    def _candidates(self, file: ModelFile) -> list[tuple[Path, int]]:
         """Files of that name first, then files of that size under another name."""
-        found = [path for folder in self.dirs for path in _walk(folder)]
-        yield from (path for path in found if path.name == file.name)
-        yield from (p for p in found if p.name != file.name and p.stat().st_size == file.bytes)
+        found = [entry for folder in self.dirs for entry in _walk(folder)]
+        named = [entry for entry in found if entry[0].name == file.name]
+        sized = [entry for entry in found if entry[0].name != file.name and entry[1] == file.bytes]
+        return [*named, *sized]
 
     def complaint(self, state: FileState) -> SetupError:
         """What is wrong with a file that is not good, and the command that mends it."""
@@ -156,17 +156,26 @@ def _origin(file: ModelFile) -> str:
     return f"; upstream: {up.repository} at {up.commit[:12]}, {up.path}"
 
 
-def _walk(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
-    """Files below a folder, sorted, without following links to folders."""
+def _walk(folder: Path, depth: int = MAX_DEPTH) -> Iterator[tuple[Path, int]]:
+    """Files below a folder with their sizes, sorted, without following links to folders.
+
+    What cannot be looked at is passed over: a folder may hold more than models.
+    """
     try:
-        entries = sorted(folder.iterdir())
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return
     for entry in entries:
-        if entry.is_file():
-            yield entry
-        elif depth and entry.is_dir() and not entry.is_symlink():
-            yield from _walk(entry, depth - 1)
+        path = Path(entry.path)
+        try:
+            if entry.is_file():
+                yield path, entry.stat().st_size
+                continue
+            is_folder = entry.is_dir(follow_symlinks=False)
+        except OSError:
+            continue
+        if depth and is_folder:
+            yield from _walk(path, depth - 1)
 
 
 def _digest(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -358,3 +359,53 @@ def test_worker_with_a_core_stays_on_it() -> None:
     finally:
         pool.close()
     assert os.sched_getaffinity(0) == before
+
+
+@pytest.mark.parametrize("is_failure", [False, True])
+def test_answered_job_and_its_pictures_do_not_live_until_the_deadline(is_failure: bool) -> None:
+    """Neither the deadline's alarm nor a failure's traceback keeps a request in memory."""
+
+    class Picture:
+        """Something to watch."""
+
+    pool = EnginePool(1, 4)
+    watched: list[weakref.ref[object]] = []
+
+    def ask() -> None:
+        picture = Picture()
+        watched.append(weakref.ref(picture))
+
+        def call() -> int:
+            size = len(repr(picture))
+            return 1 // 0 if is_failure else size
+
+        job = pool.submit(call, deadline_ns=time.monotonic_ns() + 3600 * 10**9)
+        watched.append(weakref.ref(job))
+        if is_failure:
+            with pytest.raises(ZeroDivisionError):
+                job.result(HANG_S)
+        else:
+            assert job.result(HANG_S)
+
+    try:
+        ask()
+        pool.submit(lambda: None).result(HANG_S)  # the worker has let go of the first one
+        gc.collect()
+        assert [reference() for reference in watched] == [None, None]
+    finally:
+        pool.close()
+
+
+def test_drain_at_its_bound_refuses_what_waits_and_returns() -> None:
+    """A call that runs on is left alone; those behind it get 5002 then, not later."""
+    pool = EnginePool(1, 4)
+    gate = Gate()
+    pool.submit(gate)
+    assert gate.entered.wait(HANG_S)
+    waiting = pool.submit(lambda: 1)
+    assert not pool.drain(0.01)
+    with pytest.raises(QueueError) as caught:
+        waiting.result(HANG_S)
+    assert caught.value.code is ErrorCode.QUEUE_STOPED
+    gate.open()
+    pool.close()

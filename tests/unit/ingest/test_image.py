@@ -347,3 +347,19 @@ def test_frame_from_mutated_file_is_a_frame_or_a_request_error(
     assert frame.pixels.dtype == np.uint8
     assert frame.pixels.shape[2] == 3
     assert frame.width * frame.height <= limits.max_pixels
+
+
+def test_jpeg_of_too_many_scans_is_refused_without_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file may ask for thousands of passes over all pixels; it is refused by its scans."""
+    content = encoded(".jpg", noise(64, 64), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    scan = content.rindex(b"\xff\xda")
+    bomb = content[:-2] + content[scan:-2] * 200 + content[-2:]
+
+    def decode(*arguments: object, **options: object) -> None:
+        pytest.fail("a picture was decoded")
+
+    monkeypatch.setattr("livegate.ingest.image.simplejpeg.decode_jpeg", decode)
+    monkeypatch.setattr("livegate.ingest.image.cv2.imdecode", decode)
+    with pytest.raises(RequestError, match="scans") as caught:
+        frame_from_bytes(bomb, LIMITS)
+    assert caught.value.code is ErrorCode.OUT_OF_RANGE

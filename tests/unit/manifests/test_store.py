@@ -368,3 +368,13 @@ def test_manifest_helper_of_these_tests_is_a_good_manifest() -> None:
     """The manifest that other rooms test with passes the schema."""
     manifest: Any = tiny_manifest(WEIGHTS)
     assert manifest.files[0].sha256 == DIGEST
+
+
+def test_inspect_folder_that_cannot_be_looked_at_is_passed_over(tmp_path: Path) -> None:
+    """Links that lead nowhere or in a ring, and folders that are closed, raise nothing."""
+    (tmp_path / "ring").symlink_to(tmp_path / "ring")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    store = ModelStore((tmp_path, Path("/proc/self/fd"), tmp_path / "absent"))
+    for model_id in store.ids():
+        for file in store.manifest(model_id).files:
+            assert isinstance(store.inspect(file).found_bytes, int)

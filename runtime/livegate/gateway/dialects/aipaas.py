@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from livegate.core.config import Config
-from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Analysis, DetectedFace, Verdict
 from livegate.gateway.auth import SignatureCheck
@@ -44,7 +45,7 @@ class Image(msgspec.Struct):
 class Task(msgspec.Struct):
     """The task of a message."""
 
-    taskId: str  # noqa: N815 - the contract's spelling
+    taskId: Annotated[str, Meta(max_length=1024)]  # noqa: N815 - the contract's spelling
     algoTasks: list[AlgoTask]  # noqa: N815 - the contract's spelling
     imageList: list[Image]  # noqa: N815 - the contract's spelling
 
@@ -56,6 +57,18 @@ class Message(msgspec.Struct):
     data: Task
 
 
+class KnownTask(msgspec.Struct):
+    """What can still be read of a task whose other fields are wrong."""
+
+    taskId: str  # noqa: N815 - the contract's spelling
+
+
+class KnownMessage(msgspec.Struct):
+    """A message of which only the task's id is read."""
+
+    data: KnownTask
+
+
 class Plugin:
     """The dialect."""
 
@@ -65,6 +78,7 @@ class Plugin:
     def __init__(self, config: Config) -> None:
         """Know the apps."""
         self.is_authenticated = config.aipaas.is_signed
+        _require_distinct(config)
         keys = {app.id: app.key for app in config.aipaas.apps}
         self._check = SignatureCheck(keys, config.aipaas.clock_window_s)
         self._buckets = {app.id: TokenBucket(app.rate_limit_rps) for app in config.aipaas.apps}
@@ -138,6 +152,7 @@ class Plugin:
                 ErrorCode.PARAM_FAILURE,
                 str(error).replace("`$.", "`"),
                 hint="docs/dialects/aipaas.md lists the fields",
+                fields=_known_task(body),
             ) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RequestError(
@@ -147,9 +162,31 @@ class Plugin:
             ) from error
 
 
+def _require_distinct(config: Config) -> None:
+    ids = [app.id for app in config.aipaas.apps]
+    if twice := sorted({app_id for app_id in ids if ids.count(app_id) > 1}):
+        raise SetupError(
+            ErrorCode.CONFIG_ADD_FAIL,
+            f"aipaas.apps names {', '.join(twice)} more than once",
+            hint="give each app one key",
+        )
+
+
+def _known_task(body: bytes) -> dict[str, str]:
+    """The task's id, where that much of a wrong message can be read."""
+    try:
+        return {"task_id": msgspec.json.decode(body, type=KnownMessage).data.taskId[:1024]}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
 def _decode_image(number: int, text: str) -> bytes:
     try:
-        return base64.b64decode(text.translate(LINE_BREAKS) if "\n" in text else text, validate=True)
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        pass  # with line breaks, perhaps; the usual text has none
+    try:
+        return base64.b64decode(text.translate(LINE_BREAKS), validate=True)
     except (binascii.Error, ValueError) as error:
         hint = "send the file's bytes in base64, without a data: prefix"
         raise RequestError(
