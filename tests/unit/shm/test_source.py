@@ -308,3 +308,13 @@ def test_frame_popped_from_a_producer_that_leaves_is_not_leased(desk: Desk) -> N
     assert caught.value.code is ErrorCode.NO_EXIST
     assert desk.count(FrameEvent.GONE) == 1
     assert desk.budget.taken_bytes == 0
+
+
+def test_producer_that_leaves_while_its_queue_stops_is_no_error(desk: Desk) -> None:
+    """The ring has taken every slot back already; the drop of a waiting frame finds it free."""
+    desk.publish(1)
+    desk.source.is_closed = True
+    desk.source.ring.close()
+    desk.source.queue.stop(DropReason.STOPPED)
+    assert desk.count(FrameEvent.STOPPED) == 1
+    assert desk.told == []
