@@ -86,6 +86,13 @@ enum livegate_shm_decision { /* the numbers of livegate.v1.Decision */
   LIVEGATE_SHM_NO_FACE = 4
 };
 
+enum livegate_shm_gate { /* the numbers of livegate.v1.GateDecision: the word for a turnstile */
+  LIVEGATE_SHM_NO_WORD = 0, /* nothing new for the person in front */
+  LIVEGATE_SHM_OPEN = 1,
+  LIVEGATE_SHM_HOLD = 2,
+  LIVEGATE_SHM_DENY = 3
+};
+
 struct livegate_shm_header {
   uint32_t magic;
   uint16_t version;
@@ -157,7 +164,7 @@ struct livegate_shm_result {
   float y;
   float face_width;
   float face_height;
-  uint32_t reserved;
+  uint32_t gate; /* enum livegate_shm_gate; each word at most once for one person in front */
 } LIVEGATE_SHM_PACKED;
 
 struct livegate_shm_release {

@@ -15,6 +15,8 @@ NotNegative = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]  # TOML knows inf, a clock does not
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Secret = Annotated[str, Meta(min_length=8)]
+CAMERA_PATTERN = r"^[A-Za-z0-9._-]{1,63}\Z"
+WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,6 +30,27 @@ class App(Section, frozen=True):
     key: Annotated[Secret, Meta(description="what it signs with, never shown")]
     rate_limit_rps: Annotated[
         float, Meta(ge=0, description="requests per second that it may send; 0 = no limit")
+    ] = 0.0
+
+
+class CameraConfig(Section, frozen=True):
+    """One camera: where its pictures come from, and how they are to be looked at."""
+
+    name: Annotated[str, Meta(pattern=CAMERA_PATTERN, description="1 to 63 of A-Z a-z 0-9 . _ -")]
+    url: Annotated[
+        str,
+        Meta(description="rtsp://…, v4l2:/dev/video0, file:clip.mp4[?loop]; empty = a FrameProducer's"),
+    ] = ""
+    rotation: Annotated[
+        Literal[0, 90, 180, 270], Meta(description="degrees clockwise that make its pictures upright")
+    ] = 0
+    mirror: Annotated[bool, Meta(description="swap left and right, after the rotation")] = False
+    region: Annotated[
+        tuple[Fraction, Fraction, Fraction, Fraction],
+        Meta(description="left, top, width, height, parts of the upright picture: where faces count"),
+    ] = WHOLE
+    min_face_height: Annotated[
+        Fraction, Meta(description="least height of a face that counts, as a part of the picture's")
     ] = 0.0
 
 
@@ -65,6 +88,16 @@ class GrpcConfig(Section, frozen=True):
         tuple[Secret, ...],
         Meta(description="bearer tokens; one of them is then required", extra={"secret": True}),
     ] = ()
+    admin_tokens: Annotated[
+        tuple[Secret, ...],
+        Meta(
+            description="bearer tokens that may add and remove cameras; the Unix socket may always",
+            extra={"secret": True},
+        ),
+    ] = ()
+    max_streams: Annotated[
+        int, Meta(ge=1, le=200, description="StreamFrames and WatchCamera calls open at once")
+    ] = 32
 
 
 class HttpConfig(Section, frozen=True):
@@ -158,6 +191,45 @@ class FramesConfig(Section, frozen=True):
     ] = ()
 
 
+class IngestConfig(Section, frozen=True):
+    """Cameras that the server reads by itself, each in a process of its own."""
+
+    cameras: Annotated[
+        tuple[CameraConfig, ...], Meta(description="the cameras", extra={"secret": True})
+    ] = ()
+    max_cameras: Annotated[Positive, Meta(description="cameras with a process of their own")] = 8
+    open_timeout_s: Annotated[Seconds, Meta(description="time for a source to open")] = 5.0
+    read_timeout_s: Annotated[Seconds, Meta(description="time for the next packet of a source")] = 5.0
+    retry_max_s: Annotated[
+        Seconds, Meta(description="longest pause between tries to open a source again")
+    ] = 8.0
+    watchdog_s: Annotated[
+        Seconds, Meta(description="a camera process that shows no life for so long is killed")
+    ] = 15.0
+    memory_mib: Annotated[
+        int, Meta(ge=256, description="address space of one camera process, in MiB")
+    ] = 2048
+
+
+class GateConfig(Section, frozen=True):
+    """From single frames to one word for the person in front: OPEN, HOLD or DENY."""
+
+    needed: Annotated[int, Meta(ge=1, le=64, description="frames of one mind that decide (k of n)")] = 3
+    window: Annotated[int, Meta(ge=1, le=64, description="latest frames that count (n)")] = 5
+    hysteresis: Annotated[
+        Fraction, Meta(description="a score this near to the threshold counts for neither side")
+    ] = 0.05
+    evidence_ms: Annotated[
+        Positive, Meta(description="frames older than this do not count any more")
+    ] = 2000
+    gone_ms: Annotated[
+        Positive, Meta(description="who was out of sight for so long is a new person afterwards")
+    ] = 600
+    max_frame_age_ms: Annotated[
+        Positive, Meta(description="from capture to verdict; a frame that took longer opens nothing")
+    ] = 1000
+
+
 class LimitsConfig(Section, frozen=True):
     """What a picture may be, checked before memory is taken for it."""
 
@@ -238,6 +310,8 @@ class Config(Section, frozen=True):
     metrics: MetricsConfig = MetricsConfig()
     aipaas: AipaasConfig = AipaasConfig()
     frames: FramesConfig = FramesConfig()
+    ingest: IngestConfig = IngestConfig()
+    gate: GateConfig = GateConfig()
     limits: LimitsConfig = LimitsConfig()
     engine: EngineConfig = EngineConfig()
     models: ModelsConfig = ModelsConfig()

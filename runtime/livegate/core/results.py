@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from livegate.core.errors import LiveGateError
+
 NO_FACE_SCORE = -1.0
 """The score that means: there was no face to judge."""
 
@@ -19,11 +21,28 @@ class Decision(str, Enum):
 
 
 class Reason(str, Enum):
-    """Why a verdict is what it is."""
+    """Why a verdict is what it is; the second block speaks of streams."""
 
     NO_FACE = "NO_FACE"
     SCORE_BELOW_THRESHOLD = "SCORE_BELOW_THRESHOLD"
     FACE_MISSING_IN_SOME_IMAGES = "FACE_MISSING_IN_SOME_IMAGES"
+
+    ENOUGH_GENUINE_FRAMES = "ENOUGH_GENUINE_FRAMES"
+    ENOUGH_SPOOF_FRAMES = "ENOUGH_SPOOF_FRAMES"
+    NOT_ENOUGH_FRAMES = "NOT_ENOUGH_FRAMES"
+    SCORE_NEAR_THRESHOLD = "SCORE_NEAR_THRESHOLD"
+    FACE_TOO_SMALL = "FACE_TOO_SMALL"
+    FACE_OUTSIDE_REGION = "FACE_OUTSIDE_REGION"
+    STALE_FRAME = "STALE_FRAME"
+    FAILURE = "FAILURE"
+
+
+class GateDecision(str, Enum):
+    """The word for a turnstile; each is said at most once to one person in front."""
+
+    OPEN = "OPEN"
+    HOLD = "HOLD"
+    DENY = "DENY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +146,28 @@ class Analysis:
     verdicts: tuple[Verdict, ...]
     engines: tuple[EngineInfo, ...]
     stages: StageTimes
+
+
+@dataclass(frozen=True, slots=True)
+class FrameAnswer:
+    """The answer to one frame of a stream.
+
+    `src_*` is the picture as it came, `frame_*` as it was looked at: upright; boxes are in these
+    pixels. `person` counts the people in front, 0 = nobody. `gate` is set when there is a new word for
+    this person; `reasons` say on every frame why the gate stands as it does. With an `error` there are
+    no verdicts and `gate` is never OPEN.
+    """
+
+    frame_id: int
+    frame_pts: int
+    timestamp_ms: int
+    src_width: int = 0
+    src_height: int = 0
+    frame_width: int = 0
+    frame_height: int = 0
+    verdicts: tuple[Verdict, ...] = ()
+    person: int = 0
+    gate: GateDecision | None = None
+    reasons: tuple[Reason, ...] = ()
+    error: LiveGateError | None = None
+    stages: StageTimes = StageTimes()

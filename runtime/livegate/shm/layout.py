@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass, fields
 from enum import IntEnum
 from typing import Any, ClassVar
 
+from livegate.core.config import CAMERA_PATTERN
 from livegate.core.errors import ErrorCode, RequestError
 
 MAGIC = 0x4D53474C
@@ -21,7 +22,7 @@ CAMERA_BYTES = 64
 TEXT_BYTES = 200
 HEADER = struct.Struct("<IHHII")
 CAP_RESULTS = 1
-CAMERA_NAME = re.compile(r"[A-Za-z0-9._-]{1,63}")
+CAMERA_NAME = re.compile(CAMERA_PATTERN)
 
 
 class MessageType(IntEnum):
@@ -133,7 +134,7 @@ class Result(Message):
     """What became of one published frame."""
 
     TYPE: ClassVar[MessageType] = MessageType.RESULT
-    CODES: ClassVar[str] = "Q Q Q Q I I I I I I f f f f f 4x"
+    CODES: ClassVar[str] = "Q Q Q Q I I I I I I f f f f f I"
     frame_id: int
     generation: int
     queue_ns: int
@@ -149,6 +150,7 @@ class Result(Message):
     y: float = 0.0
     face_width: float = 0.0
     face_height: float = 0.0
+    gate: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,38 @@ class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_SPOOF: _ClassVar[Decision]
     DECISION_FACE: _ClassVar[Decision]
     DECISION_NO_FACE: _ClassVar[Decision]
+
+class Overflow(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OVERFLOW_WAIT: _ClassVar[Overflow]
+    OVERFLOW_NEWEST_WINS: _ClassVar[Overflow]
+
+class PixelFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PIXEL_FORMAT_UNSPECIFIED: _ClassVar[PixelFormat]
+    PIXEL_FORMAT_BGR: _ClassVar[PixelFormat]
+    PIXEL_FORMAT_NV12: _ClassVar[PixelFormat]
+
+class GateDecision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GATE_DECISION_UNSPECIFIED: _ClassVar[GateDecision]
+    GATE_DECISION_OPEN: _ClassVar[GateDecision]
+    GATE_DECISION_HOLD: _ClassVar[GateDecision]
+    GATE_DECISION_DENY: _ClassVar[GateDecision]
 DECISION_UNSPECIFIED: Decision
 DECISION_GENUINE: Decision
 DECISION_SPOOF: Decision
 DECISION_FACE: Decision
 DECISION_NO_FACE: Decision
+OVERFLOW_WAIT: Overflow
+OVERFLOW_NEWEST_WINS: Overflow
+PIXEL_FORMAT_UNSPECIFIED: PixelFormat
+PIXEL_FORMAT_BGR: PixelFormat
+PIXEL_FORMAT_NV12: PixelFormat
+GATE_DECISION_UNSPECIFIED: GateDecision
+GATE_DECISION_OPEN: GateDecision
+GATE_DECISION_HOLD: GateDecision
+GATE_DECISION_DENY: GateDecision
 
 class AnalyzeRequest(_message.Message):
     __slots__ = ("code", "task_id", "algo_tasks", "image_list")
@@ -165,7 +192,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "state", "workers", "running", "queue_depth", "queue_capacity", "algo_tasks", "engines")
+    __slots__ = ("version", "state", "workers", "running", "queue_depth", "queue_capacity", "algo_tasks", "engines", "cameras")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +201,7 @@ class GetStatusResponse(_message.Message):
     QUEUE_CAPACITY_FIELD_NUMBER: _ClassVar[int]
     ALGO_TASKS_FIELD_NUMBER: _ClassVar[int]
     ENGINES_FIELD_NUMBER: _ClassVar[int]
+    CAMERAS_FIELD_NUMBER: _ClassVar[int]
     version: str
     state: str
     workers: int
@@ -182,4 +210,175 @@ class GetStatusResponse(_message.Message):
     queue_capacity: int
     algo_tasks: _containers.RepeatedScalarFieldContainer[int]
     engines: _containers.RepeatedCompositeFieldContainer[Engine]
-    def __init__(self, version: _Optional[str] = ..., state: _Optional[str] = ..., workers: _Optional[int] = ..., running: _Optional[int] = ..., queue_depth: _Optional[int] = ..., queue_capacity: _Optional[int] = ..., algo_tasks: _Optional[_Iterable[int]] = ..., engines: _Optional[_Iterable[_Union[Engine, _Mapping]]] = ...) -> None: ...
+    cameras: _containers.RepeatedCompositeFieldContainer[Camera]
+    def __init__(self, version: _Optional[str] = ..., state: _Optional[str] = ..., workers: _Optional[int] = ..., running: _Optional[int] = ..., queue_depth: _Optional[int] = ..., queue_capacity: _Optional[int] = ..., algo_tasks: _Optional[_Iterable[int]] = ..., engines: _Optional[_Iterable[_Union[Engine, _Mapping]]] = ..., cameras: _Optional[_Iterable[_Union[Camera, _Mapping]]] = ...) -> None: ...
+
+class StreamRequest(_message.Message):
+    __slots__ = ("open", "frame")
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    open: StreamOpen
+    frame: StreamFrame
+    def __init__(self, open: _Optional[_Union[StreamOpen, _Mapping]] = ..., frame: _Optional[_Union[StreamFrame, _Mapping]] = ...) -> None: ...
+
+class StreamOpen(_message.Message):
+    __slots__ = ("code", "task_id", "algo_tasks", "view", "overflow")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    ALGO_TASKS_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    OVERFLOW_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    task_id: str
+    algo_tasks: _containers.RepeatedCompositeFieldContainer[AlgoTask]
+    view: View
+    overflow: Overflow
+    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., algo_tasks: _Optional[_Iterable[_Union[AlgoTask, _Mapping]]] = ..., view: _Optional[_Union[View, _Mapping]] = ..., overflow: _Optional[_Union[Overflow, str]] = ...) -> None: ...
+
+class View(_message.Message):
+    __slots__ = ("rotation", "mirror", "region", "min_face_height")
+    ROTATION_FIELD_NUMBER: _ClassVar[int]
+    MIRROR_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    MIN_FACE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    rotation: int
+    mirror: bool
+    region: Region
+    min_face_height: float
+    def __init__(self, rotation: _Optional[int] = ..., mirror: _Optional[bool] = ..., region: _Optional[_Union[Region, _Mapping]] = ..., min_face_height: _Optional[float] = ...) -> None: ...
+
+class Region(_message.Message):
+    __slots__ = ("x", "y", "width", "height")
+    X_FIELD_NUMBER: _ClassVar[int]
+    Y_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    x: float
+    y: float
+    width: float
+    height: float
+    def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ..., width: _Optional[float] = ..., height: _Optional[float] = ...) -> None: ...
+
+class StreamFrame(_message.Message):
+    __slots__ = ("frame_id", "frame_pts", "image", "raw", "ticket")
+    FRAME_ID_FIELD_NUMBER: _ClassVar[int]
+    FRAME_PTS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    RAW_FIELD_NUMBER: _ClassVar[int]
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    frame_id: int
+    frame_pts: int
+    image: bytes
+    raw: RawPicture
+    ticket: FrameTicket
+    def __init__(self, frame_id: _Optional[int] = ..., frame_pts: _Optional[int] = ..., image: _Optional[bytes] = ..., raw: _Optional[_Union[RawPicture, _Mapping]] = ..., ticket: _Optional[_Union[FrameTicket, _Mapping]] = ...) -> None: ...
+
+class RawPicture(_message.Message):
+    __slots__ = ("width", "height", "pixel_format", "pixels")
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    PIXEL_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    PIXELS_FIELD_NUMBER: _ClassVar[int]
+    width: int
+    height: int
+    pixel_format: PixelFormat
+    pixels: bytes
+    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., pixel_format: _Optional[_Union[PixelFormat, str]] = ..., pixels: _Optional[bytes] = ...) -> None: ...
+
+class FrameTicket(_message.Message):
+    __slots__ = ("segment_id", "slot", "generation", "captured_ns")
+    SEGMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
+    segment_id: int
+    slot: int
+    generation: int
+    captured_ns: int
+    def __init__(self, segment_id: _Optional[int] = ..., slot: _Optional[int] = ..., generation: _Optional[int] = ..., captured_ns: _Optional[int] = ...) -> None: ...
+
+class StreamResponse(_message.Message):
+    __slots__ = ("code", "task_id", "frame_id", "frame_pts", "timestamp", "src_width", "src_height", "frame_width", "frame_height", "results", "detect_objects", "gate", "reasons", "person", "task_code", "msg", "stages")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    FRAME_ID_FIELD_NUMBER: _ClassVar[int]
+    FRAME_PTS_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    SRC_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    SRC_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    FRAME_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    FRAME_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    DETECT_OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    TASK_CODE_FIELD_NUMBER: _ClassVar[int]
+    MSG_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    task_id: str
+    frame_id: int
+    frame_pts: int
+    timestamp: int
+    src_width: int
+    src_height: int
+    frame_width: int
+    frame_height: int
+    results: _containers.RepeatedCompositeFieldContainer[Result]
+    detect_objects: _containers.RepeatedCompositeFieldContainer[DetectObject]
+    gate: GateDecision
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    person: int
+    task_code: int
+    msg: str
+    stages: StageTimes
+    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., frame_id: _Optional[int] = ..., frame_pts: _Optional[int] = ..., timestamp: _Optional[int] = ..., src_width: _Optional[int] = ..., src_height: _Optional[int] = ..., frame_width: _Optional[int] = ..., frame_height: _Optional[int] = ..., results: _Optional[_Iterable[_Union[Result, _Mapping]]] = ..., detect_objects: _Optional[_Iterable[_Union[DetectObject, _Mapping]]] = ..., gate: _Optional[_Union[GateDecision, str]] = ..., reasons: _Optional[_Iterable[str]] = ..., person: _Optional[int] = ..., task_code: _Optional[int] = ..., msg: _Optional[str] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ...) -> None: ...
+
+class WatchCameraRequest(_message.Message):
+    __slots__ = ("camera",)
+    CAMERA_FIELD_NUMBER: _ClassVar[int]
+    camera: str
+    def __init__(self, camera: _Optional[str] = ...) -> None: ...
+
+class CameraSettings(_message.Message):
+    __slots__ = ("name", "url", "view")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    url: str
+    view: View
+    def __init__(self, name: _Optional[str] = ..., url: _Optional[str] = ..., view: _Optional[_Union[View, _Mapping]] = ...) -> None: ...
+
+class RemoveCameraRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class RemoveCameraResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Camera(_message.Message):
+    __slots__ = ("name", "source", "state", "since", "task_code", "msg", "width", "height", "restarts")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    TASK_CODE_FIELD_NUMBER: _ClassVar[int]
+    MSG_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    source: str
+    state: str
+    since: int
+    task_code: int
+    msg: str
+    width: int
+    height: int
+    restarts: int
+    def __init__(self, name: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., since: _Optional[int] = ..., task_code: _Optional[int] = ..., msg: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., restarts: _Optional[int] = ...) -> None: ...
