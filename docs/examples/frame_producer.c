@@ -89,6 +89,17 @@ static void draw(uint8_t *slot, uint32_t stride, uint32_t width, uint32_t height
     for (uint32_t x = 0; x < width * 3; x++) slot[(size_t)y * stride + x] = (uint8_t)(x + y + frame);
 }
 
+/* What a turnstile does: opens at OPEN, and at nothing else, numbers that it does not know included. */
+static const char *gate_word(uint32_t gate) {
+  switch (gate) {
+    case LIVEGATE_SHM_NO_WORD: return "-";
+    case LIVEGATE_SHM_OPEN: return "OPEN";
+    case LIVEGATE_SHM_HOLD: return "HOLD";
+    case LIVEGATE_SHM_DENY: return "DENY";
+    default: return "unknown";
+  }
+}
+
 int main(int argc, char **argv) {
   if (argc != 6) {
     fprintf(stderr, "usage: frame_producer SOCKET CAMERA WIDTH HEIGHT COUNT\n");
@@ -126,8 +137,9 @@ int main(int argc, char **argv) {
                                            .captured_ns = 0};
     send_message(fd, &publish, LIVEGATE_SHM_PUBLISH, sizeof publish);
     receive_type(fd, &packet, LIVEGATE_SHM_RESULT);
-    printf("frame %llu code %u decision %u score %.3f\n", (unsigned long long)packet.result.frame_id,
-           packet.result.code, packet.result.decision, (double)packet.result.score);
+    printf("frame %llu code %u decision %u score %.3f gate %s\n",
+           (unsigned long long)packet.result.frame_id, packet.result.code, packet.result.decision,
+           (double)packet.result.score, gate_word(packet.result.gate));
   }
 
   struct livegate_shm_bye bye;

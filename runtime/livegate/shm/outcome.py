@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from livegate.core.errors import ErrorCode, RequestError
-from livegate.core.results import Box, Decision
+from livegate.core.results import Box, Decision, GateDecision
 from livegate.shm.layout import DropReason, Result
 
 DECISION_NUMBERS: dict[Decision, int] = {
@@ -19,6 +19,18 @@ DECISION_NUMBERS: dict[Decision, int] = {
 _DECISIONS: dict[int, Decision | None] = {
     0: None,
     **{number: decision for decision, number in DECISION_NUMBERS.items()},
+}
+
+GATE_NUMBERS: dict[GateDecision, int] = {
+    GateDecision.OPEN: 1,
+    GateDecision.HOLD: 2,
+    GateDecision.DENY: 3,
+}
+"""The numbers of livegate.v1.GateDecision; 0 is no new word."""
+
+_GATES: dict[int, GateDecision | None] = {
+    0: None,
+    **{number: gate for gate, number in GATE_NUMBERS.items()},
 }
 
 CODES: dict[int, ErrorCode] = {int(code): code for code in ErrorCode}
@@ -40,6 +52,7 @@ class Outcome:
     """The word on one frame: an error code, or OK and a verdict.
 
     `score` is 0..1, higher = more genuine; NO_FACE_SCORE without a face. `box` is the best face's.
+    `gate` is set when there is a new word for the person in front.
     """
 
     code: ErrorCode = ErrorCode.OK
@@ -48,6 +61,7 @@ class Outcome:
     algo_task: int = 0
     faces: int = 0
     box: Box | None = None
+    gate: GateDecision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,7 @@ def result_from_outcome(
         y=box.y,
         face_width=box.width,
         face_height=box.height,
+        gate=0 if outcome.gate is None else GATE_NUMBERS[outcome.gate],
     )
 
 
@@ -101,12 +116,12 @@ def frame_result_from(result: Result) -> FrameResult:
     """A packet as the producer sees it.
 
     Raises:
-        RequestError: UNREALIZED for a code, a reason or a decision that this side does not know: a
-            newer server must not be misread.
+        RequestError: UNREALIZED for a code, a reason, a decision or a word of the gate that this side
+            does not know: a newer server must not be misread.
     """
     try:
         code, reason = CODES[result.code], DropReason(result.reason)
-        decision = _DECISIONS[result.decision]
+        decision, gate = _DECISIONS[result.decision], _GATES[result.gate]
     except (KeyError, ValueError) as error:
         raise RequestError(
             ErrorCode.UNREALIZED,
@@ -121,5 +136,6 @@ def frame_result_from(result: Result) -> FrameResult:
         algo_task=result.algo_task,
         faces=result.faces,
         box=box if box.area > 0 else None,
+        gate=gate,
     )
     return FrameResult(result.frame_id, outcome, reason, result.queue_ns, result.work_ns)
