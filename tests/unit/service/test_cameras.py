@@ -60,10 +60,18 @@ def watching(cameras: Cameras, camera: str = "door") -> Watch:
 
 def ended(watch: Watch) -> LiveGateError:
     """Why nothing more comes."""
+    for _ in iter(lambda: _next_or_end(watch), None):
+        pass
     with pytest.raises(LiveGateError) as caught:
-        while watch.take() is not None:
-            pass
+        watch.take()
     return caught.value
+
+
+def _next_or_end(watch: Watch) -> object:
+    try:
+        return watch.take()
+    except LiveGateError:
+        return None
 
 
 def producer(name: str) -> CameraStatus:
