@@ -202,7 +202,11 @@ class FrameProducer:
         Raises:
             LiveGateError: NO_EXIST when it was used up: sent, or given back before; CONNECTION_CLOSE.
         """
-        self._connected().ask(Release(ticket.generation, ticket.slot), Returned)
+        line = self._connected()
+        if self._grant is None or ticket.segment_id != self._grant.segment_id:
+            # A new connection counts its generations from the start: the numbers may be another's.
+            raise RequestError(ErrorCode.NO_EXIST, "the ticket is of an earlier connection")
+        line.ask(Release(ticket.generation, ticket.slot), Returned)
 
     @property
     def frame_id(self) -> int:
