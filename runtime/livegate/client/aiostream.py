@@ -15,7 +15,7 @@ from livegate.client.codec import error_from_call
 from livegate.client.inbox import FrameInbox, Inbox, Steps
 from livegate.client.pictures import Picture, PixelFormat
 from livegate.client.streamcodec import stream_answer_from_bytes
-from livegate.core.errors import LiveGateError, as_livegate_error
+from livegate.core.errors import as_livegate_error
 
 S = TypeVar("S", bound="AsyncAnswerStream")
 T = TypeVar("T")
@@ -56,6 +56,7 @@ class AsyncAnswerStream:
         self._inbox = inbox
         self._timeout_s = timeout_s
         self._change = Change()
+        inbox.on_change = self._change.notify
         self._call = dial(self._requests())
         self._reader = asyncio.get_running_loop().create_task(self._read())
 
@@ -66,7 +67,7 @@ class AsyncAnswerStream:
 
     async def close(self) -> None:
         """Cancel what is under way."""
-        self._over(None)
+        self._inbox.over(None)
         self._call.cancel()
         await asyncio.wait((self._reader,))
 
@@ -104,31 +105,25 @@ class AsyncAnswerStream:
             while True:
                 wait_s = steps.send(await self._change.wait(wait_s))
         except StopIteration as done:
-            self._change.notify()
             found: T = done.value
             return found
 
     async def _read(self) -> None:
         """What the task does: take in answers until the call ends."""
-        end: LiveGateError | None = None
         try:
             async for content in self._call:
                 self._inbox.put(stream_answer_from_bytes(content))
-                self._change.notify()
+            self._inbox.hung_up()
         except grpc.RpcError as error:
             end = error_from_call(error)
             end.__cause__ = error
+            self._inbox.over(end)
         except asyncio.CancelledError:
-            self._over(None)  # gRPC raises it in whoever reads a call that we cancelled
+            self._inbox.over(None)  # gRPC raises it in whoever reads a call that we cancelled
             raise
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
-            end = as_livegate_error(error)
+            self._inbox.over(as_livegate_error(error))
             self._call.cancel()
-        self._over(end)
-
-    def _over(self, end: LiveGateError | None) -> None:
-        self._inbox.over(end)
-        self._change.notify()
 
 
 class AsyncFrameStream(AsyncAnswerStream):
@@ -181,7 +176,6 @@ class AsyncFrameStream(AsyncAnswerStream):
     def finish(self) -> None:
         """As FrameStream.finish."""
         self._frames.finish()
-        self._change.notify()
 
     async def _requests(self) -> AsyncIterator[bytes]:
         while (content := await self._run(self._frames.next_request())) is not None:

@@ -27,13 +27,14 @@ MAX_WORDS = 64
 
 
 class Inbox:
-    """Answers that came and were not taken yet, and how it ended."""
+    """Answers that came and were not taken yet, and how it ended. `on_change` wakes whoever waits."""
 
     def __init__(self) -> None:
         """Empty and open."""
         self._answers: deque[StreamAnswer] = deque()
         self._end: LiveGateError | None = None
         self.is_over = False
+        self.on_change: Callable[[], None] = lambda: None
 
     @property
     def owes(self) -> bool:
@@ -43,11 +44,17 @@ class Inbox:
     def put(self, answer: StreamAnswer) -> None:
         """An answer came."""
         self._answers.append(answer)
+        self.on_change()
 
     def over(self, error: LiveGateError | None) -> None:
         """Nothing comes any more, for this reason or in good order; the first end counts."""
         if not self.is_over:
             self.is_over, self._end = True, error
+            self.on_change()
+
+    def hung_up(self) -> None:
+        """The box ended the call without an error, and not because we asked for it."""
+        self.over(LiveGateError(ErrorCode.CONNECTION_CLOSE, "the box ended the call"))
 
     def receive(self, timeout_s: float | None) -> Steps[StreamAnswer | None]:
         """The next answer; None after the last one.
@@ -112,12 +119,20 @@ class FrameInbox(Inbox):
 
     def over(self, error: LiveGateError | None) -> None:
         """Nothing comes or goes any more."""
-        super().over(error)
         self._outgoing.clear()
+        super().over(error)
+
+    def hung_up(self) -> None:
+        """In good order if we had finished and every frame has its answer."""
+        if self._is_finished and self.unanswered == len(self._answers):
+            self.over(None)
+        else:
+            super().hung_up()
 
     def finish(self) -> None:
         """No more frames."""
         self._is_finished = True
+        self.on_change()
 
     def send(self, content: bytes, timeout_s: float) -> Steps[None]:
         """Put a frame on its way, as soon as there is room for it.
@@ -133,6 +148,7 @@ class FrameInbox(Inbox):
         self._check_open()
         self._outgoing.append(content)
         self._sent += 1
+        self.on_change()
 
     def ask(self, content: bytes, timeout_s: float) -> Steps[StreamAnswer]:
         """Send a frame and wait for its answer.
@@ -149,7 +165,7 @@ class FrameInbox(Inbox):
         yield from self.send(content, timeout_s)
         answer = yield from self.receive(timeout_s)
         if answer is None:
-            raise LiveGateError(ErrorCode.CONNECTION_CLOSE, "the box ended the stream without an answer")
+            raise LiveGateError(ErrorCode.CONNECTION_CLOSE, "the stream was closed")
         return answer
 
     def next_request(self) -> Steps[bytes | None]:
@@ -162,6 +178,7 @@ class FrameInbox(Inbox):
 
     def _take(self) -> StreamAnswer:
         self._taken += 1
+        self.on_change()
         return super()._take()
 
     def _check_open(self) -> None:
@@ -204,8 +221,8 @@ class NewestInbox(Inbox):
             self._drop(-1)
         elif len(self._answers) >= MAX_WORDS:
             self._drop(0)
-        self._answers.append(answer)
         self._came_s.append(self._clock())
+        super().put(answer)
 
     def _take(self) -> StreamAnswer:
         answer, came_s = self._answers.popleft(), self._came_s.popleft()

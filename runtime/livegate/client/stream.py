@@ -36,6 +36,7 @@ class AnswerStream:
         self._inbox = inbox
         self._timeout_s = timeout_s
         self._changed = threading.Condition()
+        inbox.on_change = self._changed.notify_all
         self._call = dial(self._requests())
         self._reader = threading.Thread(target=self._read, name="livegate-answers", daemon=True)
         self._reader.start()
@@ -89,31 +90,29 @@ class AnswerStream:
                 while True:
                     wait_s = steps.send(self._changed.wait(wait_s))
             except StopIteration as done:
-                self._changed.notify_all()
                 found: T = done.value
                 return found
 
     def _read(self) -> None:
         """What the thread does: take in answers until the call ends."""
-        end: LiveGateError | None = None
         try:
             for content in self._call:
                 answer = stream_answer_from_bytes(content)
                 with self._changed:
                     self._inbox.put(answer)
-                    self._changed.notify_all()
+            with self._changed:
+                self._inbox.hung_up()
         except grpc.RpcError as error:
             end = error_from_call(error)
             end.__cause__ = error
+            self._over(end)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
-            end = as_livegate_error(error)
+            self._over(as_livegate_error(error))
             self._call.cancel()
-        self._over(end)
 
     def _over(self, end: LiveGateError | None) -> None:
         with self._changed:
             self._inbox.over(end)
-            self._changed.notify_all()
 
 
 class FrameStream(AnswerStream):
@@ -179,7 +178,6 @@ class FrameStream(AnswerStream):
         """No more frames follow; the iteration ends with the answer to the last one."""
         with self._changed:
             self._frames.finish()
-            self._changed.notify_all()
 
     def _requests(self) -> Iterator[bytes]:
         while (content := self._run(self._frames.next_request())) is not None:

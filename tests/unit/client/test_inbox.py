@@ -146,6 +146,21 @@ def test_end_in_good_order_is_none_and_nothing_goes_out() -> None:
         next(inbox.send(b"2", 1))
 
 
+def test_box_that_hangs_up_is_right_only_when_all_is_said() -> None:
+    """The end is in good order after `finish` and the last answer; else it is an error."""
+    inbox = frames()
+    now(inbox.send(b"1", 1))
+    inbox.put(answer(1))
+    inbox.finish()
+    inbox.hung_up()
+    assert now(inbox.receive(1)).frame_id == 1
+    assert now(inbox.receive(1)) is None
+    for early in (frames(), NewestInbox(Seconds())):
+        early.hung_up()
+        with refused(ErrorCode.CONNECTION_CLOSE):
+            next(early.receive(1))
+
+
 def test_answer_to_no_frame_is_refused() -> None:
     """A box that talks too much cannot make a client grow."""
     inbox = frames()
@@ -187,6 +202,24 @@ def test_next_request_wakes_at_the_end() -> None:
     inbox.over(LOST)
     with pytest.raises(StopIteration):
         writing.send(True)
+
+
+def test_every_change_wakes_whoever_waits() -> None:
+    """A frame that is asked about, too: the writer must hear of it before the answer is waited for."""
+    woken: list[None] = []
+    inbox = frames(max_unanswered=1)
+    inbox.on_change = lambda: woken.append(None)
+    next(inbox.ask(b"1", 1))
+    assert len(woken) == 1
+    inbox.put(answer(1))
+    assert len(woken) == 2
+    now(inbox.receive(1))
+    assert len(woken) == 3
+    inbox.finish()
+    assert len(woken) == 4
+    inbox.over(None)
+    inbox.over(None)
+    assert len(woken) == 5
 
 
 def taken(inbox: Inbox) -> list[tuple[int, GateDecision | None]]:
