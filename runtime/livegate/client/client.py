@@ -1,41 +1,64 @@
-"""LivenessClient: one call for a verdict on pictures."""
+"""LivenessClient: verdicts on pictures, on frames as they come, and the box's cameras."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
-from livegate.client.codec import (
-    Answer,
-    answer_from_bytes,
-    error_from_call,
-    request_bytes,
-    status_from_bytes,
+from livegate.client.answers import Answer
+from livegate.client.calls import (
+    CHANNEL_OPTIONS,
+    DEFAULT_TARGET,
+    METHOD,
+    SILENT_LIVENESS,
+    STREAM_FRAMES,
+    UNARY,
+    WATCH_CAMERA,
+    Call,
+    add_camera_call,
+    analyze_call,
+    cameras_call,
+    change_camera_call,
+    metadata,
+    remove_camera_call,
+    status_call,
 )
+from livegate.client.codec import error_from_call
+from livegate.client.inbox import FrameInbox, NewestInbox
+from livegate.client.pictures import Overflow, View
+from livegate.client.retry import RetryPolicy
+from livegate.client.stream import AnswerStream, FrameStream
+from livegate.client.streamcodec import open_bytes, watch_bytes
+from livegate.core.camera import CameraReport
 
-SILENT_LIVENESS = 1031
-FACE_DETECTION = 9001
-CODE_ANALYZE = 1019
-MAX_MESSAGE_BYTES = 64 << 20
-_METHOD = "/livegate.v1.LivenessService/"
+T = TypeVar("T")
 
 
 class LivenessClient:
-    """Talks to a box over gRPC: `host:port`, or `unix:/path/to/socket`. Safe for many threads."""
+    """Talks to a box over gRPC: `host:port`, or `unix:/path/to/socket`. Safe for many threads.
 
-    def __init__(self, target: str = "127.0.0.1:50051", *, token: str = "") -> None:
-        """Connect on the first call; `token` is one of the server's grpc.tokens."""
-        limits = [
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-        ]
-        self._channel = grpc.insecure_channel(target, options=limits)
-        self._analyze = self._channel.unary_unary(f"{_METHOD}Analyze")
-        self._status = self._channel.unary_unary(f"{_METHOD}GetStatus")
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    `analyze`, `status` and `cameras` are asked again while a passing failure lasts (no server, a server
+    that warms up, a full queue), within their timeout; nothing else is said twice.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        token: str = "",
+        retries: int | RetryPolicy = 2,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Connect on the first call; `token` is one of the server's grpc.tokens or admin_tokens."""
+        self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+        self._methods = {name: self._channel.unary_unary(METHOD + name) for name in UNARY}
+        self._token = token
+        self._policy = RetryPolicy(retries) if isinstance(retries, int) else retries
+        self._sleep = sleep
 
     def analyze(
         self,
@@ -52,17 +75,105 @@ class LivenessClient:
             LiveGateError: what the box answered, with its code; CONNECTION_FAILURE when no box
                 answers, TIMEOUT when it took longer than `timeout_s`.
         """
-        pictures = [images] if isinstance(images, bytes) else list(images)
-        content = request_bytes(CODE_ANALYZE, task_id, algo_tasks, pictures)
-        return answer_from_bytes(self._call(self._analyze, content, timeout_s, request_id))
+        return self._ask(analyze_call(images, algo_tasks, task_id), timeout_s, request_id)
 
     def status(self, *, timeout_s: float = 5.0) -> dict[str, Any]:
-        """How the box is: version, state, queue, and what runs on which provider.
+        """How the box is: version, state, queue, what runs on which provider, and its cameras.
 
         Raises:
             LiveGateError: as `analyze`.
         """
-        return status_from_bytes(self._call(self._status, b"", timeout_s, ""))
+        return self._ask(status_call(), timeout_s)
+
+    def stream(
+        self,
+        *,
+        algo_tasks: Sequence[int] = (SILENT_LIVENESS,),
+        view: View | None = None,
+        overflow: Overflow = "wait",
+        max_unanswered: int = 4,
+        task_id: str = "",
+        timeout_s: float = 10.0,
+    ) -> FrameStream:
+        """Judge frames as they come.
+
+        Args:
+            algo_tasks: 1031 gives verdicts and the gate's word, 9001 the faces.
+            view: how the pictures are to be looked at.
+            overflow: wait: no frame is dropped, `send` waits; newest_wins: for cameras.
+            max_unanswered: frames without a taken answer, before `send` waits.
+            task_id: comes back in the log of the box.
+            timeout_s: how long `send` may wait for room, and an answer may take.
+
+        Raises:
+            LiveGateError: PARAM_FAILURE for an overflow that there is not; all else comes with the
+                first `send` or `receive`.
+        """
+        inbox = FrameInbox(open_bytes(task_id, algo_tasks, view or View(), overflow), max_unanswered)
+        method = self._channel.stream_stream(STREAM_FRAMES)
+        return FrameStream(
+            inbox, lambda requests: method(requests, metadata=metadata(self._token, "")), timeout_s
+        )
+
+    def watch(self, camera: str, *, timeout_s: float | None = None) -> AnswerStream:
+        """The answers to a camera's frames: the newest for whoever takes slowly, and every gate's word.
+
+        An OPEN that waited here for more than a second comes as STALE_FRAME, without a word.
+
+        Args:
+            camera: its name.
+            timeout_s: the longest silence; None: no limit.
+
+        Raises:
+            LiveGateError: while iterating: EXIT when the camera was removed or its file ended, NO_EXIST
+                when there is none, else as `stream`.
+        """
+        content = watch_bytes(camera)
+        method = self._channel.unary_stream(WATCH_CAMERA)
+
+        def dial(requests: Iterator[bytes]) -> Any:
+            return method(content, metadata=metadata(self._token, ""))
+
+        return AnswerStream(NewestInbox(), dial, timeout_s)
+
+    def cameras(self, *, timeout_s: float = 5.0) -> tuple[CameraReport, ...]:
+        """The box's cameras.
+
+        Raises:
+            LiveGateError: as `analyze`.
+        """
+        return self._ask(cameras_call(), timeout_s)
+
+    def add_camera(
+        self, name: str, url: str, *, view: View | None = None, timeout_s: float = 5.0
+    ) -> CameraReport:
+        """Let the box read a camera by itself, until it ends: its configuration is not written.
+
+        Needs the Unix socket or an admin token, as the next two.
+
+        Raises:
+            LiveGateError: EXIST for a name that is taken; NO_PERMISSION; else as `analyze`, but never
+                tried again.
+        """
+        return self._ask(add_camera_call(name, url, view or View()), timeout_s)
+
+    def change_camera(
+        self, name: str, url: str, *, view: View | None = None, timeout_s: float = 5.0
+    ) -> CameraReport:
+        """Give a camera another source or view: all of it is replaced.
+
+        Raises:
+            LiveGateError: NO_EXIST when there is none; else as `add_camera`.
+        """
+        return self._ask(change_camera_call(name, url, view or View()), timeout_s)
+
+    def remove_camera(self, name: str, *, timeout_s: float = 5.0) -> None:
+        """Stop reading a camera.
+
+        Raises:
+            LiveGateError: as `change_camera`.
+        """
+        self._ask(remove_camera_call(name), timeout_s)
 
     def close(self) -> None:
         """Close the connection."""
@@ -81,10 +192,15 @@ class LivenessClient:
         """Close at its end."""
         self.close()
 
-    def _call(self, method: Any, content: bytes, timeout_s: float, request_id: str) -> bytes:
-        metadata = (*self._metadata, *((("x-request-id", request_id),) if request_id else ()))
-        try:
-            answer: bytes = method(content, timeout=timeout_s, metadata=metadata)
-        except grpc.RpcError as error:
-            raise error_from_call(error) from error
-        return answer
+    def _ask(self, call: Call[T], timeout_s: float, request_id: str = "") -> T:
+        method, words = self._methods[call.method], metadata(self._token, request_id)
+        tries = self._policy.begin(timeout_s)
+        while True:
+            try:
+                return call.read(method(call.content, timeout=tries.left_s, metadata=words))
+            except grpc.RpcError as error:
+                failure = error_from_call(error)
+                pause_s = tries.pause_s(failure) if call.is_question else None
+                if pause_s is None:
+                    raise failure from error
+            self._sleep(pause_s)

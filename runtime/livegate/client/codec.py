@@ -1,18 +1,19 @@
-"""Protobuf on the client's side; no other file of the client knows it."""
+"""Questions, answers and errors in protobuf; streamcodec.py has the rest that the client knows of it."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.json_format import MessageToDict
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from livegate.core.errors import ErrorCode, LiveGateError
+from livegate.client.answers import Answer, Result
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.results import Box, Decision, DetectedFace, EngineInfo, Face
 from livegate.v1 import liveness_pb2 as pb
 
@@ -23,34 +24,9 @@ BY_STATUS = {
     grpc.StatusCode.CANCELLED: ErrorCode.CONNECTION_CLOSE,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ErrorCode.OUT_OF_RANGE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One algorithm's word: score 0..1 (-1 = no face), decision, reasons, one score an image."""
-
-    algo_task: int
-    score: float
-    decision: Decision
-    reasons: tuple[str, ...]
-    image_scores: tuple[float, ...]
-    threshold: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the box said. `stages_ms`: where the time went; `engines`: what ran on which provider."""
-
-    code: int
-    task_id: str
-    request_id: str
-    timestamp_ms: int
-    width: int
-    height: int
-    results: tuple[Result, ...]
-    faces: tuple[DetectedFace, ...]
-    engines: tuple[EngineInfo, ...]
-    stages_ms: dict[str, float]
+RETRY_DELAY_S = "retry_delay_s"
+"""The field of an error that says how long the box wants not to be asked again."""
+M = TypeVar("M", bound=Message)
 
 
 def request_bytes(code: int, task_id: str, tasks: Sequence[int], images: Sequence[bytes]) -> bytes:
@@ -66,7 +42,7 @@ def request_bytes(code: int, task_id: str, tasks: Sequence[int], images: Sequenc
 
 def answer_from_bytes(content: bytes) -> Answer:
     """Read an AnalyzeResponse."""
-    message = pb.AnalyzeResponse.FromString(content)
+    message = parsed(pb.AnalyzeResponse, content)
     return Answer(
         code=message.code,
         task_id=message.task_id,
@@ -74,23 +50,26 @@ def answer_from_bytes(content: bytes) -> Answer:
         timestamp_ms=message.timestamp,
         width=message.src_width,
         height=message.src_height,
-        results=tuple(_result(result) for result in message.results),
-        faces=tuple(_face(found) for found in message.detect_objects),
+        results=tuple(result_from_proto(result) for result in message.results),
+        faces=tuple(face_from_proto(found) for found in message.detect_objects),
         engines=tuple(_engine(engine) for engine in message.engines),
-        stages_ms={field.name: value for field, value in message.stages.ListFields()},
+        stages_ms=stages_from_proto(message.stages),
     )
 
 
 def status_from_bytes(content: bytes) -> dict[str, Any]:
     """Read a GetStatusResponse."""
-    return MessageToDict(
-        pb.GetStatusResponse.FromString(content),
+    status = MessageToDict(
+        parsed(pb.GetStatusResponse, content),
         preserving_proto_field_name=True,
         always_print_fields_with_no_presence=True,
     )
+    for camera in status["cameras"]:
+        camera["since"] = int(camera["since"])  # protobuf writes 64 bits as text
+    return status
 
 
-def error_from_call(error: grpc.RpcError) -> LiveGateError:
+def error_from_call(error: Any) -> LiveGateError:
     """The box's own error with its code and hint, or what gRPC says when there was none."""
     for name, value in error.trailing_metadata() or ():
         if name == "grpc-status-details-bin":
@@ -99,15 +78,41 @@ def error_from_call(error: grpc.RpcError) -> LiveGateError:
     return LiveGateError(code, f"{error.code().name}: {error.details()}")
 
 
+def parsed(kind: type[M], content: bytes) -> M:
+    """A message that the box sent.
+
+    Raises:
+        RequestError: INVALID_PARAM when the bytes are no such message.
+    """
+    try:
+        return kind.FromString(content)
+    except DecodeError as error:
+        raise RequestError(
+            ErrorCode.INVALID_PARAM, f"the box sent something that is no {kind.__name__}"
+        ) from error
+
+
+def unknown_word(error: Exception) -> RequestError:
+    """A newer box must not be misread."""
+    return RequestError(
+        ErrorCode.UNREALIZED,
+        f"the box says something that this client does not know: {error}",
+        hint="update livegate on this side",
+    )
+
+
 def _error_from_details(status: Status) -> LiveGateError:
-    info = ErrorInfo()
+    info, retry = ErrorInfo(), RetryInfo()
     for detail in status.details:
-        if detail.Unpack(info):
-            break
+        detail.Unpack(info)
+        detail.Unpack(retry)
     fields = dict(info.metadata)
     code = ErrorCode.from_number(int(fields.pop("code", "0")))
     message = status.message.removeprefix(f"{code.english}: ")
-    return LiveGateError(code, message, hint=fields.pop("hint", ""), fields=fields)
+    hint = fields.pop("hint", "")
+    if retry.HasField("retry_delay"):
+        fields[RETRY_DELAY_S] = f"{retry.retry_delay.ToMilliseconds() / 1e3:g}"
+    return LiveGateError(code, message, hint=hint, fields=fields)
 
 
 @functools.lru_cache(maxsize=64)
@@ -129,18 +134,34 @@ def _engine(message: pb.Engine) -> EngineInfo:
     return _engine_from_bytes(message.SerializeToString())
 
 
-def _result(message: pb.Result) -> Result:
+def stages_from_proto(message: pb.StageTimes) -> dict[str, float]:
+    """Milliseconds by stage; those that took no time are left out."""
+    return {field.name: value for field, value in message.ListFields()}
+
+
+def result_from_proto(message: pb.Result) -> Result:
+    """One algorithm's word.
+
+    Raises:
+        RequestError: UNREALIZED for an algorithm or a decision that this side does not know.
+    """
+    try:
+        algo_task = int(message.algo_type)
+        decision = Decision(pb.Decision.Name(message.decision).removeprefix("DECISION_"))
+    except ValueError as error:
+        raise unknown_word(error) from error
     return Result(
-        algo_task=int(message.algo_type),
+        algo_task=algo_task,
         score=message.score,
-        decision=Decision(pb.Decision.Name(message.decision).removeprefix("DECISION_")),
+        decision=decision,
         reasons=tuple(message.reasons),
         image_scores=tuple(message.image_scores),
         threshold=message.threshold,
     )
 
 
-def _face(found: pb.DetectObject) -> DetectedFace:
+def face_from_proto(found: pb.DetectObject) -> DetectedFace:
+    """A face, and which picture it was found in."""
     box = Box(found.box.x, found.box.y, found.box.width, found.box.height)
     landmarks = tuple((point.x, point.y) for point in found.landmarks)
     return DetectedFace(found.image_index, Face(box, landmarks, found.score))

@@ -7,6 +7,12 @@
             for result in producer.results():
                 ...
 
+A slot may also go into a stream of LivenessClient instead of the camera's queue:
+
+    with producer.ticket() as ticket:
+        camera.read_into(ticket.pixels)
+    stream.send(ticket)                         # now it is the server's; or producer.give_back(ticket)
+
 A block that is left by an exception publishes nothing. `pixels` is not to be touched after its block:
 the server reads there. One thread at a time; one producer for each camera.
 
@@ -26,6 +32,7 @@ from types import TracebackType
 from typing import Literal
 
 from livegate.client.line import FrameLine, gone
+from livegate.client.pictures import FrameTicket
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Pixels
 from livegate.shm.geometry import SlotGeometry
@@ -161,6 +168,45 @@ class FrameProducer:
             raise
         self._frame_id = self._frame_id + 1 if frame_id is None else frame_id
         self._connected().send(Publish(loaned.generation, taken_ns, self._frame_id, loaned.slot))
+
+    @contextlib.contextmanager
+    def ticket(self, *, captured_ns: int | None = None, timeout_s: float = 0.0) -> Iterator[FrameTicket]:
+        """A slot to write for a stream; nothing is published, and the stream's answer is the only one.
+
+        Send it inside or after the block, or `give_back` it. A block that is left by an exception
+        gives it back.
+
+        Args:
+            captured_ns: CLOCK_MONOTONIC; without it, now.
+            timeout_s: how long to wait for a slot, up to the server's frames.block_timeout_ms.
+
+        Raises:
+            LiveGateError: QUEUE_FULL when no slot is free, FULL while the server has not yet seen the
+                last ticket: skip the frame; CONNECTION_CLOSE when the server is gone.
+        """
+        taken_ns = time.monotonic_ns() if captured_ns is None else captured_ns
+        loaned = self._connected().ask(Loan(int(timeout_s * 1e3)), Loaned, extra_s=timeout_s)
+        segment_id = self._grant.segment_id if self._grant else 0
+        pixels = self._pixels(loaned)
+        found = FrameTicket(pixels, segment_id, loaned.slot, loaned.generation, taken_ns)
+        try:
+            yield found
+        except BaseException:
+            with contextlib.suppress(LiveGateError):
+                self.give_back(found)
+            raise
+
+    def give_back(self, ticket: FrameTicket) -> None:
+        """Return a ticket that was not sent.
+
+        Raises:
+            LiveGateError: NO_EXIST when it was used up: sent, or given back before; CONNECTION_CLOSE.
+        """
+        line = self._connected()
+        if self._grant is None or ticket.segment_id != self._grant.segment_id:
+            # A new connection counts its generations from the start: the numbers may be another's.
+            raise RequestError(ErrorCode.NO_EXIST, "the ticket is of an earlier connection")
+        line.ask(Release(ticket.generation, ticket.slot), Returned)
 
     @property
     def frame_id(self) -> int:

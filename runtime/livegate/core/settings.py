@@ -118,8 +118,8 @@ def _from_environ(environ: Mapping[str, str]) -> typing.Iterator[tuple[str, str,
         yield f"environment {variable}", key.path, value_from_text(key, environ[variable], variable)
 
 
-OTHER_VARIABLES = {f"{ENV_PREFIX}MODELS", f"{ENV_PREFIX}CONFIG", f"{ENV_PREFIX}CACHE"}
-"""Variables that are not keys: folders of model files, the configuration file, the cache."""
+OTHER_VARIABLES = {f"{ENV_PREFIX}{name}" for name in ("MODELS", "CONFIG", "CACHE", "TOKEN")}
+"""Variables that are no keys: folders of model files, configuration file, cache, a client's token."""
 
 
 def value_from_text(key: Key, text: str, origin: str) -> Any:

@@ -1,0 +1,153 @@
+"""AsyncLivenessClient: LivenessClient for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import grpc
+
+from livegate.client.aiostream import AsyncAnswerStream, AsyncFrameStream
+from livegate.client.answers import Answer
+from livegate.client.calls import (
+    CHANNEL_OPTIONS,
+    DEFAULT_TARGET,
+    METHOD,
+    SILENT_LIVENESS,
+    STREAM_FRAMES,
+    UNARY,
+    WATCH_CAMERA,
+    Call,
+    add_camera_call,
+    analyze_call,
+    cameras_call,
+    change_camera_call,
+    metadata,
+    remove_camera_call,
+    status_call,
+)
+from livegate.client.codec import error_from_call
+from livegate.client.inbox import FrameInbox, NewestInbox
+from livegate.client.pictures import Overflow, View
+from livegate.client.retry import RetryPolicy
+from livegate.client.streamcodec import open_bytes, watch_bytes
+from livegate.core.camera import CameraReport
+
+T = TypeVar("T")
+
+
+class AsyncLivenessClient:
+    """LivenessClient with `await`; made and used inside one running event loop.
+
+    Every method does, raises and retries as its namesake there.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        token: str = "",
+        retries: int | RetryPolicy = 2,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Connect on the first call; `token` is one of the server's grpc.tokens or admin_tokens."""
+        self._channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        self._methods = {name: self._channel.unary_unary(METHOD + name) for name in UNARY}
+        self._token = token
+        self._policy = RetryPolicy(retries) if isinstance(retries, int) else retries
+        self._sleep = sleep
+
+    async def analyze(
+        self,
+        images: bytes | Sequence[bytes],
+        *,
+        algo_tasks: Sequence[int] = (SILENT_LIVENESS,),
+        task_id: str = "",
+        timeout_s: float = 10.0,
+        request_id: str = "",
+    ) -> Answer:
+        """As LivenessClient.analyze."""
+        return await self._ask(analyze_call(images, algo_tasks, task_id), timeout_s, request_id)
+
+    async def status(self, *, timeout_s: float = 5.0) -> dict[str, Any]:
+        """As LivenessClient.status."""
+        return await self._ask(status_call(), timeout_s)
+
+    def stream(
+        self,
+        *,
+        algo_tasks: Sequence[int] = (SILENT_LIVENESS,),
+        view: View | None = None,
+        overflow: Overflow = "wait",
+        max_unanswered: int = 4,
+        task_id: str = "",
+        timeout_s: float = 10.0,
+    ) -> AsyncFrameStream:
+        """As LivenessClient.stream."""
+        inbox = FrameInbox(open_bytes(task_id, algo_tasks, view or View(), overflow), max_unanswered)
+        method = self._channel.stream_stream(STREAM_FRAMES)
+        return AsyncFrameStream(
+            inbox, lambda requests: method(requests, metadata=metadata(self._token, "")), timeout_s
+        )
+
+    def watch(self, camera: str, *, timeout_s: float | None = None) -> AsyncAnswerStream:
+        """As LivenessClient.watch."""
+        content = watch_bytes(camera)
+        method = self._channel.unary_stream(WATCH_CAMERA)
+
+        def dial(requests: AsyncIterator[bytes]) -> Any:
+            return method(content, metadata=metadata(self._token, ""))
+
+        return AsyncAnswerStream(NewestInbox(), dial, timeout_s)
+
+    async def cameras(self, *, timeout_s: float = 5.0) -> tuple[CameraReport, ...]:
+        """As LivenessClient.cameras."""
+        return await self._ask(cameras_call(), timeout_s)
+
+    async def add_camera(
+        self, name: str, url: str, *, view: View | None = None, timeout_s: float = 5.0
+    ) -> CameraReport:
+        """As LivenessClient.add_camera."""
+        return await self._ask(add_camera_call(name, url, view or View()), timeout_s)
+
+    async def change_camera(
+        self, name: str, url: str, *, view: View | None = None, timeout_s: float = 5.0
+    ) -> CameraReport:
+        """As LivenessClient.change_camera."""
+        return await self._ask(change_camera_call(name, url, view or View()), timeout_s)
+
+    async def remove_camera(self, name: str, *, timeout_s: float = 5.0) -> None:
+        """As LivenessClient.remove_camera."""
+        await self._ask(remove_camera_call(name), timeout_s)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> AsyncLivenessClient:
+        """Use it in an async with-block."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close at its end."""
+        await self.close()
+
+    async def _ask(self, call: Call[T], timeout_s: float, request_id: str = "") -> T:
+        method, words = self._methods[call.method], metadata(self._token, request_id)
+        tries = self._policy.begin(timeout_s)
+        while True:
+            try:
+                return call.read(await method(call.content, timeout=tries.left_s, metadata=words))
+            except grpc.RpcError as error:
+                failure = error_from_call(error)
+                pause_s = tries.pause_s(failure) if call.is_question else None
+                if pause_s is None:
+                    raise failure from error
+            await self._sleep(pause_s)

@@ -1,0 +1,63 @@
+"""What a box says to its clients. Values only; the codecs make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from livegate.core.errors import LiveGateError
+from livegate.core.results import Decision, DetectedFace, EngineInfo, GateDecision
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One algorithm's word: score 0..1 (-1 = no face), decision, reasons, one score an image."""
+
+    algo_task: int
+    score: float
+    decision: Decision
+    reasons: tuple[str, ...]
+    image_scores: tuple[float, ...]
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the box said. `stages_ms`: where the time went; `engines`: what ran on which provider."""
+
+    code: int
+    task_id: str
+    request_id: str
+    timestamp_ms: int
+    width: int
+    height: int
+    results: tuple[Result, ...]
+    faces: tuple[DetectedFace, ...]
+    engines: tuple[EngineInfo, ...]
+    stages_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAnswer:
+    """What the box says about one frame of a stream or a camera.
+
+    `src_*` is the picture as it came, `frame_*` as it was looked at: upright; faces are in these
+    pixels. `gate` is set when there is a new word for the person in front, and `reasons` say on every
+    frame why the gate stands as it does. `person` counts the people in front, 0 = nobody. With an
+    `error` there are no results: the frame, or the camera, had no verdict, and the stream goes on.
+    """
+
+    frame_id: int
+    frame_pts: int
+    timestamp_ms: int
+    src_width: int = 0
+    src_height: int = 0
+    frame_width: int = 0
+    frame_height: int = 0
+    results: tuple[Result, ...] = ()
+    faces: tuple[DetectedFace, ...] = ()
+    gate: GateDecision | None = None
+    reasons: tuple[str, ...] = ()
+    person: int = 0
+    error: LiveGateError | None = None
+    stages_ms: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,67 @@
+"""What a client hands to a stream: a picture, and how it is to be looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from livegate.core.errors import ErrorCode, RequestError
+from livegate.core.frame import Pixels
+
+Overflow = Literal["wait", "newest_wins"]
+"""A frame that comes before the one before it is done: waits, or replaces the one that waits (5003)."""
+PixelFormat = Literal["BGR", "NV12"]
+CHANNELS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How pictures are to be looked at.
+
+    `rotation`: degrees clockwise that make them upright (0, 90, 180, 270). `mirror` swaps left and
+    right after that. `region`: left, top, width, height as parts (0..1) of the upright picture: faces
+    whose centre lies there count. `min_face_height`: least height of such a face, the same way.
+    """
+
+    rotation: int = 0
+    mirror: bool = False
+    region: tuple[float, float, float, float] | None = None
+    min_face_height: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameTicket:
+    """A slot of the server's memory on loan (FrameProducer.ticket): write `pixels`, then send it.
+
+    `captured_ns` is CLOCK_MONOTONIC of this machine. After it was sent, `pixels` is not to be touched:
+    the server reads there.
+    """
+
+    pixels: Pixels
+    segment_id: int
+    slot: int
+    generation: int
+    captured_ns: int
+
+
+Picture = bytes | Pixels | FrameTicket
+"""A JPEG, PNG, BMP or WebP file; BGR (H, W, 3) or NV12 (H * 3 / 2, W) uint8; a ticket."""
+
+
+def picture_size(pixels: Pixels, pixel_format: PixelFormat) -> tuple[int, int]:
+    """(width, height) of a raw picture.
+
+    Raises:
+        RequestError: PARAM_FAILURE when the array is not one of that format.
+    """
+    shape = pixels.shape
+    is_bgr = pixel_format == "BGR" and len(shape) == 3 and shape[2] == CHANNELS
+    is_nv12 = pixel_format == "NV12" and len(shape) == 2 and shape[0] % 3 == 0 and shape[1] % 2 == 0
+    if pixels.dtype != "uint8" or not (is_bgr or is_nv12) or not pixels.size:
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE,
+            f"an array {shape} of {pixels.dtype} is no {pixel_format} picture",
+            hint="BGR is (H, W, 3) uint8, NV12 is (H * 3 / 2, W) uint8 with even sides",
+        )
+    height = shape[0] if is_bgr else shape[0] // 3 * 2
+    return int(shape[1]), int(height)
