@@ -24,6 +24,8 @@ MAX_USERINFO_CHARS = 120
 FORMS = "rtsp://HOST/PATH, rtsps://HOST/PATH, v4l2:/dev/video0, file:CLIP.mp4 or file:CLIP.mp4?loop"
 LOOP = "?loop"
 HIDDEN = "***"
+MIN_SECRET_CHARS = 4
+"""A shorter text stands in every second word: to hide it there would tell which one it is."""
 USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 AUTHORIZATION = re.compile(r"(?i)(authorization:\s*).*")
 
@@ -64,6 +66,8 @@ class Location:
 
     def redact(self, text: str) -> str:
         """Somebody else's text without this location's secrets, and without anybody's userinfo."""
+        if self.url:
+            text = text.replace(self.url, self.redacted)
         for secret in self.secrets:
             text = text.replace(secret, HIDDEN)
         return AUTHORIZATION.sub(rf"\1{HIDDEN}", USERINFO.sub(f"{HIDDEN}@", text))
@@ -159,9 +163,9 @@ def _secrets(parts: SplitResult, userinfo: str) -> tuple[str, ...]:
     """Every text that gives something away, as it stands and decoded; the longest first."""
     _, _, password = userinfo.partition(":")
     hidden = [part for part in parts.path.split("/") if part and _shown_segment(part) == HIDDEN]
-    texts = {parts.geturl(), userinfo, password, parts.query, *hidden}
+    texts = {userinfo, password, parts.query, *hidden}
     both = texts | {unquote(text) for text in texts}
-    return tuple(sorted((text for text in both if text), key=len, reverse=True))
+    return tuple(sorted((text for text in both if len(text) >= MIN_SECRET_CHARS), key=len, reverse=True))
 
 
 def _ambiguous(what: str) -> RequestError:
