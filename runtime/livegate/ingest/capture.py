@@ -13,6 +13,7 @@ watchdog in another process.
 
 from __future__ import annotations
 
+import errno
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -181,7 +182,9 @@ class Capture:
         except ExitError:
             raise not_opened(location, f"no answer within {self._timeouts.open_s:g} s") from None
         except FFmpegError as error:
-            raise not_opened(location, error.strerror or type(error).__name__) from None
+            is_foreign = error.errno == errno.EINVAL  # what a white list answers
+            reason = "its format is not read here" if is_foreign else error.strerror
+            raise not_opened(location, reason or type(error).__name__) from None
         except (ValueError, OSError) as error:
             raise not_opened(location, type(error).__name__) from None
 

@@ -13,11 +13,6 @@ AGAIN = "it is opened again by itself"
 class CaptureError(LiveGateError):
     """A source that gives no pictures. Its message never holds credentials."""
 
-    @property
-    def is_end(self) -> bool:
-        """Whether the source just came to its end."""
-        return self.code is ErrorCode.STREAMPULLER_EOF
-
     def when_opened_again(self) -> CaptureError:
         """The same for a source that was open before: 2005 where it is 2001 or 2002."""
         if self.code not in OPENING:
