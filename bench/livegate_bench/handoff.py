@@ -1,8 +1,9 @@
 """How long a 1280x720 BGR frame takes from one process to another: by ticket, and as bytes.
 
-Each frame is handed over by itself: loan, one row written, publish, verdict back. Beside it, in the same
-run and with the same pacing, one byte goes to and fro over the same kind of socket: the least that this
-machine's kernel and Python can do.
+Each frame is handed over by itself: loan, one row written, publish, verdict back. Every way is timed from
+the producer's last line before it lets go of the frame to the consumer's first line with it. Beside it, in
+the same run and with the same pacing, one byte goes to and fro over the same kind of socket: the least
+that this machine's kernel and Python can do.
 """
 
 from __future__ import annotations
@@ -39,17 +40,17 @@ def echo(connection: socket.socket) -> None:
         connection.send(packet)
 
 
-def consume(broker: Broker, waits_ns: list[int]) -> None:
+def consume(broker: Broker, sent_ns: Any, took_ns: list[int]) -> None:
     """Judge every frame until the stop."""
     with contextlib.suppress(QueueError):
         while True:
             with broker.pop() as lease:
-                waits_ns.append(lease.queue_ns)
                 lease.view()
+                took_ns.append(time.monotonic_ns() - sent_ns[lease.frame_id])
                 lease.finish(Outcome(decision=Decision.GENUINE))
 
 
-def child(path: Path, ping: socket.socket, frames: int) -> None:
+def child(path: Path, ping: socket.socket, sent_ns: Any, frames: int) -> None:
     """The producer: pings and frames in turn, so that both see the same machine."""
     pings_ns, trips_ns, handed_ns = [], [], []
     with FrameProducer(path, camera="bench", width=1280, height=720) as producer:
@@ -61,8 +62,9 @@ def child(path: Path, ping: socket.socket, frames: int) -> None:
             pings_ns.append(time.perf_counter_ns() - start_ns)
             time.sleep(PACE_S)
             start_ns = time.perf_counter_ns()
-            with producer.loan() as pixels:
+            with producer.loan(frame_id=number) as pixels:
                 pixels[0] = number % 256
+                sent_ns[number] = time.monotonic_ns()
             handed_ns.append(time.perf_counter_ns() - start_ns)
             producer.results(timeout_s=5)
             trips_ns.append(time.perf_counter_ns() - start_ns)
@@ -144,24 +146,24 @@ def through_grpc(frames: int) -> list[int]:
 def through_tickets(frames: int) -> list[int]:
     """Nanoseconds from publish to lease; prints the producer's own rows as it goes."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    waits_ns: list[int] = []
+    context = multiprocessing.get_context("spawn")
+    sent_ns = context.Array("q", frames, lock=False)
+    took_ns: list[int] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frames.sock"
         broker = Broker(path, FramesConfig())
         broker.start()
-        consumer = threading.Thread(target=consume, args=(broker, waits_ns))
+        consumer = threading.Thread(target=consume, args=(broker, sent_ns, took_ns))
         consumer.start()
         threading.Thread(target=echo, args=(ours,), daemon=True).start()
-        producer = multiprocessing.get_context("spawn").Process(
-            target=child, args=(path, theirs, frames)
-        )
+        producer = context.Process(target=child, args=(path, theirs, sent_ns, frames))
         producer.start()
         theirs.close()
         producer.join()
         broker.stop()
         consumer.join()
         ours.close()
-    return waits_ns
+    return took_ns
 
 
 def add(scenarios: Any) -> None:

@@ -28,6 +28,8 @@ from livegate.core.telemetry import Metrics
 from livegate.gateway.http import Gateway
 from livegate.gateway.listener import HttpListener
 from livegate.grpcapi.server import GrpcServer
+from livegate.service.cameras import Cameras
+from livegate.service.streams import Streams
 from livegate.shm.turns import FrameQueues
 from support import config_with
 
@@ -71,7 +73,8 @@ def faces(pipeline: Any) -> Iterator[tuple[str, str]]:
     started, ended = threading.Event(), threading.Event()
 
     async def live() -> None:
-        grpc = GrpcServer(config.grpc, service, metrics)
+        streams, cameras = Streams(service, None, metrics), Cameras(config, service, metrics)
+        grpc = GrpcServer(config.grpc, service, streams, cameras, metrics)
         app = Gateway(build_dialects(config), service, config.http, metrics).app
         http = HttpListener("http", "127.0.0.1:0", app)
         await grpc.start()

@@ -18,7 +18,7 @@ from livegate.engines.pool import EnginePool
 from livegate.manifests.schema import Manifest
 from livegate.manifests.store import ModelStore
 from livegate.pipelines.pipeline import Pipeline, Step
-from livegate.service import LivenessService
+from livegate.service.liveness import LivenessService
 
 TASKS = "livegate.tasks"
 BACKENDS = "livegate.backends"

@@ -17,9 +17,11 @@ import time
 
 from livegate import __version__
 from livegate.app.build import build_pipeline, build_service, build_store
+from livegate.app.collectors import CameraCollector, FrameCollector
 from livegate.app.exposure import require_credentials
-from livegate.app.frames import FrameFace
+from livegate.app.frames import FrameFace, log_refusal
 from livegate.core.config import Config
+from livegate.core.errors import ErrorCode, QueueError
 from livegate.core.plugins import load_plugin, plugin_names
 from livegate.core.socketlock import configured_path
 from livegate.core.telemetry import Metrics, get_logger
@@ -28,6 +30,9 @@ from livegate.gateway.http import Gateway
 from livegate.gateway.listener import HttpListener
 from livegate.gateway.operations import operations_app
 from livegate.grpcapi.server import GrpcServer
+from livegate.service.cameras import Cameras
+from livegate.service.streams import Streams
+from livegate.shm.broker import Broker
 
 DIALECTS = "livegate.gateway.dialects"
 STOP_GRACE_S = 2.0
@@ -91,19 +96,26 @@ class Server:
         if config.metrics.bind:
             app = operations_app(config.metrics, self._service, metrics)
             self._listeners["metrics"] = HttpListener("metrics", config.metrics.bind, app)
-        self._grpc = GrpcServer(config.grpc, self._service, metrics)
+        self._frames_path = path = configured_path(config.frames.socket, "frames.sock")
+        broker = (
+            Broker(path, config.frames, on_refused=log_refusal, on_left=self._left) if path else None
+        )
+        producers = (lambda: broker.status) if broker else tuple
+        self._cameras = Cameras(config, self._service, metrics, producers)
+        metrics.registry.register(CameraCollector(self._cameras))
+        streams = Streams(self._service, broker, metrics)
+        self._grpc = GrpcServer(config.grpc, self._service, streams, self._cameras, metrics)
         self._frames: FrameFace | None = None
-        if path := configured_path(config.frames.socket, "frames.sock"):
-            threads = self._service.status.workers
-            self._frames = FrameFace(path, config, self._service, metrics, threads)
+        if broker and path:
+            self._frames = FrameFace(broker, self._cameras, self._service.status.workers)
+            metrics.registry.register(FrameCollector(broker))
 
     @property
     def addresses(self) -> dict[str, str]:
         """Where each face answers, for the log."""
         ports = {name: str(listener.port) for name, listener in self._listeners.items()}
         ports["grpc"] = str(self._grpc.port)
-        frames = str(self._frames.path) if self._frames else ""
-        sockets = {"socket": str(self._grpc.socket or ""), "frames": frames}
+        sockets = {"socket": str(self._grpc.socket or ""), "frames": str(self._frames_path or "")}
         return {**ports, **sockets, "version": __version__}
 
     async def start(self) -> None:
@@ -129,6 +141,9 @@ class Server:
     async def stop(self) -> None:
         """Refuse new requests, finish accepted ones within the bound, close everything."""
         await self._grpc.set_serving(is_serving=False)
+        self._cameras.stop(
+            QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box")
+        )
         drained = await asyncio.to_thread(self._service.drain, self._config.server.drain_timeout_s)
         if self._frames is not None:
             await asyncio.to_thread(self._frames.stop, STOP_GRACE_S)
@@ -137,6 +152,9 @@ class Server:
         listeners = (listener.stop(STOP_GRACE_S) for listener in self._listeners.values())
         await asyncio.gather(self._grpc.stop(STOP_GRACE_S), *listeners)
         await asyncio.to_thread(self._service.close)
+
+    def _left(self, camera: str) -> None:
+        self._cameras.left(camera)
 
 
 def _settle() -> None:

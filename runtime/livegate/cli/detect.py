@@ -22,7 +22,7 @@ from livegate.core.ids import request_id
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Analysis, Decision
 from livegate.core.telemetry import Metrics, configure_logging
-from livegate.service import LivenessService
+from livegate.service.liveness import LivenessService
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp"))
 SILENT, DETECTION = 1031, 9001

@@ -229,6 +229,11 @@ class GateConfig(Section, frozen=True):
         Positive, Meta(description="from capture to verdict; a frame that took longer opens nothing")
     ] = 1000
 
+    def __post_init__(self) -> None:
+        """A gate that could never open is a mistake."""
+        if self.needed > self.window:
+            raise ValueError(f"gate.needed is {self.needed}, gate.window only {self.window}")
+
 
 class LimitsConfig(Section, frozen=True):
     """What a picture may be, checked before memory is taken for it."""

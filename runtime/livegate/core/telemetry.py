@@ -18,7 +18,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from livegate.core.config import LogConfig
-from livegate.core.results import EngineInfo, StageTimes
+from livegate.core.results import EngineInfo, GateDecision, StageTimes
 
 Logger = structlog.stdlib.BoundLogger
 Stage = Literal["queue", "decode", "preprocess", "infer", "postprocess"]
@@ -125,6 +125,14 @@ class Metrics:
             "livegate_verdicts", "Verdicts given", ("task", "decision"), registry=registry
         )
         self.faces = Counter("livegate_faces", "Faces found", registry=registry)
+        self.gate_words = Counter(
+            "livegate_gate_words", "Words that gates of streams gave", ("word",), registry=registry
+        )
+        for word in GateDecision:  # a dashboard sees zeros before the first one
+            self.gate_words.labels(word.value)
+        self.streams = Gauge(
+            "livegate_streams", "StreamFrames and WatchCamera calls that are open", registry=registry
+        )
         self.ready = Gauge("livegate_ready", "1 when warm and accepting requests", registry=registry)
         self.provider = Gauge(
             "livegate_provider_info",
@@ -143,6 +151,11 @@ class Metrics:
             engine.provider,
             engine.precision,
         ).set(1)
+
+    def count_word(self, word: GateDecision | None) -> None:
+        """Count what a gate said, if anything."""
+        if word is not None:
+            self.gate_words.labels(word.value).inc()
 
     def observe_stages(self, stages: StageTimes) -> None:
         """Count the stages of one answered request."""

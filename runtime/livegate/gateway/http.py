@@ -29,7 +29,7 @@ from livegate.core.request import AnalyzeRequest
 from livegate.core.results import Analysis
 from livegate.core.telemetry import Metrics, get_logger
 from livegate.gateway.dialect import JSON, Dialect, Head, HttpAnswer
-from livegate.service import LivenessService
+from livegate.service.liveness import LivenessService
 
 log = get_logger("livegate.http")
 REQUEST_ID = "X-Request-Id"

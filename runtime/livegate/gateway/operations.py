@@ -15,7 +15,7 @@ from livegate.core.errors import AuthError
 from livegate.core.secrets import require_bearer
 from livegate.core.telemetry import Metrics
 from livegate.gateway.dialect import JSON
-from livegate.service import LivenessService, State
+from livegate.service.liveness import LivenessService, State
 
 
 def operations_app(config: MetricsConfig, service: LivenessService, metrics: Metrics) -> Starlette:

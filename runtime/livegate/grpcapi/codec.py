@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
@@ -13,8 +14,8 @@ from grpc import StatusCode
 from livegate import __version__
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.request import AnalyzeRequest
-from livegate.core.results import Analysis, DetectedFace, EngineInfo, Verdict
-from livegate.service import Status
+from livegate.core.results import Analysis, DetectedFace, EngineInfo, StageTimes, Verdict
+from livegate.service.liveness import Status
 from livegate.v1 import liveness_pb2 as pb
 
 ERROR_DOMAIN = "livegate"
@@ -57,16 +58,16 @@ def bytes_from_analysis(analysis: Analysis) -> bytes:
         src_height=analysis.src_height,
         frame_width=analysis.src_width,
         frame_height=analysis.src_height,
-        results=[_result(verdict) for verdict in analysis.verdicts],
-        detect_objects=[_object(f) for verdict in analysis.verdicts for f in verdict.faces],
+        results=[result_message(verdict) for verdict in analysis.verdicts],
+        detect_objects=[object_message(f) for verdict in analysis.verdicts for f in verdict.faces],
         engines=[_engine(engine) for engine in analysis.engines],
-        stages=pb.StageTimes(**{name: ns / 1e6 for name, ns in analysis.stages.items()}),
+        stages=stages_message(analysis.stages),
         request_id=analysis.request_id,
     )
     return message.SerializeToString()
 
 
-def bytes_from_status(status: Status) -> bytes:
+def bytes_from_status(status: Status, cameras: Iterable[pb.Camera]) -> bytes:
     """Write a GetStatusResponse message."""
     message = pb.GetStatusResponse(
         version=__version__,
@@ -77,6 +78,7 @@ def bytes_from_status(status: Status) -> bytes:
         queue_capacity=status.queue_capacity,
         algo_tasks=status.algo_tasks,
         engines=[_engine(engine) for engine in status.engines],
+        cameras=cameras,
     )
     return message.SerializeToString()
 
@@ -107,7 +109,13 @@ def error_trailer(error: LiveGateError) -> tuple[str, bytes]:
     return STATUS_DETAILS, status.SerializeToString()
 
 
-def _result(verdict: Verdict) -> pb.Result:
+def stages_message(stages: StageTimes) -> pb.StageTimes:
+    """Where the time went."""
+    return pb.StageTimes(**{name: ns / 1e6 for name, ns in stages.items()})
+
+
+def result_message(verdict: Verdict) -> pb.Result:
+    """One algorithm's word."""
     return pb.Result(
         algo_type=str(verdict.algo_task),
         score=verdict.score,
@@ -118,7 +126,8 @@ def _result(verdict: Verdict) -> pb.Result:
     )
 
 
-def _object(found: DetectedFace) -> pb.DetectObject:
+def object_message(found: DetectedFace) -> pb.DetectObject:
+    """One face."""
     box = found.face.box
     return pb.DetectObject(
         image_index=found.image_index,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 from livegate.core.config import GrpcConfig
-from livegate.core.errors import ErrorCode, LiveGateError, as_livegate_error
+from livegate.core.errors import (
+    AuthError,
+    ErrorCode,
+    LiveGateError,
+    RequestError,
+    as_livegate_error,
+)
 from livegate.core.ids import request_id
 from livegate.core.secrets import require_bearer
 from livegate.core.telemetry import Metrics, get_logger
@@ -21,6 +28,8 @@ Context = Any
 """grpc.aio.ServicerContext, which is generic in ways that its own stubs do not agree on."""
 Call = Callable[[bytes, str, Context], Awaitable[bytes]]
 """Message bytes, request id and context in; message bytes out."""
+StreamCall = Callable[[Any, str, Context], AsyncGenerator[bytes, None]]
+"""Message bytes, or an iterator of them, request id and context in; a stream of message bytes out."""
 
 
 class Guard:
@@ -30,35 +39,101 @@ class Guard:
         """Keep what every call needs."""
         self._config = config
         self._metrics = metrics
+        self._streams = 0
 
     def wrap(self, call: Call) -> Callable[[bytes, Context], Awaitable[bytes]]:
         """A unary handler around a call."""
 
         async def handler(content: bytes, context: Context) -> bytes:
-            started_s = time.perf_counter()
-            given = dict(context.invocation_metadata() or ())
-            this_id = request_id(given.get(REQUEST_ID))
-            try:
-                require_bearer(given.get("authorization"), self._config.tokens)
+            async with self._guarded(context, self._require_user) as this_id:
                 answer = await call(content, this_id, context)
-            except asyncio.CancelledError:
-                remaining_s = context.time_remaining()
-                is_late = remaining_s is not None and remaining_s <= 0
-                code = ErrorCode.TIMEOUT if is_late else ErrorCode.CONNECTION_CLOSE
-                self._count(code, started_s)
-                log.info("request given up", code=int(code), request_id=this_id)
-                raise
-            except Exception as error:
-                failure = as_livegate_error(error)
-                self._count(failure.code, started_s)
-                _log(failure, error, this_id)
-                await _abort(context, failure, this_id)
-                raise AssertionError("abort returned") from error
-            self._count(ErrorCode.OK, started_s)
-            context.set_trailing_metadata(((REQUEST_ID, this_id),))
+                context.set_trailing_metadata(((REQUEST_ID, this_id),))
             return answer
 
         return handler
+
+    def wrap_admin(self, call: Call) -> Callable[[bytes, Context], Awaitable[bytes]]:
+        """A unary handler for those who may change the server."""
+
+        async def handler(content: bytes, context: Context) -> bytes:
+            async with self._guarded(context, self._require_admin) as this_id:
+                answer = await call(content, this_id, context)
+                context.set_trailing_metadata(((REQUEST_ID, this_id),))
+            return answer
+
+        return handler
+
+    def wrap_stream(self, call: StreamCall) -> Callable[[Any, Context], AsyncIterator[bytes]]:
+        """A handler that answers with a stream; as many at once as the configuration allows."""
+
+        async def handler(content: Any, context: Context) -> AsyncIterator[bytes]:
+            async with self._guarded(context, self._require_user) as this_id:
+                with self._place():
+                    async with contextlib.aclosing(call(content, this_id, context)) as answers:
+                        async for answer in answers:
+                            yield answer
+                context.set_trailing_metadata(((REQUEST_ID, this_id),))
+
+        return handler
+
+    @contextlib.asynccontextmanager
+    async def _guarded(
+        self, context: Context, require: Callable[[dict[str, Any], Context], None]
+    ) -> AsyncIterator[str]:
+        """Credentials, count, log, and errors in gRPC's manner; gives the request id."""
+        started_s = time.perf_counter()
+        given = dict(context.invocation_metadata() or ())
+        this_id = request_id(given.get(REQUEST_ID))
+        try:
+            require(given, context)
+            yield this_id
+        except (asyncio.CancelledError, GeneratorExit):
+            remaining_s = context.time_remaining()
+            is_late = remaining_s is not None and remaining_s <= 0
+            code = ErrorCode.TIMEOUT if is_late else ErrorCode.CONNECTION_CLOSE
+            self._count(code, started_s)
+            log.info("request given up", code=int(code), request_id=this_id)
+            raise
+        except Exception as error:
+            failure = as_livegate_error(error)
+            self._count(failure.code, started_s)
+            _log(failure, error, this_id)
+            await _abort(context, failure, this_id)
+            raise AssertionError("abort returned") from error
+        self._count(ErrorCode.OK, started_s)
+
+    def _require_user(self, given: dict[str, Any], context: Context) -> None:
+        tokens = self._config.tokens
+        require_bearer(given.get("authorization"), tokens and (*tokens, *self._config.admin_tokens))
+
+    def _require_admin(self, given: dict[str, Any], context: Context) -> None:
+        """Whoever may open the Unix socket is the operator; elsewhere a token of its own is needed."""
+        if context.peer().startswith("unix:"):
+            self._require_user(given, context)
+        elif not self._config.admin_tokens:
+            raise AuthError(
+                "this call changes the server, and no admin token is configured",
+                hint="use the Unix socket, or set grpc.admin_tokens",
+            )
+        else:
+            require_bearer(given.get("authorization"), self._config.admin_tokens)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        limit = self._config.max_streams
+        if self._streams >= limit:
+            raise RequestError(
+                ErrorCode.FULL,
+                f"{limit} streams are open, there may be no more",
+                hint="close one, or raise grpc.max_streams",
+            )
+        self._streams += 1
+        self._metrics.streams.set(self._streams)
+        try:
+            yield
+        finally:
+            self._streams -= 1
+            self._metrics.streams.set(self._streams)
 
     def _count(self, code: ErrorCode, started_s: float) -> None:
         self._metrics.requests.labels(FACE, int(code)).inc()

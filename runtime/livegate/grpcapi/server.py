@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,22 @@ from livegate.grpcapi.codec import (
     request_from_bytes,
 )
 from livegate.grpcapi.interceptors import Context, Guard, unknown_method
-from livegate.service import LivenessService
+from livegate.grpcapi.streamcodec import (
+    bytes_from_camera,
+    bytes_from_removed,
+    camera_from_bytes,
+    camera_message,
+    removed_from_bytes,
+)
+from livegate.grpcapi.streams import stream_frames, watch_camera
+from livegate.service.cameras import Cameras
+from livegate.service.liveness import LivenessService
+from livegate.service.streams import Streams
 
 WINDOW_BYTES = 4 << 20
 MAX_CALLS = 256
 """Calls whose messages may be in memory at once; the transport refuses more before it reads them."""
+KEEPALIVE_MS = 20_000
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -39,13 +51,22 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 class GrpcServer:
     """The face; built bound, so that an address in use is found before anything is loaded."""
 
-    def __init__(self, config: GrpcConfig, service: LivenessService, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: GrpcConfig,
+        service: LivenessService,
+        streams: Streams,
+        cameras: Cameras,
+        metrics: Metrics,
+    ) -> None:
         """Bind.
 
         Raises:
             SetupError: INIT_FAIL for the address, BUSY for the socket of a live server.
         """
         self._service = service
+        self._streams = streams
+        self._cameras = cameras
         self._lock: SocketLock | None = None
         limit = config.max_receive_mib << 20
         # A picture is larger than the default windows and frames of HTTP/2: without these it stops
@@ -59,6 +80,9 @@ class GrpcServer:
                 ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
                 ("grpc.http2.max_frame_size", WINDOW_BYTES),
                 ("grpc.http2.bdp_probe", 0),
+                # A peer that lost its power would keep its stream open for ever.
+                ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+                ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 2),
             ],
         )
         self._health = health.aio.HealthServicer()
@@ -108,7 +132,35 @@ class GrpcServer:
 
     async def get_status(self, content: bytes, request_id: str, context: Context) -> bytes:
         """LivenessService.GetStatus."""
-        return bytes_from_status(self._service.status)
+        cameras = map(camera_message, self._cameras.reports)
+        return bytes_from_status(self._service.status, cameras)
+
+    def stream_frames(
+        self, messages: AsyncIterator[bytes], request_id: str, context: Context
+    ) -> AsyncGenerator[bytes, None]:
+        """LivenessService.StreamFrames."""
+        return stream_frames(self._streams, messages)
+
+    def watch_camera(
+        self, content: bytes, request_id: str, context: Context
+    ) -> AsyncGenerator[bytes, None]:
+        """LivenessService.WatchCamera."""
+        return watch_camera(self._cameras, content)
+
+    async def add_camera(self, content: bytes, request_id: str, context: Context) -> bytes:
+        """LivenessService.AddCamera."""
+        camera = camera_from_bytes(content, ErrorCode.CONFIG_ADD_FAIL)
+        return bytes_from_camera(await asyncio.to_thread(self._cameras.add, camera))
+
+    async def change_camera(self, content: bytes, request_id: str, context: Context) -> bytes:
+        """LivenessService.ChangeCamera."""
+        camera = camera_from_bytes(content, ErrorCode.CONFIG_UPDATE_FAIL)
+        return bytes_from_camera(await asyncio.to_thread(self._cameras.change, camera))
+
+    async def remove_camera(self, content: bytes, request_id: str, context: Context) -> bytes:
+        """LivenessService.RemoveCamera."""
+        await asyncio.to_thread(self._cameras.remove, removed_from_bytes(content))
+        return bytes_from_removed()
 
     def _bind_tcp(self, address: str) -> int:
         try:
@@ -137,9 +189,21 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
         def unary(call: Any) -> Any:
             return grpc.unary_unary_rpc_method_handler(guard.wrap(call))
 
+        def admin(call: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(guard.wrap_admin(call))
+
         self._handlers = {
             f"/{SERVICE}/Analyze": unary(server.analyze),
             f"/{SERVICE}/GetStatus": unary(server.get_status),
+            f"/{SERVICE}/StreamFrames": grpc.stream_stream_rpc_method_handler(
+                guard.wrap_stream(server.stream_frames)
+            ),
+            f"/{SERVICE}/WatchCamera": grpc.unary_stream_rpc_method_handler(
+                guard.wrap_stream(server.watch_camera)
+            ),
+            f"/{SERVICE}/AddCamera": admin(server.add_camera),
+            f"/{SERVICE}/ChangeCamera": admin(server.change_camera),
+            f"/{SERVICE}/RemoveCamera": admin(server.remove_camera),
         }
         self._unknown = unary(unknown_method)
 

@@ -87,19 +87,28 @@ def checked_header(content: bytes, limits: LimitsConfig, *, name: str) -> ImageH
             f"{name} has {scans} scans, the limit is {MAX_SCANS}",
             hint="save it as a baseline JPEG",
         )
-    if header.width * header.height > limits.max_pixels:
+    require_size(header.width, header.height, limits, name=name)
+    return header
+
+
+def require_size(width: int, height: int, limits: LimitsConfig, *, name: str) -> None:
+    """Hold a picture's size against the limits, before memory is taken for it.
+
+    Raises:
+        RequestError: OUT_OF_RANGE above the most pixels, PARAM_FAILURE below the shortest side.
+    """
+    if width * height > limits.max_pixels:
         raise RequestError(
             ErrorCode.OUT_OF_RANGE,
-            f"{name} is {header.width}x{header.height}, the limit is {limits.max_pixels} pixels",
+            f"{name} is {width}x{height}, the limit is {limits.max_pixels} pixels",
             hint="send a smaller picture, or raise limits.max_pixels",
         )
-    if min(header.width, header.height) < limits.min_side:
+    if min(width, height) < limits.min_side:
         raise RequestError(
             ErrorCode.PARAM_FAILURE,
-            f"{name} is {header.width}x{header.height}, the shortest side allowed is {limits.min_side}",
+            f"{name} is {width}x{height}, the shortest side allowed is {limits.min_side}",
             hint="send the picture as the camera took it",
         )
-    return header
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:

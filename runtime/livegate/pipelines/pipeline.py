@@ -66,10 +66,15 @@ class Pipeline:
         return tuple(step for step in self._steps if step.task.name in wanted)
 
     def run(
-        self, frame: Frame, steps: Sequence[Step], clock: StageClock, scratch: Scratch
+        self,
+        frame: Frame,
+        steps: Sequence[Step],
+        clock: StageClock,
+        scratch: Scratch,
+        known: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """The finding of every step on one frame, by the task's name."""
-        found: dict[str, Any] = {}
+        """The finding of every step on one frame, by the task's name; `known` ones are kept."""
+        found: dict[str, Any] = dict(known or {})
         for step in steps:
             calls = step.task.prepare(frame, found, scratch)
             clock.lap("preprocess")

@@ -6,6 +6,8 @@ picture, in buffers of the worker thread.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +54,52 @@ def bgr_from_nv12(pixels: Pixels, scratch: Scratch) -> Pixels:
     target = scratch.array("nv12.bgr", (height, width, 3), np.uint8)
     cv2.cvtColor(pixels, cv2.COLOR_YUV2BGR_NV12, dst=target)
     return target
+
+
+def upright(pixels: Pixels, rotation: int, mirror: bool, scratch: Scratch) -> Pixels:
+    """(H, W, 3) turned by 0, 90, 180 or 270 degrees clockwise, then mirrored left to right.
+
+    The pixels themselves when there is nothing to do; else one pass (two for 270 mirrored) into a
+    buffer of `scratch`.
+    """
+    for number, turn in enumerate(_TURNS[rotation, mirror]):
+        height, width = pixels.shape[:2]
+        shape = (width, height, 3) if turn in _SWAPPING else (height, width, 3)
+        pixels = turn(pixels, scratch.array(f"upright.{number}", shape, np.uint8))
+    return pixels
+
+
+Turn = Callable[[Pixels, Pixels], Pixels]
+
+
+def _clockwise(source: Pixels, target: Pixels) -> Pixels:
+    return cv2.rotate(source, cv2.ROTATE_90_CLOCKWISE, dst=target)  # type: ignore[return-value]
+
+
+def _anticlockwise(source: Pixels, target: Pixels) -> Pixels:
+    return cv2.rotate(source, cv2.ROTATE_90_COUNTERCLOCKWISE, dst=target)  # type: ignore[return-value]
+
+
+def _transposed(source: Pixels, target: Pixels) -> Pixels:
+    return cv2.transpose(source, dst=target)  # type: ignore[return-value]
+
+
+def _flipped(axis: int) -> Turn:
+    return lambda source, target: cv2.flip(source, axis, dst=target)  # type: ignore[return-value]
+
+
+_ABOUT, _LEFT_RIGHT, _UP_DOWN = _flipped(-1), _flipped(1), _flipped(0)
+_SWAPPING = (_clockwise, _anticlockwise, _transposed)
+_TURNS: dict[tuple[int, bool], tuple[Turn, ...]] = {
+    (0, False): (),
+    (90, False): (_clockwise,),
+    (180, False): (_ABOUT,),
+    (270, False): (_anticlockwise,),
+    (0, True): (_LEFT_RIGHT,),
+    (90, True): (_transposed,),
+    (180, True): (_UP_DOWN,),
+    (270, True): (_ABOUT, _transposed),
+}
 
 
 def _planar(canvas: Pixels, spec: InputTensor, scratch: Scratch, name: str) -> Tensor:

@@ -41,7 +41,7 @@ from livegate.shm.geometry import geometry_for
 from livegate.shm.layout import CAMERA_NAME, DropReason, Hello
 from livegate.shm.lease import Lease, PublishedFrame
 from livegate.shm.queue import FrameQueue, Policy
-from livegate.shm.ring import SlotRing, SlotState
+from livegate.shm.ring import SlotRing, SlotState, Ticket
 from livegate.shm.segment import Segment, make_segment
 from livegate.shm.source import Answer, FrameSource
 from livegate.shm.tally import FrameTally
@@ -55,7 +55,7 @@ Refused = Callable[[LiveGateError, Peer, bool], None]
 
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
-    """One connected producer."""
+    """One connected producer; `since_ms` is milliseconds since 1970."""
 
     camera: str
     width: int
@@ -65,6 +65,7 @@ class CameraStatus:
     segment_bytes: int
     slots: dict[SlotState, int]
     waiting: int
+    since_ms: int
 
 
 class Broker:
@@ -78,13 +79,18 @@ class Broker:
         tally: FrameTally | None = None,
         budget: SegmentBudget | None = None,
         on_refused: Refused = lambda error, peer, is_fatal: None,
+        on_left: Callable[[str], None] = lambda camera: None,
     ) -> None:
-        """Nothing is opened before `start`. `on_refused` hears of each refusal, for the log."""
+        """Nothing is opened before `start`.
+
+        `on_refused` hears of each refusal, for the log; `on_left` of each producer that is gone.
+        """
         self.tally = tally or FrameTally(max_cameras=4 * config.max_producers)
         self.budget = budget or SegmentBudget(config.ceiling_mib * MIB)
         self._path = path
         self._config = config
         self._on_refused = on_refused
+        self._on_left = on_left
         self._queues: FrameQueues[PublishedFrame] = FrameQueues()
         self._changed = threading.Condition()
         self._sources: dict[str, FrameSource | None] = {}
@@ -114,6 +120,27 @@ class Broker:
                 return published.source.lease(published)
             except RequestError:
                 continue  # its producer left between the two lines above
+
+    def claim(
+        self, segment_id: int, ticket: Ticket, *, captured_ns: int, frame_id: int
+    ) -> PublishedFrame:
+        """Take a written slot over by a ticket that came another way than its producer's socket.
+
+        Who knows a segment's number (64 random bits) was told it by its producer.
+
+        Raises:
+            RequestError: NO_EXIST for a segment that is not there; else as FrameSource.claim.
+        """
+        with self._changed:
+            sources = [source for source in self._sources.values() if source is not None]
+        for source in sources:
+            if source.segment.id == segment_id:
+                return source.claim(ticket, captured_ns=captured_ns, frame_id=frame_id)
+        raise RequestError(
+            ErrorCode.NO_EXIST,
+            "no producer of the frame queue has this segment",
+            hint="segment_id is what GRANT said, and good until the producer leaves",
+        )
 
     def stop(self, *, timeout_s: float = 5.0) -> None:
         """End every wait with 5002, say goodbye, close; a second call does nothing.
@@ -173,6 +200,7 @@ class Broker:
             if not source.free_if_idle():
                 self._retired.append(source)
         self._unclaim(source.camera)
+        self._on_left(source.camera)
 
     def refused(self, error: LiveGateError, peer: Peer, *, is_fatal: bool) -> None:
         """Count a refusal, and tell whoever keeps the log."""
@@ -266,4 +294,5 @@ def _status_of(source: FrameSource) -> CameraStatus:
         segment_bytes=source.segment.total_bytes,
         slots=source.slots,
         waiting=len(source.queue),
+        since_ms=source.since_ms,
     )

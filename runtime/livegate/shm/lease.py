@@ -10,7 +10,7 @@ from typing import Protocol
 
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Frame, Pixels
-from livegate.shm.layout import PixelFormat
+from livegate.shm.layout import DropReason, PixelFormat
 from livegate.shm.outcome import Outcome
 from livegate.shm.ring import Reference, Ticket
 
@@ -74,6 +74,9 @@ class Holder(Protocol):
 
     def lease(self, published: PublishedFrame) -> Lease:
         """Begin to look at a frame."""
+
+    def give_up(self, published: PublishedFrame, reason: DropReason) -> None:
+        """Never look at it."""
 
     def memory(self, ticket: Ticket) -> tuple[Pixels, Pixels, bool]:
         """(all bytes that views hang on, the pixels, whether they are a copy)."""

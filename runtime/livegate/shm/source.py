@@ -54,6 +54,7 @@ class FrameSource:
         self._answer = answer
         self._tally = tally
         self._clocks = clocks or Clocks()
+        self.since_ms = self._clocks.wall_ns() // 1_000_000
         self._on_release = on_release
 
     @property
@@ -78,7 +79,16 @@ class FrameSource:
     def publish(
         self, ticket: Ticket, *, captured_ns: int, frame_id: int, timeout_s: float = 0.0
     ) -> None:
-        """Queue a written slot; what becomes of it is told by exactly one result.
+        """Queue a written slot; what becomes of it is told by exactly one result. Raises as `claim`."""
+        frame = self.claim(ticket, captured_ns=captured_ns, frame_id=frame_id)
+        try:
+            self.queue.push(frame, timeout_s=timeout_s)
+        except QueueError as error:
+            is_full = error.code is ErrorCode.QUEUE_FULL
+            self._dropped(frame, DropReason.REJECTED if is_full else DropReason.STOPPED)
+
+    def claim(self, ticket: Ticket, *, captured_ns: int, frame_id: int) -> PublishedFrame:
+        """Take a written slot over without queueing it: `lease` or `give_up` ends it.
 
         Raises:
             RequestError: PARAM_FAILURE for a capture in the future: another clock was used, and such
@@ -93,12 +103,11 @@ class FrameSource:
             )
         self.ring.publish(ticket)
         self._count(FrameEvent.PUBLISHED)
-        frame = PublishedFrame(self, ticket, frame_id, captured_ns or now_ns, now_ns)
-        try:
-            self.queue.push(frame, timeout_s=timeout_s)
-        except QueueError as error:
-            is_full = error.code is ErrorCode.QUEUE_FULL
-            self._dropped(frame, DropReason.REJECTED if is_full else DropReason.STOPPED)
+        return PublishedFrame(self, ticket, frame_id, captured_ns or now_ns, now_ns)
+
+    def give_up(self, published: PublishedFrame, reason: DropReason) -> None:
+        """A frame that was claimed will not be looked at."""
+        self._dropped(published, reason)
 
     def lease(self, published: PublishedFrame) -> Lease:
         """Begin to look at a frame.

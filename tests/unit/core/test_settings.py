@@ -228,3 +228,11 @@ def test_keys_markdown_has_a_row_of_five_cells_for_every_key() -> None:
     rows = [line for line in keys_markdown().splitlines() if line.startswith("| `")]
     assert len(rows) == len(keys())
     assert all(row.count("|") == 6 for row in rows)
+
+
+def test_gate_that_could_never_open_is_refused() -> None:
+    """k of n with k above n."""
+    with pytest.raises(SetupError) as caught:
+        load(environ={"LIVEGATE_GATE_NEEDED": "6", "LIVEGATE_GATE_WINDOW": "5"})
+    assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
+    assert "gate.needed is 6" in caught.value.message

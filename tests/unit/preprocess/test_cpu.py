@@ -8,7 +8,7 @@ import pytest
 
 from livegate.core.frame import Frame
 from livegate.manifests.schema import InputTensor, Letterbox
-from livegate.preprocess.cpu import tensor_from_crop, tensor_from_letterbox
+from livegate.preprocess.cpu import tensor_from_crop, tensor_from_letterbox, upright
 from livegate.preprocess.ops import CropPlan, plan_letterbox
 from livegate.preprocess.scratch import Scratch
 from support import frame, noise
@@ -146,3 +146,21 @@ def test_tensor_leaves_the_frame_as_it_was() -> None:
     tensor_from_letterbox(source, plan, PLAIN, 9, Scratch(), "n")
     tensor_from_crop(source, CropPlan(0, 0, 48, 40), PLAIN, Scratch(), "n")
     assert np.array_equal(source.pixels, before)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_upright_turns_clockwise_then_mirrors(rotation: int, mirror: bool) -> None:
+    """The same as NumPy's turns, for every combination."""
+    pixels = noise(7, 5)
+    expected = np.rot90(pixels, -rotation // 90)
+    expected = expected[:, ::-1] if mirror else expected
+    scratch = Scratch()
+    assert np.array_equal(upright(pixels, rotation, mirror, scratch), expected)
+    assert np.array_equal(upright(pixels, rotation, mirror, scratch), expected), "buffers are reused"
+
+
+def test_upright_picture_is_not_copied() -> None:
+    """Nothing to do is no pass."""
+    pixels = noise(7, 5)
+    assert upright(pixels, 0, False, Scratch()) is pixels

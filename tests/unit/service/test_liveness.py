@@ -14,7 +14,7 @@ from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Decision
 from livegate.core.telemetry import Metrics
 from livegate.engines.pool import EnginePool
-from livegate.service import LivenessService, State
+from livegate.service.liveness import LivenessService, State
 from support import (
     HANG_S,
     FakeClock,
@@ -200,7 +200,7 @@ def test_analyze_bad_last_picture_is_refused_before_the_first_is_decoded(
     def decode(*arguments: Any, **options: Any) -> None:
         pytest.fail("a picture was decoded")
 
-    monkeypatch.setattr("livegate.service.decode_frame", decode)
+    monkeypatch.setattr("livegate.service.liveness.decode_frame", decode)
     assert refusal(box, request(PICTURE, b"text")).code is ErrorCode.DECODE_FAIL
 
 

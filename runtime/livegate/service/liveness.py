@@ -1,31 +1,35 @@
 """What an edge may call: analyze pictures, and ask how the box is.
 
 An edge (gRPC, HTTP, CLI) turns its bytes into an AnalyzeRequest, calls `submit` or `analyze`, and
-renders the Analysis or the LiveGateError in its own manner. Nothing else of the runtime is its
-business.
+renders the Analysis or the LiveGateError in its own manner. Streams and cameras stand beside this
+file and are built on it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
-from livegate.core.config import Config
+from livegate.core.config import Config, LimitsConfig
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Frame
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Analysis, EngineInfo, StageTimes, Verdict
 from livegate.core.telemetry import Metrics, StageClock
+from livegate.core.view import View
 from livegate.engines.pool import EnginePool
 from livegate.ingest.headers import ImageHeader
 from livegate.ingest.image import checked_header, decode_frame
 from livegate.pipelines.pipeline import Pipeline
+from livegate.pipelines.session import FACES, Look, Session
 from livegate.preprocess.scratch import Scratch
 
+T = TypeVar("T")
 CLOSE_S = 1.0
 """For the workers to end after the drain; a call that runs on does not hold up the exit."""
 
@@ -98,7 +102,7 @@ class LivenessService:
         pipeline.plan(request.algo_tasks)
         deadline_ns = request.deadline_ns
         if deadline_ns is None:
-            deadline_ns = time.monotonic_ns() + int(self._config.server.queue_timeout_s * 1e9)
+            deadline_ns = self._deadline_ns()
         clock = StageClock()
         return self._pool.submit(lambda: self._run(pipeline, request, clock), deadline_ns=deadline_ns)
 
@@ -110,19 +114,46 @@ class LivenessService:
         """
         return self.submit(request).result()
 
-    def judge(self, frame: Frame, algo_tasks: tuple[int, ...]) -> tuple[Verdict, ...]:
-        """Judge a frame in the calling thread, for threads that bring frames of their own.
+    def session(self, algo_tasks: Sequence[int], view: View) -> Session:
+        """Judge many frames of one camera, and follow who stands in front.
 
         Raises:
-            LiveGateError: NOT_INIT while warming; EngineError when a network fails.
+            RequestError: PARAM_FAILURE for an unknown algo task, or none.
+            LiveGateError: NOT_INIT while the models are warming.
         """
-        pipeline = self._warm_pipeline()
-        clock = StageClock()
-        found = pipeline.run(frame, pipeline.plan(algo_tasks), clock, self._scratch())
-        verdicts = pipeline.judge(algo_tasks, [found])
-        clock.lap("postprocess")
-        self._count(clock.times(), verdicts, [found])
-        return verdicts
+        return Session(self._warm_pipeline(), algo_tasks, view, self._config.gate)
+
+    def look(self, session: Session, frame: Frame, captured_ns: int, clock: StageClock) -> Look:
+        """One frame of a session, in the calling thread. `captured_ns` is monotonic time.
+
+        Raises:
+            EngineError: a network failed; call `session.fail` then.
+        """
+        look = session.look(frame, captured_ns, clock, self.scratch)
+        self._count(clock.times(), look.verdicts, look.faces)
+        self._metrics.count_word(look.gate)
+        return look
+
+    def queue(self, call: Callable[[], T]) -> Future[T]:
+        """Have something done by a worker, in its turn.
+
+        Raises:
+            QueueError: QUEUE_FULL or QUEUE_STOPED.
+        """
+        return self._pool.submit(call, deadline_ns=self._deadline_ns())
+
+    @property
+    def limits(self) -> LimitsConfig:
+        """What a picture may be."""
+        return self._config.limits
+
+    @property
+    def scratch(self) -> Scratch:
+        """The buffers of the calling thread."""
+        scratch: Scratch | None = getattr(self._local, "scratch", None)
+        if scratch is None:
+            scratch = self._local.scratch = Scratch()
+        return scratch
 
     def drain(self, timeout_s: float) -> bool:
         """Refuse new requests and wait for accepted ones; False when some were left."""
@@ -166,7 +197,7 @@ class LivenessService:
         """Everything that a worker does for one request."""
         clock.lap("queue")
         steps = pipeline.plan(request.algo_tasks)
-        scratch = self._scratch()
+        scratch = self.scratch
         headers = [
             checked_header(content, self._config.limits, name=_name(index, request))
             for index, content in enumerate(request.images)
@@ -190,25 +221,17 @@ class LivenessService:
             engines=tuple(info for step in steps for info in step.model.infos),
             stages=clock.times(),
         )
-        self._count(analysis.stages, verdicts, findings)
+        self._count(analysis.stages, verdicts, sum(len(found.get(FACES, ())) for found in findings))
         return analysis
 
-    def _scratch(self) -> Scratch:
-        """The buffers of this worker thread."""
-        scratch: Scratch | None = getattr(self._local, "scratch", None)
-        if scratch is None:
-            scratch = self._local.scratch = Scratch()
-        return scratch
+    def _deadline_ns(self) -> int:
+        return time.monotonic_ns() + int(self._config.server.queue_timeout_s * 1e9)
 
-    def _count(
-        self, stages: StageTimes, verdicts: tuple[Verdict, ...], findings: list[dict[str, object]]
-    ) -> None:
+    def _count(self, stages: StageTimes, verdicts: tuple[Verdict, ...], faces: int) -> None:
         self._metrics.observe_stages(stages)
         for verdict in verdicts:
             self._metrics.verdicts.labels(verdict.task, verdict.decision.value).inc()
-        for found in findings:
-            faces = found.get("face_detection")
-            self._metrics.faces.inc(len(faces) if isinstance(faces, tuple) else 0)
+        self._metrics.faces.inc(faces)
 
 
 def _name(index: int, request: AnalyzeRequest) -> str:

@@ -1,0 +1,184 @@
+"""The calls that stream: StreamFrames in both directions, WatchCamera in one.
+
+A stream holds a bounded number of frames that were not answered yet. Who does not read its answers is
+not read from: HTTP/2 then stops the sender, and neither side's memory grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+
+from livegate.core.errors import ErrorCode, LiveGateError, QueueError, RequestError
+from livegate.core.results import FrameAnswer
+from livegate.grpcapi.streamcodec import (
+    StreamOpen,
+    TicketFrame,
+    bytes_from_answer,
+    frame_from_bytes,
+    open_from_bytes,
+    watched_from_bytes,
+)
+from livegate.service.cameras import Cameras
+from livegate.service.streams import FrameStream, StreamFrame, Streams
+
+MAX_UNANSWERED = 4
+"""Frames of one stream in memory: one is looked at, the others wait or have answers not sent yet."""
+
+
+async def stream_frames(streams: Streams, messages: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """LivenessService.StreamFrames.
+
+    Raises:
+        LiveGateError: what is wrong with the stream as a whole; what is wrong with one frame stands in
+            its answer.
+    """
+    first = await anext(messages, None)
+    if first is None:
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE, "the stream ended before it began", hint="send `open` first"
+        )
+    opening = open_from_bytes(first)
+    stream = streams.open(opening.code, opening.algo_tasks, opening.view)
+    conveyor = _Conveyor(streams, stream, opening)
+    reader = asyncio.ensure_future(conveyor.read(messages))
+    try:
+        async for answer in conveyor.answers():
+            yield bytes_from_answer(answer, task_id=opening.task_id)
+        await reader  # its error, if it had one
+    finally:
+        reader.cancel()
+        await conveyor.clear()
+        with contextlib.suppress(asyncio.CancelledError, LiveGateError):
+            await reader
+
+
+async def watch_camera(cameras: Cameras, content: bytes) -> AsyncGenerator[bytes, None]:
+    """LivenessService.WatchCamera.
+
+    Raises:
+        LiveGateError: NO_EXIST for an unknown camera; EXIT when no more frames will come.
+    """
+    loop = asyncio.get_running_loop()
+    news = asyncio.Event()
+    watch = cameras.watch(watched_from_bytes(content), lambda: _wake(loop, news))
+    try:
+        while True:
+            answer = watch.take()
+            if answer is None:
+                await news.wait()
+                news.clear()
+            else:
+                yield bytes_from_answer(answer, task_id="")
+    finally:
+        cameras.unwatch(watch)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the watcher
+        loop.call_soon_threadsafe(news.set)
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A frame on its way; its answer."""
+
+    frame: StreamFrame
+    answer: asyncio.Future[FrameAnswer]
+
+
+class _Conveyor:
+    """Frames in, answers out, in order; one frame is looked at at a time."""
+
+    def __init__(self, streams: Streams, stream: FrameStream, opening: StreamOpen) -> None:
+        self._streams = streams
+        self._stream = stream
+        self._newest_wins = opening.newest_wins
+        self._room = asyncio.Semaphore(MAX_UNANSWERED)
+        self._line: asyncio.Queue[asyncio.Future[FrameAnswer] | None] = asyncio.Queue()
+        self._waiting: _Entry | None = None
+        self._worker: asyncio.Task[None] | None = None
+
+    async def read(self, messages: AsyncIterator[bytes]) -> None:
+        """Take frames in, as long as there is room for their answers."""
+        try:
+            await self._room.acquire()
+            async for content in messages:
+                await self._enter(frame_from_bytes(content))
+                await self._room.acquire()
+        finally:
+            self._line.put_nowait(None)
+
+    async def answers(self) -> AsyncIterator[FrameAnswer]:
+        """In the order of the frames."""
+        while (answer := await self._line.get()) is not None:
+            yield await answer
+            self._room.release()
+
+    async def clear(self) -> None:
+        """The stream is over: nobody waits for these any more."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.frame.picture.discard()
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.wait({self._worker})
+        while not self._line.empty():
+            answer = self._line.get_nowait()
+            if answer is not None and answer.done():
+                answer.exception()  # looked at: nobody else will
+
+    async def _enter(self, incoming: StreamFrame | TicketFrame) -> None:
+        answer: asyncio.Future[FrameAnswer] = asyncio.get_running_loop().create_future()
+        self._line.put_nowait(answer)
+        try:
+            frame = self._claimed(incoming)
+        except RequestError as error:
+            answer.set_result(self._stream.fail(incoming.frame_id, incoming.frame_pts, error))
+            return
+        entry = _Entry(frame, answer)
+        if self._worker is not None and not self._worker.done():
+            if self._newest_wins:
+                replaced, self._waiting = self._waiting, entry
+                if replaced is not None:
+                    replaced.answer.set_result(self._stream.refuse(replaced.frame, _replaced()))
+                return
+            await asyncio.wait({self._worker})
+        self._worker = asyncio.ensure_future(self._work(entry))
+
+    async def _work(self, entry: _Entry | None) -> None:
+        """Have a frame looked at, then the one that waits."""
+        while entry is not None:
+            try:
+                entry.answer.set_result(await self._answered(entry.frame))
+            except Exception as error:  # noqa: BLE001 - it ends the stream where its answer is awaited
+                entry.answer.set_exception(error)
+            except asyncio.CancelledError:
+                entry.frame.picture.discard()
+                raise
+            entry, self._waiting = self._waiting, None
+
+    async def _answered(self, frame: StreamFrame) -> FrameAnswer:
+        try:
+            return await asyncio.wrap_future(self._stream.submit(frame))
+        except LiveGateError as error:
+            if error.code is ErrorCode.QUEUE_STOPED:
+                raise
+            return self._stream.refuse(frame, error)
+
+    def _claimed(self, incoming: StreamFrame | TicketFrame) -> StreamFrame:
+        if isinstance(incoming, StreamFrame):
+            return incoming
+        picture = self._streams.claim(
+            incoming.segment_id,
+            incoming.ticket,
+            captured_ns=incoming.captured_ns,
+            frame_id=incoming.frame_id,
+        )
+        return StreamFrame(incoming.frame_id, incoming.frame_pts, picture)
+
+
+def _replaced() -> QueueError:
+    return QueueError(ErrorCode.QUEUE_FULL, "a newer frame took its place")

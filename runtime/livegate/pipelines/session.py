@@ -1,0 +1,157 @@
+"""State over many frames: who stands in front of a camera, and what the gate says of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from livegate.core.config import GateConfig
+from livegate.core.frame import Frame
+from livegate.core.results import Decision, Face, GateDecision, Reason, Verdict
+from livegate.core.telemetry import StageClock
+from livegate.core.view import View
+from livegate.pipelines.gate import Gate, Vote
+from livegate.pipelines.pipeline import Pipeline
+from livegate.pipelines.subject import Subject, SubjectTracker
+from livegate.preprocess.cpu import upright
+from livegate.preprocess.scratch import Scratch
+
+FACES = "face_detection"
+SILENT = 1031
+"""The algo task that the gate listens to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one frame told. Sizes are the upright picture's; `faces` counts all that were found."""
+
+    width: int
+    height: int
+    verdicts: tuple[Verdict, ...]
+    faces: int
+    person: int
+    gate: GateDecision | None
+    reasons: tuple[Reason, ...]
+
+
+class Session:
+    """One camera or one stream. Frames may be looked at side by side; they count in capture order."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        algo_tasks: Sequence[int],
+        view: View,
+        config: GateConfig,
+        *,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Nobody is in front.
+
+        Raises:
+            RequestError: PARAM_FAILURE for an unknown algo task, or none.
+        """
+        plan = pipeline.plan(algo_tasks)
+        self._pipeline = pipeline
+        self._finding = tuple(step for step in plan if step.task.name == FACES)
+        self._judging = tuple(step for step in plan if step.task.name != FACES)
+        self._algo_tasks = tuple(algo_tasks)
+        self._view = view
+        self._max_age_ns = config.max_frame_age_ms * 1_000_000
+        self._hysteresis = config.hysteresis
+        self._now_ns = now_ns
+        self._tracker = SubjectTracker(config.gone_ms)
+        self._gate = Gate(config)
+        self._heard_ns = 0
+        self._lock = threading.Lock()
+
+    def look(self, frame: Frame, captured_ns: int, clock: StageClock, scratch: Scratch) -> Look:
+        """Judge a frame. `captured_ns` is monotonic time.
+
+        Raises:
+            EngineError: a network failed; call `fail` then.
+        """
+        frame = Frame(
+            upright(frame.pixels, self._view.rotation, self._view.mirror, scratch), frame.captured_ns
+        )
+        clock.lap("preprocess")
+        found = self._pipeline.run(frame, self._finding, clock, scratch)
+        faces: tuple[Face, ...] = found[FACES]
+        counting, objections = self._counting(faces, frame)
+        with self._lock:
+            subject = self._tracker.follow(counting, captured_ns)
+            if subject.is_new:
+                self._gate.meet()
+        # What judges a person is shown the person in front only; the finding stays whole.
+        chosen = {FACES: (subject.face,) if subject.face else ()}
+        chosen = self._pipeline.run(frame, self._judging, clock, scratch, chosen)
+        verdicts = self._pipeline.judge(self._algo_tasks, [{**chosen, FACES: faces}])
+        clock.lap("postprocess")
+        gate, reasons = self._word(subject, verdicts, captured_ns, objections)
+        return Look(frame.width, frame.height, verdicts, len(faces), subject.person, gate, reasons)
+
+    def fail(self) -> tuple[int, GateDecision | None]:
+        """A frame could not be judged: (person, the new word, never OPEN)."""
+        with self._lock:
+            return self._tracker.person, self._gate.fail()
+
+    def _counting(
+        self, faces: Sequence[Face], frame: Frame
+    ) -> tuple[tuple[Face, ...], tuple[Reason, ...]]:
+        """The faces that count, and why the others do not."""
+        told = [(face, self._view.objection(face, frame.width, frame.height)) for face in faces]
+        counting = tuple(face for face, objection in told if objection is None)
+        objections = {objection: None for _, objection in told if objection is not None}
+        return counting, tuple(objections)
+
+    def _word(
+        self,
+        subject: Subject,
+        verdicts: Sequence[Verdict],
+        captured_ns: int,
+        objections: tuple[Reason, ...],
+    ) -> tuple[GateDecision | None, tuple[Reason, ...]]:
+        silent = next((verdict for verdict in verdicts if verdict.algo_task == SILENT), None)
+        if silent is None:
+            return None, ()
+        is_stale = subject.is_late or self._now_ns() - captured_ns > self._max_age_ns
+        vote = Vote.NEITHER if is_stale else self._vote(silent)
+        with self._lock:
+            # Another thread may have met somebody else, or told of a younger frame, meanwhile.
+            is_met = subject.person == self._tracker.person
+            is_past = subject.is_late or not is_met or captured_ns < self._heard_ns
+            if subject.person == 0 or is_past:
+                gate = None
+            else:
+                self._heard_ns = captured_ns
+                gate = self._gate.hear(vote if subject.face else Vote.NEITHER, captured_ns)
+            said = self._gate.said
+        if subject.face is None:
+            return gate, objections or (Reason.NO_FACE,)
+        if is_stale or is_past:
+            return gate, (Reason.STALE_FRAME,)
+        return gate, (_reason(vote, said, silent),)
+
+    def _vote(self, silent: Verdict) -> Vote:
+        """A frame near the threshold says nothing (hysteresis)."""
+        threshold = silent.threshold or 0.0
+        if silent.decision is Decision.NO_FACE or abs(silent.score - threshold) < self._hysteresis:
+            return Vote.NEITHER
+        return Vote.GENUINE if silent.decision is Decision.GENUINE else Vote.SPOOF
+
+
+def _reason(vote: Vote, said: frozenset[GateDecision], silent: Verdict) -> Reason:
+    if GateDecision.DENY in said:
+        return Reason.ENOUGH_SPOOF_FRAMES
+    if GateDecision.OPEN in said:
+        return Reason.ENOUGH_GENUINE_FRAMES
+    if vote is Vote.NEITHER:
+        return Reason.SCORE_NEAR_THRESHOLD
+    return Reason.SCORE_BELOW_THRESHOLD if vote is Vote.SPOOF else Reason.NOT_ENOUGH_FRAMES
+
+
+def without_open(gate: GateDecision | None) -> GateDecision | None:
+    """A word that comes too late: the gate that would have opened is held."""
+    return GateDecision.HOLD if gate is GateDecision.OPEN else gate

@@ -1,0 +1,331 @@
+"""Cameras: whose frames come through the frame queue, how they are, and who watches them.
+
+A camera is a name. Its frames come from a producer of the frame queue, which is either a process that
+the server keeps itself (`CameraControl`) or somebody else's. Each has one session, so that everybody
+who watches it hears the same word at the same frame.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from livegate.core.camera import CameraReport, CameraState
+from livegate.core.config import CameraConfig, Config
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError, as_livegate_error
+from livegate.core.results import FrameAnswer
+from livegate.core.telemetry import Metrics, StageClock, get_logger
+from livegate.core.view import View, view_of_camera
+from livegate.pipelines.session import SILENT, Session
+from livegate.service.liveness import LivenessService
+from livegate.service.outcomes import answer_of_error, answer_of_look, outcome_of_answer
+from livegate.service.picture import frame_of_view
+from livegate.service.watch import Watch
+from livegate.shm.broker import CameraStatus
+from livegate.shm.lease import Lease
+
+DETECTION = 9001
+log = get_logger("livegate.cameras")
+
+
+class CameraControl(Protocol):
+    """Whoever keeps the processes of cameras."""
+
+    def add(self, camera: CameraConfig) -> None:
+        """Start one. Raises LiveGateError CONFIG_ADD_FAIL."""
+
+    def change(self, camera: CameraConfig) -> None:
+        """Start it anew with other settings. Raises LiveGateError CONFIG_UPDATE_FAIL."""
+
+    def remove(self, name: str) -> None:
+        """End it. Raises LiveGateError CONFIG_DELETE_FAIL."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """What is known of one camera."""
+
+    view: View = field(default_factory=View)
+    session: Session | None = None
+    report: CameraReport | None = None
+    watches: set[Watch] = field(default_factory=set)
+    failures: dict[ErrorCode, int] = field(default_factory=dict)
+
+
+class Cameras:
+    """Every camera of the box. Safe to call from any thread."""
+
+    def __init__(
+        self,
+        config: Config,
+        service: LivenessService,
+        metrics: Metrics,
+        producers: Callable[[], tuple[CameraStatus, ...]] = tuple,
+    ) -> None:
+        """Know the views of the configured cameras; `producers` tells who is connected.
+
+        Raises:
+            SetupError: CONFIG_ADD_FAIL for a region that is none, or two cameras of one name.
+        """
+        self._service = service
+        self._metrics = metrics
+        self._producers = producers
+        self._max_age_ms = config.gate.max_frame_age_ms
+        self._control: CameraControl | None = None
+        self._lock = threading.Lock()
+        self._lines: dict[str, _Line] = {}
+        self._end: LiveGateError | None = None
+        self._configured = frozenset(camera.name for camera in config.ingest.cameras)
+        for camera in config.ingest.cameras:
+            if camera.name in self._lines:
+                raise SetupError(
+                    ErrorCode.CONFIG_ADD_FAIL, f"ingest.cameras: there are two named {camera.name}"
+                )
+            with _failing(ErrorCode.CONFIG_ADD_FAIL, camera.name):
+                self._lines[camera.name] = _Line(view_of_camera(camera))
+
+    def use(self, control: CameraControl) -> None:
+        """Let cameras be added, changed and removed."""
+        self._control = control
+
+    # Frames.
+
+    def look(self, lease: Lease) -> None:
+        """Judge a frame of the queue; its producer and everybody who watches the camera hear of it."""
+        answer = self._look(lease)
+        try:
+            with lease:
+                lease.finish(outcome_of_answer(answer))
+        except LiveGateError as error:
+            log.warning("a frame's word was lost", camera=lease.camera, why=error.message)
+        self._publish(lease.camera, answer)
+
+    def left(self, camera: str) -> None:
+        """A producer is gone."""
+        with self._lock:
+            line = self._lines.get(camera)
+            if line is None or line.report is not None:
+                return  # unknown, or its own process tells us more
+            if not line.watches and camera not in self._configured:
+                del self._lines[camera]
+        self._tell(camera, _gone(camera))
+
+    def _look(self, lease: Lease) -> FrameAnswer:
+        """In a function of its own, so that no array outlives it."""
+        captured_ns = lease.published.captured_ns
+        pts = captured_ns // 1_000_000
+        clock = StageClock()
+        try:
+            session = self._session(lease.camera)
+            frame = frame_of_view(lease.view(), self._service.scratch)
+            look = self._service.look(session, frame, captured_ns, clock)
+            return answer_of_look(look, frame, clock.times(), frame_id=lease.frame_id, frame_pts=pts)
+        except Exception as error:
+            failure = as_livegate_error(error)
+            inside = error if failure.code is ErrorCode.INNER else None
+            event = {"camera": lease.camera, "frame": lease.frame_id, "code": int(failure.code)}
+            log.warning("frame failed", why=failure.message, exc_info=inside, **event)
+            return self._failure(lease.camera, failure, frame_id=lease.frame_id, frame_pts=pts)
+
+    def _session(self, camera: str) -> Session:
+        with self._lock:
+            line = self._lines.setdefault(camera, _Line())
+            if line.session is None:
+                line.session = self._service.session((SILENT, DETECTION), line.view)
+            return line.session
+
+    def _failure(
+        self, camera: str, error: LiveGateError, *, frame_id: int = 0, frame_pts: int = 0
+    ) -> FrameAnswer:
+        """The answer to what could not be judged: HOLD, if this person has no word yet."""
+        with self._lock:
+            line = self._lines.get(camera)
+            session = line.session if line else None
+        person, gate = session.fail() if session else (0, None)
+        self._metrics.count_word(gate)
+        return answer_of_error(error, frame_id=frame_id, frame_pts=frame_pts, person=person, gate=gate)
+
+    # How they are.
+
+    @property
+    def reports(self) -> tuple[CameraReport, ...]:
+        """Every camera by name, other people's producers included."""
+        with self._lock:
+            known = {name: line.report for name, line in self._lines.items() if line.report}
+        for producer in self._producers():
+            if producer.camera not in known:
+                known[producer.camera] = CameraReport(
+                    producer.camera,
+                    source="",
+                    state=CameraState.STREAMING,
+                    since_ms=producer.since_ms,
+                    width=producer.width,
+                    height=producer.height,
+                )
+        return tuple(known[name] for name in sorted(known))
+
+    @property
+    def failures(self) -> dict[tuple[str, ErrorCode], int]:
+        """How often each camera of ours failed, by code."""
+        with self._lock:
+            return {
+                (name, code): count
+                for name, line in self._lines.items()
+                for code, count in line.failures.items()
+            }
+
+    def report(self, report: CameraReport) -> None:
+        """A camera of ours has changed; those who watch it hear of what is wrong."""
+        with self._lock:
+            line = self._lines.setdefault(report.camera, _Line())
+            line.report = report
+            if report.code is not ErrorCode.OK:
+                line.failures[report.code] = line.failures.get(report.code, 0) + 1
+        log.info(
+            "camera",
+            camera=report.camera,
+            state=report.state.value,
+            code=int(report.code),
+            why=report.message,
+        )
+        if report.code is not ErrorCode.OK:
+            self._tell(report.camera, LiveGateError(report.code, report.message))
+        if report.state is CameraState.ENDED:
+            self._finish(report.camera, _end_of_stream(report.camera, "its source has ended"))
+
+    # Watching.
+
+    def watch(self, camera: str, notify: Callable[[], None]) -> Watch:
+        """Hear every answer from now on; `unwatch` ends it.
+
+        Raises:
+            RequestError: NO_EXIST for a camera that nobody knows.
+            QueueError: QUEUE_STOPED when the server shuts down.
+        """
+        is_known = any(report.camera == camera for report in self.reports)
+        with self._lock:
+            if self._end is not None:
+                raise self._end
+            if not is_known and camera not in self._lines:
+                raise RequestError(
+                    ErrorCode.NO_EXIST,
+                    f"there is no camera {camera!r}",
+                    hint="`livegate status` lists the cameras",
+                )
+            line = self._lines.setdefault(camera, _Line())
+            watch = Watch(camera, notify, self._max_age_ms)
+            line.watches.add(watch)
+            report = line.report
+        if report is not None and report.code is not ErrorCode.OK:
+            watch.put(self._failure(camera, LiveGateError(report.code, report.message)))
+        if report is not None and report.state is CameraState.ENDED:
+            watch.end(_end_of_stream(camera, "its source has ended"))
+        return watch
+
+    def unwatch(self, watch: Watch) -> None:
+        """Forget one who watched."""
+        with self._lock:
+            line = self._lines.get(watch.camera)
+            if line is not None:
+                line.watches.discard(watch)
+
+    def stop(self, error: LiveGateError) -> None:
+        """End every watch, and refuse new ones."""
+        with self._lock:
+            self._end = error
+            watches = [watch for line in self._lines.values() for watch in line.watches]
+        for watch in watches:
+            watch.end(error)
+
+    def _tell(self, camera: str, error: LiveGateError) -> None:
+        self._publish(camera, self._failure(camera, error))
+
+    def _publish(self, camera: str, answer: FrameAnswer) -> None:
+        for watch in self._watches(camera):
+            watch.put(answer)
+
+    def _finish(self, camera: str, error: LiveGateError) -> None:
+        for watch in self._watches(camera):
+            watch.end(error)
+
+    def _watches(self, camera: str) -> tuple[Watch, ...]:
+        with self._lock:
+            line = self._lines.get(camera)
+            return tuple(line.watches) if line else ()
+
+    # At run time.
+
+    def add(self, camera: CameraConfig) -> CameraReport:
+        """Begin to read a camera.
+
+        Raises:
+            LiveGateError: CONFIG_ADD_FAIL with the reason.
+        """
+        with _failing(ErrorCode.CONFIG_ADD_FAIL, camera.name):
+            view = view_of_camera(camera)
+            self._controlled().add(camera)
+            return self._changed(camera.name, view)
+
+    def change(self, camera: CameraConfig) -> CameraReport:
+        """Read a camera anew, with other settings.
+
+        Raises:
+            LiveGateError: CONFIG_UPDATE_FAIL with the reason.
+        """
+        with _failing(ErrorCode.CONFIG_UPDATE_FAIL, camera.name):
+            view = view_of_camera(camera)
+            self._controlled().change(camera)
+            return self._changed(camera.name, view)
+
+    def remove(self, camera: str) -> None:
+        """Let a camera go; those who watch it hear the end of the stream.
+
+        Raises:
+            LiveGateError: CONFIG_DELETE_FAIL with the reason.
+        """
+        with _failing(ErrorCode.CONFIG_DELETE_FAIL, camera):
+            self._controlled().remove(camera)
+        self._finish(camera, _end_of_stream(camera, "the camera was removed"))
+        with self._lock:
+            self._lines.pop(camera, None)
+
+    def _changed(self, camera: str, view: View) -> CameraReport:
+        """Look at it in the new way from the next frame on."""
+        with self._lock:
+            line = self._lines.setdefault(camera, _Line())
+            line.view, line.session = view, None
+        starting = CameraReport(camera, "", CameraState.STARTING, time.time_ns() // 1_000_000)
+        return next((report for report in self.reports if report.camera == camera), starting)
+
+    def _controlled(self) -> CameraControl:
+        if self._control is None:
+            raise RequestError(
+                ErrorCode.NOT_INIT,
+                "this server keeps no cameras",
+                hint="cameras need the frame queue: set frames.socket",
+            )
+        return self._control
+
+
+@contextmanager
+def _failing(code: ErrorCode, camera: str) -> Iterator[None]:
+    """Whatever goes wrong with settings has the code of what was asked for."""
+    try:
+        yield
+    except LiveGateError as error:
+        if error.code is code:
+            raise
+        message = f"camera {camera}: {error.message}"
+        raise SetupError(code, message, hint=error.hint, fields=error.fields) from error
+
+
+def _gone(camera: str) -> LiveGateError:
+    return LiveGateError(ErrorCode.CONNECTION_CLOSE, f"the producer of {camera} has left")
+
+
+def _end_of_stream(camera: str, why: str) -> LiveGateError:
+    return LiveGateError(ErrorCode.EXIT, f"no more frames of {camera} will come: {why}")

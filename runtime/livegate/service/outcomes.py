@@ -1,0 +1,74 @@
+"""What one frame told, as an answer to a stream and as the word to a producer."""
+
+from __future__ import annotations
+
+import time
+
+from livegate.core.errors import LiveGateError, as_livegate_error
+from livegate.core.frame import Frame
+from livegate.core.results import FrameAnswer, GateDecision, Reason, StageTimes
+from livegate.pipelines.session import FACES, SILENT, Look
+from livegate.shm.outcome import Outcome
+
+
+def answer_of_look(
+    look: Look, frame: Frame, stages: StageTimes, *, frame_id: int, frame_pts: int
+) -> FrameAnswer:
+    """A frame that was judged; `frame` is the picture as it came."""
+    return FrameAnswer(
+        frame_id=frame_id,
+        frame_pts=frame_pts,
+        timestamp_ms=time.time_ns() // 1_000_000,
+        src_width=frame.width,
+        src_height=frame.height,
+        frame_width=look.width,
+        frame_height=look.height,
+        verdicts=look.verdicts,
+        person=look.person,
+        gate=look.gate,
+        reasons=look.reasons,
+        stages=stages,
+    )
+
+
+def answer_of_error(
+    error: BaseException,
+    *,
+    frame_id: int = 0,
+    frame_pts: int = 0,
+    person: int = 0,
+    gate: GateDecision | None = None,
+) -> FrameAnswer:
+    """A frame, or a camera, that failed."""
+    return FrameAnswer(
+        frame_id=frame_id,
+        frame_pts=frame_pts,
+        timestamp_ms=time.time_ns() // 1_000_000,
+        person=person,
+        gate=gate,
+        reasons=(Reason.FAILURE,),
+        error=_bare(as_livegate_error(error)),
+    )
+
+
+def _bare(error: LiveGateError) -> LiveGateError:
+    """An error that waits to be sent must not hold the frames, and with them the pictures."""
+    return LiveGateError(error.code, error.message, hint=error.hint, fields=error.fields)
+
+
+def outcome_of_answer(answer: FrameAnswer) -> Outcome:
+    """The word to the producer of a frame."""
+    if answer.error is not None:
+        return Outcome(code=answer.error.code, gate=answer.gate)
+    by_task = {verdict.algo_task: verdict for verdict in answer.verdicts}
+    verdict = by_task.get(SILENT) or answer.verdicts[0]
+    faces = next((v.faces for v in answer.verdicts if v.task == FACES), ())
+    boxes = [found.face.box for found in faces]
+    return Outcome(
+        decision=verdict.decision,
+        score=verdict.score,
+        algo_task=verdict.algo_task,
+        faces=len(boxes),
+        box=max(boxes, key=lambda box: box.area, default=None),
+        gate=answer.gate,
+    )

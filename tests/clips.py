@@ -1,0 +1,69 @@
+"""Small clips made with PyAV, for the tests of cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+BLUE, GREEN, RED, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
+"""In BGR."""
+
+
+def solid(width: int, height: int, colour: tuple[int, int, int]) -> np.ndarray:
+    """A picture of one colour, BGR."""
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+def clip(
+    path: Path,
+    colours: Sequence[tuple[int, int, int]] = (BLUE,) * 10,
+    *,
+    size: tuple[int, int] = (96, 64),
+    fps: int = 25,
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    gop: int = 5,
+    matrix: str = "",
+) -> Path:
+    """A clip of one picture for each colour; `matrix` is bt709 or smpte170m, said in the stream."""
+    options: dict[str, str] = {"g": str(gop)}
+    if codec == "libx264":
+        options |= {"preset": "ultrafast", "tune": "zerolatency"}
+    if matrix:
+        options |= {"x264-params": f"colormatrix={matrix}:colorprim={matrix}:transfer={matrix}"}
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=fps, options=options)
+        stream.width, stream.height = size
+        stream.pix_fmt = pixel_format
+        if codec == "libx264":
+            stream.codec_context.qmin, stream.codec_context.qmax = 1, 10
+        for colour in colours:
+            frame = av.VideoFrame.from_ndarray(solid(*size, colour), format="bgr24")
+            if matrix:
+                # 5 is swscale's BT.601, which PyAV before 17 leaves alone when both ends have it
+                number = {"bt709": 1, "smpte170m": 5}[matrix]
+                frame = frame.reformat(
+                    format=pixel_format,
+                    src_colorspace=1 if number == 5 else 5,
+                    dst_colorspace=number,
+                    dst_color_range=1,
+                )
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def tone(path: Path) -> Path:
+    """A second of silence, and nothing to see."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("aac", rate=44100)
+        samples = np.zeros((2, 44100), np.float32)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+        frame.rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path

@@ -1,0 +1,252 @@
+"""Frames of one camera: who is judged, what counts, what the gate says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from livegate.core.config import GateConfig
+from livegate.core.errors import EngineError, RequestError
+from livegate.core.frame import Frame
+from livegate.core.results import Box, Decision, Face, GateDecision, Reason, Verdict
+from livegate.core.telemetry import StageClock
+from livegate.core.view import View
+from livegate.pipelines.pipeline import Step
+from livegate.pipelines.session import FACES, SILENT, Look, Session
+from livegate.preprocess.scratch import Scratch
+from support import FakeClock, noise
+
+MS = 1_000_000
+OPEN, HOLD, DENY = GateDecision.OPEN, GateDecision.HOLD, GateDecision.DENY
+
+
+class FakeTask:
+    """A name and a number."""
+
+    def __init__(self, name: str, algo_task: int) -> None:
+        self.name = name
+        self.algo_task = algo_task
+
+
+class FakePipeline:
+    """Finds what it is told to find, and remembers whom it was asked to judge."""
+
+    def __init__(self) -> None:
+        self.faces: tuple[Face, ...] = (face(10, 10, 20),)
+        self.score = 0.9
+        self.judged: list[tuple[Face, ...]] = []
+        self.sizes: list[tuple[int, int]] = []
+        self.error: Exception | None = None
+        self.on_judging: Any = lambda: None
+
+    def plan(self, algo_tasks: Sequence[int]) -> tuple[Step, ...]:
+        tasks = [FakeTask(FACES, 9001)]
+        if SILENT in algo_tasks:
+            tasks.append(FakeTask("silent_liveness", SILENT))
+        return tuple(Step(task, None) for task in tasks)  # type: ignore[arg-type]
+
+    def run(
+        self, frame: Frame, steps: Sequence[Step], clock: Any, scratch: Any, known: Any = None
+    ) -> dict[str, Any]:
+        found = dict(known or {})
+        for step in steps:
+            if step.task.name == FACES:
+                self.sizes.append((frame.width, frame.height))
+                found[FACES] = self.faces
+            else:
+                if self.error:
+                    raise self.error
+                self.judged.append(found[FACES])
+                self.on_judging()
+                found[step.task.name] = self.score if found[FACES] else -1.0
+        return found
+
+    def judge(self, algo_tasks: Sequence[int], findings: Sequence[Any]) -> tuple[Verdict, ...]:
+        (found,) = findings
+        verdicts = []
+        for number in algo_tasks:
+            if number == SILENT:
+                score = found["silent_liveness"]
+                decision = Decision.GENUINE if score >= 0.5 else Decision.SPOOF
+                decision = Decision.NO_FACE if score < 0 else decision
+                verdicts.append(
+                    Verdict(SILENT, "silent_liveness", decision, score, (), (score,), (), 0.5)
+                )
+            else:
+                verdicts.append(Verdict(9001, FACES, Decision.FACE, 0.9, (), (0.9,)))
+        return tuple(verdicts)
+
+
+def face(x: float, y: float, side: float) -> Face:
+    return Face(Box(x, y, side, side), (), 0.9)
+
+
+class Camera:
+    """A session with a clock of its own; every look is a frame taken now."""
+
+    def __init__(self, *tasks: int, view: View | None = None, **gate: Any) -> None:
+        self.pipeline = FakePipeline()
+        self.clock = FakeClock(10_000 * MS)
+        self.session = Session(
+            self.pipeline,  # type: ignore[arg-type]
+            tasks or (SILENT, 9001),
+            view or View(),
+            GateConfig(**gate),
+            now_ns=self.clock,
+        )
+
+    def look(self, *, age_ms: int = 0) -> Look:
+        self.clock.now_ns += 40 * MS
+        captured_ns = self.clock.now_ns - age_ms * MS
+        return self.session.look(Frame(noise(100, 80), 0), captured_ns, StageClock(), Scratch())
+
+
+def test_person_opens_the_gate_once() -> None:
+    """HOLD, then OPEN at the third genuine frame; the reason stays."""
+    camera = Camera()
+    looks = [camera.look() for _ in range(5)]
+    assert [look.gate for look in looks] == [HOLD, None, OPEN, None, None]
+    reasons = [look.reasons for look in looks]
+    assert reasons[:2] == [(Reason.NOT_ENOUGH_FRAMES,)] * 2
+    assert reasons[2:] == [(Reason.ENOUGH_GENUINE_FRAMES,)] * 3
+    assert {look.person for look in looks} == {1}
+
+
+def test_only_the_person_in_front_is_judged_but_all_faces_are_told() -> None:
+    """The finding of face detection stays whole."""
+    camera = Camera()
+    near, far = face(40, 30, 30), face(0, 0, 10)
+    camera.pipeline.faces = (far, near)
+    look = camera.look()
+    assert camera.pipeline.judged == [(near,)]
+    assert look.faces == 2
+
+
+def test_face_that_does_not_count_is_not_judged() -> None:
+    """Nobody in front; the reasons tell why."""
+    camera = Camera(view=View(min_face_height=0.5))
+    look = camera.look()
+    assert camera.pipeline.judged == [()]
+    assert (look.person, look.gate, look.reasons) == (0, None, (Reason.FACE_TOO_SMALL,))
+
+
+def test_nobody_in_front_gets_no_word() -> None:
+    """An empty hall is silent."""
+    camera = Camera()
+    camera.pipeline.faces = ()
+    assert [camera.look().gate for _ in range(5)] == [None] * 5
+    assert camera.look().reasons == (Reason.NO_FACE,)
+
+
+def test_next_person_gets_words_of_their_own() -> None:
+    """Gone for longer than gone_ms, then somebody comes."""
+    camera = Camera(gone_ms=100)
+    for _ in range(3):
+        camera.look()
+    camera.pipeline.faces = ()
+    for _ in range(4):
+        camera.look()
+    camera.pipeline.faces = (face(10, 10, 20),)
+    assert [camera.look().gate for _ in range(3)] == [HOLD, None, OPEN]
+
+
+def test_score_near_the_threshold_decides_nothing() -> None:
+    """Hysteresis on both sides of it."""
+    camera = Camera(hysteresis=0.05)
+    for camera.pipeline.score in (0.54, 0.46, 0.54, 0.46, 0.54):
+        look = camera.look()
+        assert look.gate in (None, HOLD)
+        assert look.reasons == (Reason.SCORE_NEAR_THRESHOLD,)
+
+
+def test_stale_frame_opens_nothing() -> None:
+    """From capture to verdict it took too long."""
+    camera = Camera(max_frame_age_ms=1000)
+    looks = [camera.look(age_ms=1001) for _ in range(6)]
+    assert OPEN not in [look.gate for look in looks]
+    assert looks[-1].reasons == (Reason.STALE_FRAME,)
+    assert [camera.look(age_ms=10).gate for _ in range(3)][-1] is OPEN
+
+
+def test_frame_that_took_too_long_to_judge_opens_nothing() -> None:
+    """The clock is read after the networks, not before."""
+    camera = Camera(needed=1, window=1)
+
+    def slow() -> None:
+        camera.clock.now_ns += 2000 * MS
+
+    camera.pipeline.on_judging = slow
+    assert camera.look().gate is HOLD
+
+
+def test_older_frame_after_a_younger_one_says_nothing() -> None:
+    """Two workers look at two frames; the older one is done last."""
+    camera = Camera(needed=1, window=1)
+    first = camera.look()
+    assert first.gate is OPEN
+    camera.pipeline.score = 0.1
+    late = camera.look(age_ms=500)
+    assert (late.gate, late.reasons) == (None, (Reason.STALE_FRAME,))
+
+
+def test_vote_on_somebody_who_is_no_longer_in_front_is_lost() -> None:
+    """While one frame is judged, another thread meets the next person."""
+    camera = Camera(needed=1, window=1)
+
+    def meanwhile() -> None:
+        camera.pipeline.on_judging = lambda: None
+        camera.pipeline.faces = (face(60, 50, 40),)
+        camera.pipeline.score = 0.1
+        camera.look()
+        camera.pipeline.score = 0.9
+
+    camera.pipeline.on_judging = meanwhile
+    look = camera.look()
+    assert look.person == 1
+    assert look.gate is None
+    assert look.reasons == (Reason.STALE_FRAME,)
+
+
+def test_failure_is_hold_and_takes_the_evidence_away() -> None:
+    """Two good frames, a broken network, and everything begins again."""
+    camera = Camera()
+    camera.look()
+    camera.look()
+    camera.pipeline.error = EngineError("broken")
+    with pytest.raises(EngineError):
+        camera.look()
+    assert camera.session.fail() == (1, None)
+    camera.pipeline.error = None
+    assert [camera.look().gate for _ in range(3)] == [None, None, OPEN]
+
+
+def test_failure_before_anybody_came_is_hold() -> None:
+    """Nobody knows who is there."""
+    assert Camera().session.fail() == (0, HOLD)
+
+
+def test_detection_alone_has_no_gate() -> None:
+    """No liveness, no word, no reason."""
+    look = Camera(9001).look()
+    assert (look.gate, look.reasons) == (None, ())
+
+
+def test_picture_is_turned_before_anybody_looks() -> None:
+    """Sizes in the answer are those of the upright picture."""
+    camera = Camera(view=View(rotation=90))
+    look = camera.look()
+    assert camera.pipeline.sizes == [(80, 100)]
+    assert (look.width, look.height) == (80, 100)
+
+
+def test_unknown_tasks_are_refused_at_once() -> None:
+    """Before the first frame."""
+
+    class Strict(FakePipeline):
+        def plan(self, algo_tasks: Sequence[int]) -> tuple[Step, ...]:
+            raise RequestError(1031, "unknown")  # type: ignore[arg-type]
+
+    with pytest.raises(RequestError):
+        Session(Strict(), (1,), View(), GateConfig())  # type: ignore[arg-type]

@@ -1,0 +1,210 @@
+"""Cameras by name: how they are, who watches them, and what changing them may answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from livegate.core.camera import CameraReport, CameraState
+from livegate.core.config import CameraConfig
+from livegate.core.errors import ErrorCode, LiveGateError, QueueError, RequestError, SetupError
+from livegate.core.telemetry import Metrics
+from livegate.service.cameras import Cameras
+from livegate.service.watch import Watch
+from livegate.shm.broker import CameraStatus
+from support import config_with
+
+DOOR = CameraConfig(name="door", url="file:door.mp4")
+
+
+class Control:
+    """Keeps a list, and says how each camera is at once, as the real one does."""
+
+    def __init__(self, cameras: Cameras) -> None:
+        self.cameras = cameras
+        self.kept: dict[str, CameraConfig] = {}
+
+    def add(self, camera: CameraConfig) -> None:
+        if camera.name in self.kept:
+            raise LiveGateError(ErrorCode.CONFIG_ADD_FAIL, "it is there already")
+        self.kept[camera.name] = camera
+        self.cameras.report(report(camera.name, CameraState.STARTING))
+
+    def change(self, camera: CameraConfig) -> None:
+        if camera.name not in self.kept:
+            raise LiveGateError(ErrorCode.CONFIG_UPDATE_FAIL, "there is none")
+        self.kept[camera.name] = camera
+
+    def remove(self, name: str) -> None:
+        if self.kept.pop(name, None) is None:
+            raise LiveGateError(ErrorCode.CONFIG_DELETE_FAIL, "there is none")
+
+
+def report(
+    name: str, state: CameraState, code: ErrorCode = ErrorCode.OK, message: str = ""
+) -> CameraReport:
+    return CameraReport(name, "file:door.mp4", state, 1, code, message)
+
+
+def cameras_with(*configured: CameraConfig, producers: Any = tuple) -> Cameras:
+    config = config_with(ingest={"cameras": configured})
+    cameras = Cameras(config, None, Metrics(), producers)  # type: ignore[arg-type]
+    cameras.use(Control(cameras))
+    return cameras
+
+
+def watching(cameras: Cameras, camera: str = "door") -> Watch:
+    return cameras.watch(camera, lambda: None)
+
+
+def ended(watch: Watch) -> LiveGateError:
+    """Why nothing more comes."""
+    for _ in iter(lambda: _next_or_end(watch), None):
+        pass
+    with pytest.raises(LiveGateError) as caught:
+        watch.take()
+    return caught.value
+
+
+def _next_or_end(watch: Watch) -> object:
+    try:
+        return watch.take()
+    except LiveGateError:
+        return None
+
+
+def producer(name: str) -> CameraStatus:
+    return CameraStatus(name, 64, 48, "BGR", True, 1, {}, 0, 5)
+
+
+def test_cameras_of_ours_and_of_others_are_told_by_name() -> None:
+    """A producer nobody configured is a camera, too."""
+    cameras = cameras_with(producers=lambda: (producer("yard"), producer("door")))
+    cameras.add(DOOR)
+    names = [(one.camera, one.state, one.source) for one in cameras.reports]
+    assert names == [
+        ("door", CameraState.STARTING, "file:door.mp4"),
+        ("yard", CameraState.STREAMING, ""),
+    ]
+
+
+def test_two_cameras_of_one_name_are_refused_at_start() -> None:
+    """2041, with the name."""
+    with pytest.raises(SetupError) as caught:
+        cameras_with(DOOR, DOOR)
+    assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
+    assert "door" in caught.value.message
+
+
+def test_failures_of_changes_have_the_code_of_what_was_asked() -> None:
+    """2041 to add, 2042 to change, 2043 to remove, whatever the cause."""
+    cameras = cameras_with()
+    cameras.add(DOOR)
+    nowhere = CameraConfig(name="hall", url="file:x", region=(0.5, 0, 0.6, 1))
+    for code, call in (
+        (ErrorCode.CONFIG_ADD_FAIL, lambda: cameras.add(DOOR)),
+        (ErrorCode.CONFIG_ADD_FAIL, lambda: cameras.add(nowhere)),
+        (ErrorCode.CONFIG_UPDATE_FAIL, lambda: cameras.change(CameraConfig(name="hall", url="file:x"))),
+        (ErrorCode.CONFIG_UPDATE_FAIL, lambda: cameras.change(nowhere)),
+        (ErrorCode.CONFIG_DELETE_FAIL, lambda: cameras.remove("hall")),
+    ):
+        with pytest.raises(LiveGateError) as caught:
+            call()
+        assert caught.value.code is code
+    assert [one.camera for one in cameras.reports] == ["door"]
+
+
+def test_server_without_a_frame_queue_keeps_no_cameras() -> None:
+    """The way out stands in the hint."""
+    cameras = Cameras(config_with(), None, Metrics())  # type: ignore[arg-type]
+    with pytest.raises(LiveGateError) as caught:
+        cameras.add(DOOR)
+    assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
+    assert "frames.socket" in caught.value.hint
+
+
+def test_trouble_of_a_camera_is_told_to_who_watches_it_and_counted() -> None:
+    """Its code and text; a later watcher hears how it stands."""
+    cameras = cameras_with()
+    cameras.add(DOOR)
+    first = watching(cameras)
+    cameras.report(report("door", CameraState.RETRYING, ErrorCode.STREAMPULLER_OPEN_FAIL, "no answer"))
+    for watch in (first, watching(cameras)):
+        answer = watch.take()
+        assert answer is not None
+        assert answer.error is not None
+        assert answer.error.code is ErrorCode.STREAMPULLER_OPEN_FAIL
+        assert answer.error.message == "no answer"
+        assert answer.gate is None
+    assert cameras.failures == {("door", ErrorCode.STREAMPULLER_OPEN_FAIL): 1}
+
+
+def test_camera_that_recovers_says_nothing_and_stays_watched() -> None:
+    """Frames will tell."""
+    cameras = cameras_with()
+    cameras.add(DOOR)
+    watch = watching(cameras)
+    cameras.report(report("door", CameraState.STREAMING))
+    assert watch.take() is None
+
+
+def test_end_of_a_file_ends_the_watch() -> None:
+    """First what happened (2003), then that nothing more comes (1023)."""
+    cameras = cameras_with()
+    cameras.add(DOOR)
+    watch = watching(cameras)
+    cameras.report(report("door", CameraState.ENDED, ErrorCode.STREAMPULLER_EOF, "the end"))
+    for one in (watch, watching(cameras)):
+        answer = one.take()
+        assert answer is not None
+        assert answer.error is not None
+        assert answer.error.code is ErrorCode.STREAMPULLER_EOF
+        assert ended(one).code is ErrorCode.EXIT
+
+
+def test_removed_camera_ends_its_watches_only() -> None:
+    """The other camera goes on."""
+    cameras = cameras_with()
+    cameras.add(DOOR)
+    cameras.add(CameraConfig(name="hall", url="file:x"))
+    door, hall = watching(cameras), watching(cameras, "hall")
+    cameras.remove("door")
+    assert ended(door).code is ErrorCode.EXIT
+    assert hall.take() is None
+    with pytest.raises(RequestError) as caught:
+        watching(cameras)
+    assert caught.value.code is ErrorCode.NO_EXIST
+
+
+def test_producer_that_leaves_is_told_and_may_come_again() -> None:
+    """1024 to those who watch; the watch stays."""
+    cameras = cameras_with(producers=lambda: (producer("yard"),))
+    watch = watching(cameras, "yard")
+    cameras.left("yard")
+    answer = watch.take()
+    assert answer is not None
+    assert answer.error is not None
+    assert answer.error.code is ErrorCode.CONNECTION_CLOSE
+    assert watch.take() is None
+
+
+def test_stop_ends_every_watch_and_refuses_new_ones() -> None:
+    """With the error that it was given."""
+    cameras = cameras_with()
+    cameras.add(DOOR)
+    watch = watching(cameras)
+    cameras.stop(QueueError(ErrorCode.QUEUE_STOPED, "stop"))
+    assert ended(watch).code is ErrorCode.QUEUE_STOPED
+    with pytest.raises(QueueError):
+        watching(cameras)
+
+
+def test_unwatched_camera_tells_nobody() -> None:
+    """A watch that was given back hears nothing more."""
+    cameras = cameras_with()
+    cameras.add(DOOR)
+    watch = watching(cameras)
+    cameras.unwatch(watch)
+    cameras.report(report("door", CameraState.RETRYING, ErrorCode.STREAMPULLER_OPEN_FAIL, "x"))
+    assert watch.take() is None
