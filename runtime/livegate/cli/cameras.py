@@ -16,10 +16,12 @@ from rich.table import Table
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.target import add_target, connect
 from livegate.core.camera import CameraReport, CameraState
+from livegate.core.config import WHOLE
 from livegate.core.errors import ErrorCode, LiveGateError
+from livegate.core.view import View
 
 if TYPE_CHECKING:
-    from livegate.client import LivenessClient, StreamAnswer, View
+    from livegate.client import LivenessClient, StreamAnswer
 
 TROUBLED = frozenset((CameraState.RETRYING, CameraState.FAILED))
 STYLES = {
@@ -124,6 +126,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--region",
         type=region_from_text,
+        default=WHOLE,
         metavar="X,Y,W,H",
         help="where faces count, as parts (0..1) of the upright picture",
     )
@@ -142,8 +145,6 @@ def region_from_text(text: str) -> tuple[float, float, float, float]:
 
 
 def _view(options: argparse.Namespace) -> View:
-    from livegate.client import View
-
     return View(options.rotation, options.mirror, options.region, options.min_face_height)
 
 

@@ -30,10 +30,11 @@ from livegate.client.calls import (
 )
 from livegate.client.codec import error_from_call
 from livegate.client.inbox import FrameInbox, NewestInbox
-from livegate.client.pictures import Overflow, View
+from livegate.client.pictures import Overflow
 from livegate.client.retry import RetryPolicy
 from livegate.client.streamcodec import open_bytes, watch_bytes
 from livegate.core.camera import CameraReport
+from livegate.core.view import View
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from livegate.client.answers import Answer
 from livegate.client.codec import answer_from_bytes, request_bytes, status_from_bytes
-from livegate.client.pictures import Picture, PixelFormat, View
+from livegate.client.pictures import Picture, PixelFormat
 from livegate.client.streamcodec import (
     camera_from_bytes,
     camera_settings_bytes,
@@ -18,6 +18,7 @@ from livegate.client.streamcodec import (
 )
 from livegate.core.camera import CameraReport
 from livegate.core.ids import request_id
+from livegate.core.view import View
 
 T = TypeVar("T")
 SILENT_LIVENESS = 1031

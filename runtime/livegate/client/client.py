@@ -29,11 +29,12 @@ from livegate.client.calls import (
 )
 from livegate.client.codec import error_from_call
 from livegate.client.inbox import FrameInbox, NewestInbox
-from livegate.client.pictures import Overflow, View
+from livegate.client.pictures import Overflow
 from livegate.client.retry import RetryPolicy
 from livegate.client.stream import AnswerStream, FrameStream
 from livegate.client.streamcodec import open_bytes, watch_bytes
 from livegate.core.camera import CameraReport
+from livegate.core.view import View
 
 T = TypeVar("T")
 
@@ -118,7 +119,7 @@ class LivenessClient:
     def watch(self, camera: str, *, timeout_s: float | None = None) -> AnswerStream:
         """The answers to a camera's frames: the newest for whoever takes slowly, and every gate's word.
 
-        An OPEN that waited here for more than a second comes as STALE_FRAME, without a word.
+        An OPEN that waited here for more than a second comes as HOLD: nobody is let in by old news.
 
         Args:
             camera: its name.
@@ -152,7 +153,7 @@ class LivenessClient:
         Needs the Unix socket or an admin token, as the next two.
 
         Raises:
-            LiveGateError: EXIST for a name that is taken; NO_PERMISSION; else as `analyze`, but never
+            LiveGateError: CONFIG_ADD_FAIL with the reason; NO_PERMISSION; else as `analyze`, but never
                 tried again.
         """
         return self._ask(add_camera_call(name, url, view or View()), timeout_s)
@@ -163,7 +164,7 @@ class LivenessClient:
         """Give a camera another source or view: all of it is replaced.
 
         Raises:
-            LiveGateError: NO_EXIST when there is none; else as `add_camera`.
+            LiveGateError: CONFIG_UPDATE_FAIL with the reason; else as `add_camera`.
         """
         return self._ask(change_camera_call(name, url, view or View()), timeout_s)
 
@@ -171,7 +172,7 @@ class LivenessClient:
         """Stop reading a camera.
 
         Raises:
-            LiveGateError: as `change_camera`.
+            LiveGateError: CONFIG_DELETE_FAIL with the reason; else as `add_camera`.
         """
         self._ask(remove_camera_call(name), timeout_s)
 

@@ -205,8 +205,8 @@ class NewestInbox(Inbox):
     """A watch: who takes slowly gets the newest answer, and every word of the gate.
 
     The server keeps the same rule up to its socket, but between the sockets lie windows that hold
-    seconds of answers; so the client reads all the time, and the rule is kept here again. A word OPEN
-    that nobody took in time opens nothing: the person has gone on.
+    seconds of answers; so the client reads all the time, and the rule is kept here again. An OPEN that
+    nobody took in time is turned into HOLD: the person has gone on.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -228,7 +228,8 @@ class NewestInbox(Inbox):
         answer, came_s = self._answers.popleft(), self._came_s.popleft()
         is_old = self._clock() - came_s > MAX_OPEN_AGE_S
         if answer.gate is GateDecision.OPEN and is_old:
-            return dataclasses.replace(answer, gate=None, reasons=(Reason.STALE_FRAME.value,))
+            stale = (Reason.STALE_FRAME.value,)
+            return dataclasses.replace(answer, gate=GateDecision.HOLD, reasons=stale)
         return answer
 
     def _drop(self, index: int) -> None:

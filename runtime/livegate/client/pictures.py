@@ -1,4 +1,4 @@
-"""What a client hands to a stream: a picture, and how it is to be looked at."""
+"""What a client hands to a stream."""
 
 from __future__ import annotations
 
@@ -12,21 +12,6 @@ Overflow = Literal["wait", "newest_wins"]
 """A frame that comes before the one before it is done: waits, or replaces the one that waits (5003)."""
 PixelFormat = Literal["BGR", "NV12"]
 CHANNELS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """How pictures are to be looked at.
-
-    `rotation`: degrees clockwise that make them upright (0, 90, 180, 270). `mirror` swaps left and
-    right after that. `region`: left, top, width, height as parts (0..1) of the upright picture: faces
-    whose centre lies there count. `min_face_height`: least height of such a face, the same way.
-    """
-
-    rotation: int = 0
-    mirror: bool = False
-    region: tuple[float, float, float, float] | None = None
-    min_face_height: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -171,7 +171,9 @@ class FrameProducer:
 
     @contextlib.contextmanager
     def ticket(self, *, captured_ns: int | None = None, timeout_s: float = 0.0) -> Iterator[FrameTicket]:
-        """A slot to write for a stream; nothing is published, and the stream's answer is the only one.
+        """A slot to write for a stream; it does not go into the camera's queue.
+
+        The stream answers it; `results` has what was found, too, under the stream's number.
 
         Send it inside or after the block, or `give_back` it. A block that is left by an exception
         gives it back.

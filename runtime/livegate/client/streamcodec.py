@@ -12,10 +12,12 @@ from livegate.client.codec import (
     stages_from_proto,
     unknown_word,
 )
-from livegate.client.pictures import FrameTicket, Overflow, Picture, PixelFormat, View, picture_size
+from livegate.client.pictures import FrameTicket, Overflow, Picture, PixelFormat, picture_size
 from livegate.core.camera import CameraReport, CameraState
+from livegate.core.config import WHOLE
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.results import GateDecision
+from livegate.core.view import View
 from livegate.v1 import liveness_pb2 as pb
 
 CODE_STREAM = 9021
@@ -155,6 +157,6 @@ def _error(number: int, text: str) -> LiveGateError | None:
 
 def _view(view: View) -> pb.View:
     message = pb.View(rotation=view.rotation, mirror=view.mirror, min_face_height=view.min_face_height)
-    if view.region is not None:
+    if view.region != WHOLE:
         message.region.x, message.region.y, message.region.width, message.region.height = view.region
     return message

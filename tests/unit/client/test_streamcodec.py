@@ -7,7 +7,7 @@ import pytest
 
 from frame_queue_kit import refused
 from livegate.client.calls import FrameWriter
-from livegate.client.pictures import FrameTicket, View
+from livegate.client.pictures import FrameTicket
 from livegate.client.streamcodec import (
     camera_from_bytes,
     camera_settings_bytes,
@@ -21,6 +21,7 @@ from livegate.client.streamcodec import (
 from livegate.core.camera import CameraReport, CameraState
 from livegate.core.errors import ErrorCode
 from livegate.core.results import Decision, GateDecision
+from livegate.core.view import View
 from livegate.v1 import liveness_pb2 as pb
 from support import noise
 
