@@ -15,7 +15,17 @@ import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from clips import BLUE, GREEN, GREY, RED, clip, tone
+from clips import (
+    BLUE,
+    GREEN,
+    GREY,
+    RED,
+    clip,
+    clip_with_broken_header,
+    clip_without_size,
+    damaged_clip,
+    tone,
+)
 from livegate.core.config import LimitsConfig
 from livegate.core.errors import ErrorCode
 from livegate.ingest.capture import MAX_BARREN, MAX_DAMAGED, Capture, Timeouts
@@ -307,44 +317,19 @@ def test_size_outside_the_limits_is_2022(tmp_path: Path, limits: dict[str, int])
 
 def test_stream_that_hides_its_size_is_2002(tmp_path: Path) -> None:
     """An H.264 stream cut before its first parameter set has neither size nor pixel format."""
-    content = clip(tmp_path / "whole.ts", [BLUE, RED] * 20, gop=100).read_bytes()
-    packets = [content[at : at + 188] for at in range(0, len(content), 188)]
-    # 0x100 is the video's packet id; the first packet with it starts the only key frame.
-    pictures = [number for number, p in enumerate(packets) if p[1] & 0x1F == 1 and p[2] == 0]
-    starts = [number for number in pictures if packets[number][1] & 0x40]
-    kept = packets[: pictures[0]] + packets[starts[1] :]
-    (tmp_path / "cut.ts").write_bytes(b"".join(kept))
-    error = refusal(capture_of(tmp_path / "cut.ts"))
+    error = refusal(capture_of(clip_without_size(tmp_path / "cut.ts")))
     assert error.code is ErrorCode.STREAMPULLER_STREAMINFOFIND_FAIL
 
 
 def test_decoder_that_refuses_its_header_is_2021(tmp_path: Path) -> None:
     """HEVC whose configuration record is broken: the decoder is not even created."""
-    content = clip(tmp_path / "a.mp4", codec="libx265").read_bytes()
-    at = content.index(b"hvcC") + 4
-    broken = content[: at + 23] + b"\xff" * 40 + content[at + 63 :]
-    (tmp_path / "b.mp4").write_bytes(broken)
-    assert refusal(capture_of(tmp_path / "b.mp4")).code is ErrorCode.VIDEODECODER_CREATE_FAIL
-
-
-def mjpeg_with(path: Path, damaged: set[int], count: int) -> Path:
-    """An AVI of MJPEG pictures, some of them overwritten."""
-    clip(path, [BLUE] * count, codec="mjpeg", pixel_format="yuvj420p")
-    content = bytearray(path.read_bytes())
-    at = 0
-    for number in range(count):
-        at = content.index(b"\xff\xd8\xff", at)
-        if number in damaged:
-            end = content.index(b"\xff\xd9", at)
-            content[at:end] = bytes(end - at)
-        at += 3 if number not in damaged else 0
-    path.write_bytes(content)
-    return path
+    path = clip_with_broken_header(tmp_path / "b.mp4")
+    assert refusal(capture_of(path)).code is ErrorCode.VIDEODECODER_CREATE_FAIL
 
 
 def test_damaged_packets_are_skipped_and_counted(tmp_path: Path) -> None:
     """Single ones do not end the stream."""
-    path = mjpeg_with(tmp_path / "a.avi", {3, 4, 9}, 12)
+    path = damaged_clip(tmp_path / "a.avi", {3, 4, 9}, 12)
     capture = capture_of(path)
     found, end = played(capture)
     assert end.code is ErrorCode.STREAMPULLER_EOF
@@ -354,7 +339,7 @@ def test_damaged_packets_are_skipped_and_counted(tmp_path: Path) -> None:
 
 def test_damaged_packets_in_a_row_are_2023(tmp_path: Path) -> None:
     """A stream that does not decode any more ends."""
-    path = mjpeg_with(tmp_path / "a.avi", set(range(3, 3 + MAX_DAMAGED + 5)), MAX_DAMAGED + 10)
+    path = damaged_clip(tmp_path / "a.avi", set(range(3, 3 + MAX_DAMAGED + 5)), MAX_DAMAGED + 10)
     found, end = played(capture_of(path))
     assert end.code is ErrorCode.VIDEODECODER_DECODE_FAIL
     assert len(found) == 3
