@@ -67,3 +67,37 @@ def tone(path: Path) -> Path:
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def clip_without_size(path: Path) -> Path:
+    """An MPEG-TS file of H.264, cut before its first parameter set: nobody knows how large it is."""
+    content = clip(path, [BLUE, RED] * 20, gop=100).read_bytes()
+    packets = [content[at : at + 188] for at in range(0, len(content), 188)]
+    # 0x100 is the video's packet id; the first packet with it starts the only key frame.
+    pictures = [number for number, p in enumerate(packets) if p[1] & 0x1F == 1 and p[2] == 0]
+    starts = [number for number in pictures if packets[number][1] & 0x40]
+    path.write_bytes(b"".join(packets[: pictures[0]] + packets[starts[1] :]))
+    return path
+
+
+def clip_with_broken_header(path: Path) -> Path:
+    """HEVC in MP4 whose configuration record is overwritten."""
+    content = clip(path, codec="libx265").read_bytes()
+    at = content.index(b"hvcC") + 4
+    path.write_bytes(content[: at + 23] + b"\xff" * 40 + content[at + 63 :])
+    return path
+
+
+def damaged_clip(path: Path, damaged: set[int], count: int) -> Path:
+    """An AVI of MJPEG pictures, some of them overwritten."""
+    clip(path, [BLUE] * count, codec="mjpeg", pixel_format="yuvj420p")
+    content = bytearray(path.read_bytes())
+    at = 0
+    for number in range(count):
+        at = content.index(b"\xff\xd8\xff", at)
+        if number in damaged:
+            end = content.index(b"\xff\xd9", at)
+            content[at:end] = bytes(end - at)
+        at += 3 if number not in damaged else 0
+    path.write_bytes(content)
+    return path

@@ -1,9 +1,9 @@
 """How long a 1280x720 BGR frame takes from one process to another: by ticket, and as bytes.
 
-Each frame is handed over by itself: loan, one row written, publish, verdict back. Every way is timed from
-the producer's last line before it lets go of the frame to the consumer's first line with it. Beside it, in
-the same run and with the same pacing, one byte goes to and fro over the same kind of socket: the least
-that this machine's kernel and Python can do.
+Each frame is handed over by itself: loan, one row written, publish, verdict back. Every way is timed
+from the producer's last line before it lets go of the frame to the consumer's first line with it.
+Beside it, in the same run and with the same pacing, one byte goes to and fro over the same kind of
+socket: the least that this machine's kernel and Python can do.
 """
 
 from __future__ import annotations

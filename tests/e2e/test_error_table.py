@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import requests
 
+from e2e.camera_drivers import CAMERA_DRIVERS
 from e2e.pictures import PATH, body, jpeg, smooth
 from e2e.running import Running, run_cli, start, wait_until
 from livegate.app.build import build_service
@@ -97,7 +98,7 @@ def faces(pipeline: Any) -> Iterator[tuple[str, str]]:
 
 
 def over_grpc(address: str, *pictures: bytes, timeout_s: float = 60) -> Said:
-    with LivenessClient(address) as client, pytest.raises(LiveGateError) as caught:
+    with LivenessClient(address, retries=0) as client, pytest.raises(LiveGateError) as caught:
         client.analyze(list(pictures) or jpeg(), timeout_s=timeout_s)
     return int(caught.value.code), caught.value.text
 
@@ -366,6 +367,7 @@ DRIVERS: dict[ErrorCode, Callable[[Path], list[Said]]] = {
     ErrorCode.QUEUE_EMPTY: _empty_queue,
     ErrorCode.QUEUE_STOPED: _queue_stopped,
     ErrorCode.QUEUE_FULL: _queue_full,
+    **CAMERA_DRIVERS,
 }
 
 

@@ -20,6 +20,7 @@ from livegate.app.build import build_pipeline, build_service, build_store
 from livegate.app.collectors import CameraCollector, FrameCollector
 from livegate.app.exposure import require_credentials
 from livegate.app.frames import FrameFace, log_refusal
+from livegate.app.supervisor import CameraSupervisor
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, QueueError
 from livegate.core.plugins import load_plugin, plugin_names
@@ -106,9 +107,14 @@ class Server:
         streams = Streams(self._service, broker, metrics)
         self._grpc = GrpcServer(config.grpc, self._service, streams, self._cameras, metrics)
         self._frames: FrameFace | None = None
+        self._supervisor: CameraSupervisor | None = None
         if broker and path:
             self._frames = FrameFace(broker, self._cameras, self._service.status.workers)
             metrics.registry.register(FrameCollector(broker))
+            self._supervisor = CameraSupervisor(
+                config.ingest, config.limits, path, report=self._cameras.report
+            )
+            self._cameras.use(self._supervisor)
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -123,6 +129,9 @@ class Server:
         await self._grpc.start()
         for listener in self._listeners.values():
             await listener.start()
+        for camera in self._config.ingest.cameras:
+            if camera.url:
+                self._cameras.add(camera)
         log.info("listening", **self.addresses)
 
     async def warm(self) -> None:
@@ -144,6 +153,8 @@ class Server:
         self._cameras.stop(
             QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box")
         )
+        if self._supervisor is not None:
+            await asyncio.to_thread(self._supervisor.stop, STOP_GRACE_S)
         drained = await asyncio.to_thread(self._service.drain, self._config.server.drain_timeout_s)
         if self._frames is not None:
             await asyncio.to_thread(self._frames.stop, STOP_GRACE_S)

@@ -38,6 +38,13 @@ def add_settings(parser: argparse.ArgumentParser, *, serves: bool = False) -> No
     )
     for flag, (key, metavar, text) in {**FLAGS, **(SERVE_FLAGS if serves else {})}.items():
         group.add_argument(flag, dest=key, metavar=metavar, help=text)
+    if serves:
+        group.add_argument(
+            "--camera",
+            metavar="NAME=URL",
+            action="append",
+            help="read a camera: rtsp://…, v4l2:/dev/video0, file:clip.mp4[?loop]; repeatable",
+        )
     group.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other key")
 
 
@@ -54,11 +61,24 @@ def load_settings(options: argparse.Namespace, **defaults: Any) -> LoadedConfig:
     flags.update(given)
     if options.models:
         flags["models.dirs"] = options.models
+    if getattr(options, "camera", None):
+        flags["ingest.cameras"] = [_camera(text) for text in options.camera]
     for setting in options.set:
         key, separator, value = setting.partition("=")
         flags[key] = value_from_text(_key(key, separator), value, f"--set {key}")
     file = options.config or os.environ.get("LIVEGATE_CONFIG")
     return load(file=Path(file) if file else None, flags=flags)
+
+
+def _camera(text: str) -> dict[str, str]:
+    name, separator, url = text.partition("=")
+    if not separator:
+        raise SetupError(
+            ErrorCode.CONFIG_ADD_FAIL,
+            "--camera has no =URL",  # not the text: it may be a URL with a password in it
+            hint="write --camera NAME=URL, for example door=v4l2:/dev/video0",
+        )
+    return {"name": name, "url": url}
 
 
 def _key(path: str, separator: str) -> Key:

@@ -56,6 +56,7 @@ CONTAINERS = (
 DEVICES = ("video4linux2", "v4l2")
 MAX_DAMAGED = 30
 """Packets in a row that do not decode: this is no drop-out any more."""
+CEILING_PIXELS = 8192 * 8192
 MAX_BARREN = 900
 """Packets in a row without a picture: the longest distance of key frames that is waited for."""
 
@@ -208,8 +209,10 @@ class Capture:
         }
 
     def _decoder_options(self) -> dict[str, str]:
-        limits = {"threads": "1", "max_pixels": str(self._limits.max_pixels)}
-        return {**limits, "flags": "+low_delay"} if self._location.is_live else limits
+        # Not the configured limit: what libav refuses itself, it refuses without naming a reason.
+        max_pixels = max(self._limits.max_pixels, CEILING_PIXELS)
+        options = {"threads": "1", "max_pixels": str(max_pixels)}
+        return {**options, "flags": "+low_delay"} if self._location.is_live else options
 
     def _video(self, container: InputContainer) -> VideoStream:
         streams = container.streams.video
