@@ -5,10 +5,26 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from livegate.client import AsyncAnswerStream, AsyncLivenessClient
+from livegate.client import AsyncAnswerStream, AsyncLivenessClient, LivenessClient
 from support import HANG_S
+
+KINDS = ("threads", "asyncio")
+Connect = Callable[..., Any]
+
+
+@contextmanager
+def connector(kind: str) -> Iterator[Connect]:
+    """What makes clients of a kind, all with the interface of LivenessClient."""
+    if kind == "threads":
+        yield LivenessClient
+        return
+    loop = LoopThread()
+    yield lambda target, **options: blocking_client(loop, target, **options)
+    loop.close()
 
 
 class LoopThread:

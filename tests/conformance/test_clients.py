@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import socket
 import threading
@@ -14,15 +15,14 @@ import grpc
 import numpy as np
 import pytest
 
-from client_kit import LoopThread, blocking_client
+from client_kit import KINDS, Connect, connector
 from fake_box import FakeBox, answer_to, fail, in_order
 from frame_queue_kit import refused
-from livegate.client import CameraState, FrameTicket, GateDecision, LivenessClient, RetryPolicy, View
+from livegate.client import CameraState, FrameTicket, GateDecision, RetryPolicy, View
 from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.v1 import liveness_pb2 as pb
 from support import HANG_S, Gate, noise
 
-Connect = Callable[..., Any]
 FULL = LiveGateError(ErrorCode.QUEUE_FULL, "64 wait")
 COLD = LiveGateError(ErrorCode.NOT_INIT, "the models are not warm")
 SOON_S = 0.05
@@ -35,15 +35,11 @@ def box() -> Iterator[FakeBox]:
         yield made
 
 
-@pytest.fixture(params=["threads", "asyncio"])
+@pytest.fixture(params=KINDS)
 def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
     """Makes a client of either kind."""
-    if request.param == "threads":
-        yield LivenessClient
-    else:
-        loop = LoopThread()
-        yield lambda target, **options: blocking_client(loop, target, **options)
-        loop.close()
+    with connector(request.param) as made:
+        yield made
 
 
 @pytest.fixture
@@ -310,6 +306,23 @@ def test_stream_that_fails_says_why_and_is_not_tried_again(
         assert (caught.value.message, caught.value.hint) == ("no more", "do this")
         with refused(code):
             stream.send(b"f")
+
+
+def test_stream_that_is_refused_while_frames_are_sent_says_why(client: Any, box: FakeBox) -> None:
+    """Whichever comes first, the failed write or the status (grpc#36066), the reason is the box's."""
+
+    def refuse(requests: Iterator[pb.StreamRequest], context: Any) -> Iterator[bytes]:
+        fail(context, LiveGateError(ErrorCode.FULL, "32 streams are open"))
+        yield from ()
+
+    box.stream = refuse
+    for _ in range(60):
+        with client.stream() as stream:
+            for _ in range(3):
+                with contextlib.suppress(LiveGateError):
+                    stream.send(b"f")
+            with refused(ErrorCode.FULL):
+                stream.receive()
 
 
 def test_stream_of_a_box_that_dies_says_so_to_all_who_wait(client: Any, box: FakeBox) -> None:

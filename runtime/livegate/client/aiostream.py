@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import grpc
 
+from livegate.client.aiostatus import CallEnd
 from livegate.client.answers import StreamAnswer
 from livegate.client.calls import FrameWriter
 from livegate.client.codec import error_from_call
@@ -58,6 +59,7 @@ class AsyncAnswerStream:
         self._change = Change()
         inbox.on_change = self._change.notify
         self._call = dial(self._requests())
+        self._end = CallEnd(self._call)
         self._reader = asyncio.get_running_loop().create_task(self._read())
 
     async def receive(self, *, timeout_s: float | None = None) -> StreamAnswer | None:
@@ -115,8 +117,9 @@ class AsyncAnswerStream:
                 self._inbox.put(stream_answer_from_bytes(content))
             self._inbox.hung_up()
         except grpc.RpcError as error:
-            end = error_from_call(error)
-            end.__cause__ = error
+            cause = await self._end.error(error)
+            end = error_from_call(cause)
+            end.__cause__ = cause
             self._inbox.over(end)
         except asyncio.CancelledError:
             self._inbox.over(None)  # gRPC raises it in whoever reads a call that we cancelled

@@ -66,7 +66,7 @@ class ErrorCode(IntEnum):
     INPROGRESS = 1014, "APP_ERR_COMM_INPROGRESS", "Operation now in progress", "操作正在进行中", "UNAVAILABLE", 503, "reserved: engine builds"
     EXIST = 1015, "APP_ERR_COMM_EXIST", "Object; file or other resource already exist", "资源已存在", "ALREADY_EXISTS", 409, "a second producer for a camera that is connected already; a file of another kind at the path of a socket"
     NO_EXIST = 1016, "APP_ERR_COMM_NO_EXIST", "Object; file or other resource doesn't exist", "资源不存在", "NOT_FOUND", 404, "an HTTP path, a picture file, a model id or a plug-in that is not there; a frame ticket that is used up; a camera that nobody knows"
-    BUSY = 1017, "APP_ERR_COMM_BUSY", "Object; file or other resource is in use", "资源在使用中", "ABORTED", 409, "the Unix socket already belongs to a running server"
+    BUSY = 1017, "APP_ERR_COMM_BUSY", "Object; file or other resource is in use", "资源在使用中", "ABORTED", 409, "the Unix socket already belongs to a running server; the client library: `ask` while other frames are under way"
     FULL = 1018, "APP_ERR_COMM_FULL", "No available Device or resource", "无可用资源", "RESOURCE_EXHAUSTED", 429, "an app id above its rate limit; one producer, connection or message too many on the frame queue; one stream too many"
     OPEN_FAIL = 1019, "APP_ERR_COMM_OPEN_FAIL", "Device; file or resource open failed", "文件或资源打开失败", "FAILED_PRECONDITION", 500, "a file that is there but cannot be opened: configuration, picture, manifest"
     READ_FAIL = 1020, "APP_ERR_COMM_READ_FAIL", "Device; file or resource read failed", "文件或资源读失败", "FAILED_PRECONDITION", 500, "a configuration or a manifest that is not readable as TOML"
