@@ -15,6 +15,7 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
+from children import children_with
 from frame_queue_kit import HANG_S, open_fds
 from frame_queue_rig import eventually
 from livegate.app.keeper import MAX_CRASHES, MAX_LOGGED, MAX_LOGGED_CHARS, environment, how_it_ended
@@ -72,18 +73,26 @@ class Rig:
         return [report.state for report in self.heard if report.camera == name]
 
 
+def camera_processes() -> list[psutil.Process]:
+    return children_with(FAKE[-1])
+
+
+def camera_threads() -> int:
+    return sum(thread.name.startswith("livegate-camera-") for thread in threading.enumerate())
+
+
 @contextmanager
 def rig(**settings: object) -> Iterator[Rig]:
     """At its end no process, no thread and no descriptor is left."""
-    fds, threads = open_fds(), threading.active_count()
+    fds, threads = open_fds(), camera_threads()
     made = Rig(**settings)  # type: ignore[arg-type]
     try:
         yield made
     finally:
         made.supervisor.stop(HANG_S)
     assert made.supervisor.reports == ()
-    assert psutil.Process().children() == []
-    assert threading.active_count() == threads
+    assert camera_processes() == []
+    assert camera_threads() == threads
     assert open_fds() == fds
 
 
@@ -163,13 +172,13 @@ def test_change_of_the_url_starts_another_process() -> None:
 def test_removed_camera_leaves_nothing() -> None:
     """Process, thread and descriptors are gone when remove returns, and the name is free."""
     with rig() as made:
-        fds, threads = open_fds(), threading.active_count()
+        fds, threads = open_fds(), camera_threads()
         made.add("stream")
         pid = made.pid()
         said = len(made.heard)
         made.supervisor.remove("door")
         assert not psutil.pid_exists(pid)
-        assert (open_fds(), threading.active_count()) == (fds, threads)
+        assert (open_fds(), camera_threads()) == (fds, threads)
         assert made.supervisor.reports == ()
         assert len(made.heard) == said
         made.add("stream")
@@ -193,7 +202,7 @@ def test_crashed_process_is_started_again_when_the_pause_is_over() -> None:
         assert report.state is CameraState.RETRYING
         assert report.code is ErrorCode.STREAMPULLER_OPEN_FAIL
         assert "SIGSEGV" in report.message
-        assert psutil.Process().children() == []
+        assert camera_processes() == []
         made.now_s += 0.51
         report = made.until(lambda report: report.restarts == 2)
         assert made.states().count(CameraState.RETRYING) == 2
@@ -240,7 +249,7 @@ def test_camera_that_crashes_too_often_fails_until_it_is_changed() -> None:
         assert report.code is ErrorCode.CONNECTION_FAILURE
         assert "not started again" in report.message
         made.now_s += 3600
-        assert psutil.Process().children() == []
+        assert camera_processes() == []
         assert made.report() == report
         made.change("retrying-crash")
         assert made.until(lambda report: report.restarts == 1).state is CameraState.RETRYING
@@ -292,12 +301,12 @@ def test_camera_that_is_over_is_not_started_again(
 ) -> None:
     """Its last word stays; process and thread are gone; a change starts it once more."""
     with rig() as made:
-        threads = threading.active_count()
+        threads = camera_threads()
         made.add(what)
         report = made.until_state(state)
         assert report.code is code
-        eventually(lambda: threading.active_count() == threads, "the end of the keeper's thread")
-        assert psutil.Process().children() == []
+        eventually(lambda: camera_threads() == threads, "the end of the keeper's thread")
+        assert camera_processes() == []
         made.now_s += 3600
         assert made.report() == report
         assert report.restarts == 0
