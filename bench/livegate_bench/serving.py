@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
     picture = load_picture(options.picture)
     server, target = _serve(options)
     try:
-        with LivenessClient(target) as asking:
+        with LivenessClient(target, retries=0) as asking:
             engines = asking.status()["engines"]
         baseline = Loop(inprocess.work, config, picture, threads)
         served = Loop(client.work, target, picture, options.clients)
