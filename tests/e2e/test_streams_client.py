@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 
 from client_kit import KINDS, Connect, connector
+from clips import clip
 from e2e.pictures import jpeg
 from e2e.running import Running, run_cli, start, wait_until
 from frame_queue_kit import refused
-from livegate.client import FrameProducer, GateDecision, View
+from livegate.client import CameraState, FrameProducer, GateDecision, LivenessClient, View
 from livegate.core.errors import ErrorCode, LiveGateError
 from support import noise, shared
 
@@ -210,6 +212,66 @@ def test_who_may_change_cameras(connect: Connect, server: Running) -> None:
             client.add_camera("x", "nonsense:")
         with refused(ErrorCode.CONFIG_DELETE_FAIL):
             client.remove_camera("nowhere")
+
+
+@pytest.fixture
+def film(folder: Path) -> Path:
+    """A second of one colour, 96x64."""
+    return clip(folder / "film.mp4", [(40, 90, 200)] * 15, fps=15)
+
+
+def test_camera_is_added_watched_changed_and_removed(
+    connect: Connect, server: Running, film: Path
+) -> None:
+    """From the first frame to the word that ends the watch."""
+    with connect(f"unix:{server.socket}") as client:
+        report = client.add_camera("yard", f"file:{film}?loop", timeout_s=WAIT_S)
+        assert report.camera == "yard"
+        with client.watch("yard", timeout_s=WAIT_S) as watch:
+            assert frame_width(watch) == 96
+            client.change_camera("yard", f"file:{film}?loop", view=View(rotation=90), timeout_s=WAIT_S)
+            wait_until(lambda: frame_width(watch) == 64)
+            (camera,) = [one for one in client.cameras() if one.camera == "yard"]
+            assert (camera.state, camera.code, camera.width) == (CameraState.STREAMING, 0, 96)
+            client.remove_camera("yard", timeout_s=WAIT_S)
+            with refused(ErrorCode.EXIT):
+                for _ in watch:
+                    pass
+        with refused(ErrorCode.CONFIG_UPDATE_FAIL):
+            client.change_camera("yard", f"file:{film}")
+
+
+def frame_width(watch: Any) -> int:
+    """Of the next answer to a frame."""
+    return next(answer.frame_width for answer in watch if answer.frame_id and answer.frame_width)
+
+
+def test_cameras_from_the_shell(server: Running, film: Path) -> None:
+    """Add, list, watch to the end, a status that is well, remove."""
+    target = ("--target", f"unix:{server.socket}")
+    added = run_cli("cameras", "add", "porch", f"file:{film}", "--mirror", *target)
+    assert added.returncode == 0, added.stderr
+    watched = run_cli("cameras", "watch", "porch", "--json", *target)
+    assert watched.returncode == 0, watched.stderr
+    assert "1023" in watched.stderr
+    assert json.loads(watched.stdout.splitlines()[-1])["error"]["code"] == 2003
+    listed = run_cli("cameras", "list", "--json", *target)
+    assert [json.loads(line)["state"] for line in listed.stdout.splitlines()] == ["ENDED"]
+    assert run_cli("status", *target).returncode == 0
+    assert run_cli("cameras", "remove", "porch", *target).returncode == 0
+    assert run_cli("cameras", "remove", "porch", *target).returncode == 2
+
+
+def test_status_is_1_while_a_camera_is_not_well(server: Running, folder: Path) -> None:
+    """A file that is not there is tried again, and an operator should know."""
+    with LivenessClient(f"unix:{server.socket}") as client:
+        client.add_camera("lost", f"file:{folder / 'nothing.mp4'}", timeout_s=WAIT_S)
+        troubled = (CameraState.RETRYING, CameraState.FAILED)
+        wait_until(lambda: client.cameras()[0].state in troubled)
+        done = run_cli("status", "--target", f"unix:{server.socket}")
+        assert done.returncode == 1
+        assert "2001" in done.stdout
+        client.remove_camera("lost", timeout_s=WAIT_S)
 
 
 def test_status_and_cameras_from_the_shell(server: Running) -> None:
