@@ -176,7 +176,7 @@ class Capture:
                 f"file:{name}" if location.kind is SourceKind.FILE else name,
                 mode="r",
                 format="v4l2" if is_device else None,
-                # Not `options`: with them PyAV before 18 writes beyond its memory when streams turn up late.
+                # Not `options`: PyAV before 17 frees what is not its own when streams turn up late.
                 container_options=self._options(),
                 metadata_errors="replace",
                 timeout=(self._timeouts.open_s, self._timeouts.read_s),
