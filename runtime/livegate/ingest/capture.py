@@ -176,7 +176,8 @@ class Capture:
                 f"file:{name}" if location.kind is SourceKind.FILE else name,
                 mode="r",
                 format="v4l2" if is_device else None,
-                options=self._options(),
+                # Not `options`: PyAV before 17 frees what is not its own when streams turn up late.
+                container_options=self._options(),
                 metadata_errors="replace",
                 timeout=(self._timeouts.open_s, self._timeouts.read_s),
             )
@@ -190,8 +191,8 @@ class Capture:
             raise not_opened(location, type(error).__name__) from None
 
     def _options(self) -> dict[str, str]:
-        """For the demuxer, and for the decoders that libav runs while it looks at the streams."""
-        options = {"codec_whitelist": ",".join(CODECS), **self._decoder_options()}
+        """For the demuxer, which hands the white list on to the decoders that it tries."""
+        options = {"codec_whitelist": ",".join(CODECS)}
         if self._location.kind is SourceKind.FILE:
             return {**options, "protocol_whitelist": "file", "format_whitelist": ",".join(CONTAINERS)}
         # fpsprobesize: the rate is of no use for a live source, and guessing it takes a second.
@@ -232,7 +233,8 @@ class Capture:
         except (FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise decoder_refused(context.name, reason) from None
-        if not context.width or not context.height or not context.pix_fmt:
+        # Not `pix_fmt`: where there is none, PyAV 17 reads through a null pointer.
+        if not context.width or not context.height or context.format is None:
             raise unsized(self._location)
         self._require_size(context.width, context.height)
 

@@ -78,7 +78,7 @@ COLOURS = (BLUE, GREEN, RED, GREY)
         ("h264.ts", {}),
         ("hd-709.mp4", {"matrix": "bt709", "size": (1280, 720)}),
         ("mjpeg.avi", {"codec": "mjpeg", "pixel_format": "yuvj420p"}),
-        ("odd.avi", {"codec": "mjpeg", "pixel_format": "yuvj420p", "size": (97, 65)}),
+        ("odd.avi", {"codec": "rawvideo", "pixel_format": "bgr24", "size": (97, 65)}),
         ("mpeg4.avi", {"codec": "mpeg4"}),
         ("raw.avi", {"codec": "rawvideo", "pixel_format": "bgr24"}),
         ("vp8.webm", {"codec": "libvpx"}),
