@@ -88,8 +88,16 @@ class FrameInbox(Inbox):
     """
 
     def __init__(self, opening: bytes, max_unanswered: int, clock: Clock = time.monotonic) -> None:
-        """`opening` goes first."""
+        """`opening` goes first.
+
+        Raises:
+            RequestError: PARAM_FAILURE when no frame at all could go.
+        """
         super().__init__()
+        if max_unanswered < 1:
+            raise RequestError(
+                ErrorCode.PARAM_FAILURE, f"max_unanswered is {max_unanswered}, it is at least 1"
+            )
         self._outgoing: deque[bytes] = deque((opening,))
         self._max_unanswered = max_unanswered
         self._clock = clock

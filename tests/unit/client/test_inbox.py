@@ -60,6 +60,12 @@ def test_frames_go_out_and_answers_come_back_in_order() -> None:
     assert inbox.unanswered == 0
 
 
+def test_stream_with_room_for_no_frame_is_refused() -> None:
+    """It would time out with the first one."""
+    with refused(ErrorCode.PARAM_FAILURE):
+        FrameInbox(b"open", 0)
+
+
 def test_send_waits_for_an_answer_to_be_taken() -> None:
     """An answer that came makes no room yet: it would pile up here instead."""
     inbox = frames(max_unanswered=1)
