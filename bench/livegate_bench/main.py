@@ -6,7 +6,7 @@ import argparse
 import importlib
 from collections.abc import Sequence
 
-SCENARIOS = ("serving", "handoff")
+SCENARIOS = ("serving", "streams", "handoff")
 
 
 def main(arguments: Sequence[str]) -> int:

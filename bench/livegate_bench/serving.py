@@ -8,16 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
-import signal
-import socket
 import statistics
-import subprocess
-import sys
-import time
-import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,51 +20,10 @@ from livegate.client import LivenessClient
 from livegate.core.config import Config
 from livegate.core.settings import load
 from livegate_bench import client, inprocess
-from livegate_bench.machine import cpu_seconds, describe
+from livegate_bench.loop import Loop, Round
+from livegate_bench.machine import describe
 from livegate_bench.picture import load_picture
-
-WARM_TIMEOUT_S = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One turn of one system."""
-
-    requests: int
-    seconds: float
-    core_ms: float
-    latencies_s: list[float]
-
-    @property
-    def rate(self) -> float:
-        """Requests a second."""
-        return self.requests / self.seconds
-
-
-class Loop:
-    """A process that works for as long as it is ordered to, and reports."""
-
-    def __init__(self, target: Any, *arguments: Any) -> None:
-        """Start it and wait until it is warm."""
-        context = multiprocessing.get_context("spawn")
-        self._orders, theirs = context.Pipe()
-        self._process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
-        self._process.start()
-        self._orders.recv()
-
-    def round(self, seconds: float, *others: int) -> Round:
-        """Work; core-milliseconds are of this process and the others."""
-        pids = [int(self._process.pid or 0), *others]
-        before_s = sum(map(cpu_seconds, pids))
-        self._orders.send(seconds)
-        requests, took_s, latencies = self._orders.recv()
-        spent_ms = (sum(map(cpu_seconds, pids)) - before_s) * 1e3
-        return Round(requests, took_s, spent_ms / requests, latencies)
-
-    def end(self) -> None:
-        """Let it go."""
-        self._orders.send(None)
-        self._process.join(10)
+from livegate_bench.sut import served_box
 
 
 def add(scenarios: Any) -> None:
@@ -100,63 +51,34 @@ def run(options: argparse.Namespace) -> int:
     }
     config = load(flags=flags).config
     picture = load_picture(options.picture)
-    server, target = _serve(options)
-    try:
-        with LivenessClient(target, retries=0) as asking:
+    arguments = [
+        *("--backend", options.backend, "--detector-size", str(options.detector_size)),
+        *(part for folder in options.models for part in ("--models", folder)),
+    ]
+    with served_box(*arguments) as box:
+        target = box.target(options.target)
+        with LivenessClient(target) as asking:
             engines = asking.status()["engines"]
         baseline = Loop(inprocess.work, config, picture, threads)
         served = Loop(client.work, target, picture, options.clients)
         pairs = []
         console = Console(stderr=True)
         for turn in range(options.rounds + 1):
-            pair = (baseline.round(options.seconds), served.round(options.seconds, server.pid))
+            pair = (baseline.round(options.seconds), served.round(options.seconds, box.pid))
             if turn:  # the first one warms
                 pairs.append(pair)
                 ratio = pair[1].rate / pair[0].rate
                 console.print(f"round {turn} of {options.rounds}: {ratio:.3f}", highlight=False)
         baseline.end()
         served.end()
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(20)
     _report(options, config, threads, len(picture), pairs, engines)
     return 0
-
-
-def _serve(options: argparse.Namespace) -> tuple[subprocess.Popen[bytes], str]:
-    """A server of its own, warm, and the target that clients connect to."""
-    grpc_port, metrics_port = _free_port(), _free_port()
-    path = f"/tmp/livegate-bench-{os.getpid()}.sock"
-    command = [
-        *(sys.executable, "-m", "livegate", "serve", "--http", "", "--frames", "", "--socket", path),
-        *("--grpc", f"127.0.0.1:{grpc_port}", "--metrics", f"127.0.0.1:{metrics_port}"),
-        *("--backend", options.backend, "--detector-size", str(options.detector_size)),
-        *("--log-level", "warning"),
-        *(part for folder in options.models for part in ("--models", folder)),
-    ]
-    server = subprocess.Popen(command)
-    until_s = time.monotonic() + WARM_TIMEOUT_S
-    while time.monotonic() < until_s and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/readyz", timeout=1):
-                target = f"unix:{path}" if options.target == "unix" else f"127.0.0.1:{grpc_port}"
-                return server, target
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit("the server did not become ready; its own message stands above")
 
 
 def _engine_line(engine: dict[str, str]) -> str:
     asked, ran = engine["provider_asked"], engine["provider"]
     digest = engine["sha256"][:12]
     return f"{engine['backend']}, asked {asked}, ran {ran}, {engine['precision']}, {digest}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _report(

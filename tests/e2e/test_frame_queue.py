@@ -400,7 +400,9 @@ def test_c_producer_hands_over_its_frames(path: Path, tmp_path: Path) -> None:
         arguments = [str(binary), str(path), "c-door", "100", "48", "25"]
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [f"frame {n} code 0 decision 1 score 0.900" for n in range(1, 26)]
+    assert done.stdout.splitlines() == [
+        f"frame {n} code 0 decision 1 score 0.900 gate -" for n in range(1, 26)
+    ]
     assert wrong == []
 
 

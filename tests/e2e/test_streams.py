@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,8 @@ import pytest
 from e2e.pictures import jpeg
 from e2e.running import Running, start, wait_until
 from e2e.wire import WAIT_S, Wire, framed, opened, told, wire
-from livegate.client import FrameProducer
+from livegate.client import FrameProducer, FrameTicket, LivenessClient
+from livegate.core.errors import LiveGateError
 from livegate.v1 import liveness_pb2 as pb
 from support import noise, shared
 
@@ -379,3 +383,78 @@ def test_a_person_opens_and_a_photograph_is_denied(folder: Path) -> None:
                 assert pb.GATE_DECISION_OPEN in [answer.gate for answer in answers]
     finally:
         running.stop()
+
+
+def test_tickets_are_judged_in_place_and_given_back(server: Running) -> None:
+    """A slot on loan, named over gRPC: no copy, the slot is free again, the producer hears it too."""
+    with (
+        FrameProducer(frames_socket(server), camera="lane", width=320, height=240) as producer,
+        LivenessClient(server.grpc) as client,
+        client.stream(algo_tasks=(1031, 9001)) as stream,
+    ):
+        for number in range(1, 12):  # more than there are slots
+            with producer.ticket() as ticket:
+                ticket.pixels[:] = noise(320, 240)
+            answer = stream.ask(ticket, frame_id=number)
+            assert answer.error is None
+            assert (answer.frame_id, answer.src_width) == (number, 320)
+            (result,) = producer.results(timeout_s=WAIT_S)
+            assert result.frame_id == number
+            assert result.has_verdict
+            assert result.outcome.gate is answer.gate
+        metrics = server.get("/metrics")[1]
+        assert 'livegate_frame_bytes_copied_total{camera="lane"} 0.0' in metrics
+        assert 'livegate_frame_slots{camera="lane",state="leased"} 0.0' in metrics
+
+
+def test_ticket_is_good_once_and_only_with_its_own_numbers(server: Running) -> None:
+    """Used up, of another generation, of a foreign segment: 1016 each, the stream goes on."""
+    with (
+        FrameProducer(frames_socket(server), camera="lane2", width=320, height=240) as producer,
+        LivenessClient(server.grpc) as client,
+        client.stream() as stream,
+    ):
+        with producer.ticket() as ticket:
+            ticket.pixels[:] = 0
+        foreign = dataclasses.replace(ticket, segment_id=ticket.segment_id ^ 1)
+        stale = dataclasses.replace(ticket, generation=ticket.generation + 1)
+        future = dataclasses.replace(ticket, captured_ns=time.monotonic_ns() + 10**12)
+        outside = dataclasses.replace(ticket, slot=1000)
+        codes = [stream.ask(one).error for one in (foreign, stale, future, outside)]
+        assert [int(error.code) for error in codes if error] == [1016, 1016, 1031, 1009]
+        assert stream.ask(ticket).error is None
+        used = stream.ask(ticket).error
+        assert used is not None
+        assert int(used.code) == 1016
+
+
+def test_ticket_of_a_stream_that_breaks_off_comes_back(folder: Path) -> None:
+    """Cancelled at any moment, and a ticket whose producer is gone: no slot is lost, nothing hangs."""
+    running = start(folder, "--workers", "1")
+    try:
+        with wire(running.grpc) as spoken:
+            with FrameProducer(frames_socket(running), camera="a", width=640, height=480) as producer:
+                for number in range(30):
+                    with producer.ticket(timeout_s=0.2) as ticket:
+                        ticket.pixels[:] = 0
+                    message = framed(number, ticket=message_of(ticket))
+                    call = spoken.stream_frames(iter([opened(), message]), timeout=WAIT_S)
+                    time.sleep(number * 0.0005)  # anywhere between before the first byte and the answer
+                    call.cancel()
+                    with contextlib.suppress(LiveGateError):  # the server may have taken it already
+                        producer.give_back(ticket)
+                    free = f'livegate_frame_slots{{camera="a",state="free"}} {producer.slots}.0'
+                    wait_until(lambda: free in running.get("/metrics")[1])  # noqa: B023
+            (answer,) = spoken.frames(opened(), framed(1, ticket=message_of(ticket)))
+            assert answer.task_code == 1016
+    finally:
+        assert running.stop() == 0, running.log.read_text()
+
+
+def message_of(ticket: FrameTicket) -> pb.FrameTicket:
+    return pb.FrameTicket(
+        segment_id=ticket.segment_id,
+        slot=ticket.slot,
+        generation=ticket.generation,
+        captured_ns=ticket.captured_ns,
+    )
