@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     ]
     with served_box(*arguments) as box:
         target = box.target(options.target)
-        with LivenessClient(target) as asking:
+        with LivenessClient(target, retries=0) as asking:
             engines = asking.status()["engines"]
         baseline = Loop(inprocess.work, config, picture, threads)
         served = Loop(client.work, target, picture, options.clients)

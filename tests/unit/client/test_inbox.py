@@ -243,6 +243,15 @@ def test_slow_watcher_gets_the_newest_and_every_word() -> None:
     assert taken(inbox) == [(10, GateDecision.HOLD), (50, GateDecision.DENY), (99, None)]
 
 
+def test_newest_error_is_told_before_the_newest_answer() -> None:
+    """Why a camera was away is not lost to the frame after it, and errors do not pile up either."""
+    inbox = NewestInbox(Seconds())
+    for number in range(0, 100, 2):
+        inbox.put(StreamAnswer(number, 0, 0, error=LOST))
+        inbox.put(answer(number + 1))
+    assert taken(inbox) == [(98, None), (99, None)]
+
+
 @pytest.mark.parametrize(("waited_s", "gate"), [(1.0, GateDecision.OPEN), (1.01, GateDecision.HOLD)])
 def test_open_that_waited_too_long_opens_nothing(waited_s: float, gate: GateDecision) -> None:
     """Whoever was meant has gone on; the other words stay."""
