@@ -254,7 +254,8 @@ def test_cameras_from_the_shell(server: Running, film: Path) -> None:
     watched = run_cli("cameras", "watch", "porch", "--json", *target)
     assert watched.returncode == 0, watched.stderr
     assert "1023" in watched.stderr
-    assert json.loads(watched.stdout.splitlines()[-1])["error"]["code"] == 2003
+    errors = [json.loads(line)["error"] for line in watched.stdout.splitlines()]
+    assert 2003 in [error["code"] for error in errors if error]  # a frame under way may come after it
     listed = run_cli("cameras", "list", "--json", *target)
     assert [json.loads(line)["state"] for line in listed.stdout.splitlines()] == ["ENDED"]
     assert run_cli("status", *target).returncode == 0

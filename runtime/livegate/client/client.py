@@ -107,8 +107,8 @@ class LivenessClient:
             timeout_s: how long `send` may wait for room, and an answer may take.
 
         Raises:
-            LiveGateError: PARAM_FAILURE for an overflow that there is not; all else comes with the
-                first `send` or `receive`.
+            LiveGateError: PARAM_FAILURE for an overflow that there is not, or room for no frame; all
+                else comes with the first `send` or `receive`.
         """
         inbox = FrameInbox(open_bytes(task_id, algo_tasks, view or View(), overflow), max_unanswered)
         method = self._channel.stream_stream(STREAM_FRAMES)

@@ -88,8 +88,16 @@ class FrameInbox(Inbox):
     """
 
     def __init__(self, opening: bytes, max_unanswered: int, clock: Clock = time.monotonic) -> None:
-        """`opening` goes first."""
+        """`opening` goes first.
+
+        Raises:
+            RequestError: PARAM_FAILURE when no frame at all could go.
+        """
         super().__init__()
+        if max_unanswered < 1:
+            raise RequestError(
+                ErrorCode.PARAM_FAILURE, f"max_unanswered is {max_unanswered}, it is at least 1"
+            )
         self._outgoing: deque[bytes] = deque((opening,))
         self._max_unanswered = max_unanswered
         self._clock = clock
@@ -202,7 +210,7 @@ class FrameInbox(Inbox):
 
 
 class NewestInbox(Inbox):
-    """A watch: who takes slowly gets the newest answer, and every word of the gate.
+    """A watch: who takes slowly gets the newest answer, the newest error, and every word of the gate.
 
     The server keeps the same rule up to its socket, but between the sockets lie windows that hold
     seconds of answers; so the client reads all the time, and the rule is kept here again. An OPEN that
@@ -216,10 +224,10 @@ class NewestInbox(Inbox):
         self._came_s: deque[float] = deque()
 
     def put(self, answer: StreamAnswer) -> None:
-        """An answer came; the one before it makes room, unless it has a word of the gate."""
-        if self._answers and self._answers[-1].gate is None:
+        """An answer came; those before it make room, up to the last word of the gate."""
+        while self._answers and _makes_room(self._answers[-1], answer):
             self._drop(-1)
-        elif len(self._answers) >= MAX_WORDS:
+        if len(self._answers) >= MAX_WORDS:
             self._drop(0)
         self._came_s.append(self._clock())
         super().put(answer)
@@ -234,3 +242,7 @@ class NewestInbox(Inbox):
 
     def _drop(self, index: int) -> None:
         del self._answers[index], self._came_s[index]
+
+
+def _makes_room(old: StreamAnswer, new: StreamAnswer) -> bool:
+    return old.gate is None and (old.error is None or new.error is not None)

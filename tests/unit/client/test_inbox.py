@@ -60,6 +60,12 @@ def test_frames_go_out_and_answers_come_back_in_order() -> None:
     assert inbox.unanswered == 0
 
 
+def test_stream_with_room_for_no_frame_is_refused() -> None:
+    """It would time out with the first one."""
+    with refused(ErrorCode.PARAM_FAILURE):
+        FrameInbox(b"open", 0)
+
+
 def test_send_waits_for_an_answer_to_be_taken() -> None:
     """An answer that came makes no room yet: it would pile up here instead."""
     inbox = frames(max_unanswered=1)
@@ -235,6 +241,15 @@ def test_slow_watcher_gets_the_newest_and_every_word() -> None:
         words = {10: GateDecision.HOLD, 50: GateDecision.DENY}
         inbox.put(answer(number, words.get(number)))
     assert taken(inbox) == [(10, GateDecision.HOLD), (50, GateDecision.DENY), (99, None)]
+
+
+def test_newest_error_is_told_before_the_newest_answer() -> None:
+    """Why a camera was away is not lost to the frame after it, and errors do not pile up either."""
+    inbox = NewestInbox(Seconds())
+    for number in range(0, 100, 2):
+        inbox.put(StreamAnswer(number, 0, 0, error=LOST))
+        inbox.put(answer(number + 1))
+    assert taken(inbox) == [(98, None), (99, None)]
 
 
 @pytest.mark.parametrize(("waited_s", "gate"), [(1.0, GateDecision.OPEN), (1.01, GateDecision.HOLD)])
