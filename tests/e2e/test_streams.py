@@ -357,6 +357,24 @@ def test_admin_calls_need_the_unix_socket_or_a_token_of_their_own(folder: Path) 
         running.stop()
 
 
+def test_replaced_frames_do_not_keep_a_gate_shut(folder: Path) -> None:
+    """A camera far faster than the box: the person in front still gets their word."""
+    models = ("--models", str(shared("models", "reference")))
+    running = start(folder, *models, "--workers", "1", backend="onnxruntime")
+    try:
+        image = shared("media", "stills", "image_T1.jpg").read_bytes()
+        with wire(running.grpc) as spoken:
+            sent = [framed(n, image=image) for n in range(120)]
+            answers = spoken.frames(opened(overflow="OVERFLOW_NEWEST_WINS"), *sent)
+    finally:
+        running.stop()
+    looked_at = [answer for answer in answers if not answer.task_code]
+    assert len(looked_at) < len(answers)
+    words = [pb.GateDecision.Name(a.gate).rpartition("_")[2] for a in looked_at if a.gate]
+    assert words == ["HOLD", "OPEN"]
+    assert looked_at[2].gate == pb.GATE_DECISION_OPEN
+
+
 # --- real models --------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ from livegate.client.calls import (
 )
 from livegate.client.codec import error_from_call
 from livegate.client.inbox import FrameInbox, NewestInbox
-from livegate.client.pictures import Overflow
+from livegate.client.pictures import ROOM, Overflow
 from livegate.client.retry import RetryPolicy
 from livegate.client.streamcodec import open_bytes, watch_bytes
 from livegate.core.camera import CameraReport
@@ -82,12 +82,14 @@ class AsyncLivenessClient:
         algo_tasks: Sequence[int] = (SILENT_LIVENESS,),
         view: View | None = None,
         overflow: Overflow = "wait",
-        max_unanswered: int = 4,
+        max_unanswered: int | None = None,
         task_id: str = "",
         timeout_s: float = 10.0,
     ) -> AsyncFrameStream:
         """As LivenessClient.stream."""
-        inbox = FrameInbox(open_bytes(task_id, algo_tasks, view or View(), overflow), max_unanswered)
+        opening = open_bytes(task_id, algo_tasks, view or View(), overflow)
+        room = ROOM[overflow] if max_unanswered is None else max_unanswered
+        inbox = FrameInbox(opening, room)
         method = self._channel.stream_stream(STREAM_FRAMES)
         return AsyncFrameStream(
             inbox, lambda requests: method(requests, metadata=metadata(self._token, "")), timeout_s

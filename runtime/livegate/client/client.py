@@ -29,7 +29,7 @@ from livegate.client.calls import (
 )
 from livegate.client.codec import error_from_call
 from livegate.client.inbox import FrameInbox, NewestInbox
-from livegate.client.pictures import Overflow
+from livegate.client.pictures import ROOM, Overflow
 from livegate.client.retry import RetryPolicy
 from livegate.client.stream import AnswerStream, FrameStream
 from livegate.client.streamcodec import open_bytes, watch_bytes
@@ -92,7 +92,7 @@ class LivenessClient:
         algo_tasks: Sequence[int] = (SILENT_LIVENESS,),
         view: View | None = None,
         overflow: Overflow = "wait",
-        max_unanswered: int = 4,
+        max_unanswered: int | None = None,
         task_id: str = "",
         timeout_s: float = 10.0,
     ) -> FrameStream:
@@ -102,7 +102,8 @@ class LivenessClient:
             algo_tasks: 1031 gives verdicts and the gate's word, 9001 the faces.
             view: how the pictures are to be looked at.
             overflow: wait: no frame is dropped, `send` waits; newest_wins: for cameras.
-            max_unanswered: frames without a taken answer, before `send` waits.
+            max_unanswered: frames without a taken answer, before `send` waits; unset: 4, or 16 where
+                the newest wins.
             task_id: comes back in the log of the box.
             timeout_s: how long `send` may wait for room, and an answer may take.
 
@@ -110,7 +111,9 @@ class LivenessClient:
             LiveGateError: PARAM_FAILURE for an overflow that there is not, or room for no frame; all
                 else comes with the first `send` or `receive`.
         """
-        inbox = FrameInbox(open_bytes(task_id, algo_tasks, view or View(), overflow), max_unanswered)
+        opening = open_bytes(task_id, algo_tasks, view or View(), overflow)
+        room = ROOM[overflow] if max_unanswered is None else max_unanswered
+        inbox = FrameInbox(opening, room)
         method = self._channel.stream_stream(STREAM_FRAMES)
         return FrameStream(
             inbox, lambda requests: method(requests, metadata=metadata(self._token, "")), timeout_s

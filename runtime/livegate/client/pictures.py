@@ -10,6 +10,8 @@ from livegate.core.frame import Pixels
 
 Overflow = Literal["wait", "newest_wins"]
 """A frame that comes before the one before it is done: waits, or replaces the one that waits (5003)."""
+ROOM: dict[Overflow, int] = {"wait": 4, "newest_wins": 16}
+"""Frames without a taken answer; as many as the server takes in."""
 PixelFormat = Literal["BGR", "NV12"]
 CHANNELS = 3
 

@@ -26,6 +26,9 @@ from livegate.service.streams import FrameStream, StreamFrame, Streams
 
 MAX_UNANSWERED = 4
 """Frames of one stream in memory: one is looked at, the others wait or have answers not sent yet."""
+MAX_UNANSWERED_NEWEST = 16
+"""Where the newest wins, all but three of them were replaced and hold no picture any more; with fewer,
+the sender would be stopped during a long look, with a picture that grows old in its hands."""
 
 
 async def stream_frames(streams: Streams, messages: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
@@ -96,7 +99,7 @@ class _Conveyor:
         self._streams = streams
         self._stream = stream
         self._newest_wins = opening.newest_wins
-        self._room = asyncio.Semaphore(MAX_UNANSWERED)
+        self._room = asyncio.Semaphore(MAX_UNANSWERED_NEWEST if opening.newest_wins else MAX_UNANSWERED)
         self._line: asyncio.Queue[asyncio.Future[FrameAnswer] | None] = asyncio.Queue()
         self._waiting: _Entry | None = None
         self._worker: asyncio.Task[None] | None = None
@@ -143,7 +146,7 @@ class _Conveyor:
             if self._newest_wins:
                 replaced, self._waiting = self._waiting, entry
                 if replaced is not None:
-                    replaced.answer.set_result(self._stream.refuse(replaced.frame, _replaced()))
+                    replaced.answer.set_result(self._stream.skip(replaced.frame, _replaced()))
                 return
             await asyncio.wait({self._worker})
         self._worker = asyncio.ensure_future(self._work(entry))
@@ -166,7 +169,8 @@ class _Conveyor:
         except LiveGateError as error:
             if error.code is ErrorCode.QUEUE_STOPED:
                 raise
-            return self._stream.refuse(frame, error)
+            is_busy = error.code is ErrorCode.QUEUE_FULL
+            return self._stream.skip(frame, error) if is_busy else self._stream.refuse(frame, error)
 
     def _claimed(self, incoming: StreamFrame | TicketFrame) -> StreamFrame:
         if isinstance(incoming, StreamFrame):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from livegate.core.errors import ErrorCode, RequestError, as_livegate_error
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError, as_livegate_error
 from livegate.core.results import FrameAnswer
 from livegate.core.telemetry import Metrics, StageClock, get_logger
 from livegate.core.view import View
@@ -88,8 +88,8 @@ class FrameStream:
         """Queue a frame; whatever is wrong with it stands in its answer.
 
         Raises:
-            QueueError: QUEUE_FULL or QUEUE_STOPED: `refuse` makes an answer of it. The future may
-                hold a DeadlineError, for which the same holds.
+            QueueError: QUEUE_FULL, of which `skip` makes an answer, or QUEUE_STOPED. The future may
+                hold a DeadlineError, of which `refuse` makes one.
         """
         clock = StageClock()
         return self._service.queue(lambda: self._answer(frame, clock))
@@ -98,6 +98,11 @@ class FrameStream:
         """The answer to a frame that was not, or could not be, looked at: never OPEN."""
         frame.picture.discard()
         return self.fail(frame.frame_id, frame.frame_pts, error)
+
+    def skip(self, frame: StreamFrame, error: LiveGateError) -> FrameAnswer:
+        """The answer to a frame that nobody had time for: it says nothing of the person in front."""
+        frame.picture.discard()
+        return answer_of_error(error, frame_id=frame.frame_id, frame_pts=frame.frame_pts)
 
     def fail(self, frame_id: int, frame_pts: int, error: BaseException) -> FrameAnswer:
         """The answer to a frame that never became one."""

@@ -88,7 +88,7 @@ class SlotRing:
         Raises:
             QueueError: QUEUE_FULL when no slot is free, at the end of the timeout;
                 QUEUE_STOPED when the ring is closed.
-            RequestError: FULL when the producer holds as many loans as it may.
+            RequestError: FULL when the producer holds as many loans as it may, at its end, too.
         """
         deadline_ns = self._now_ns() + int(timeout_s * 1e9)
         with self._changed:
@@ -98,7 +98,7 @@ class SlotRing:
                     break
                 left_s = (deadline_ns - self._now_ns()) / 1e9
                 if left_s <= 0:
-                    raise self._no_slot()
+                    raise self._too_many_loans() if self._is_at_limit else self._no_slot()
                 lingers = any(slot.views for slot in self._slots)
                 self._changed.wait(min(left_s, LINGER_LOOK_S) if lingers else left_s)
             self._slots[slot].state = SlotState.LOANED
@@ -174,17 +174,24 @@ class SlotRing:
         """A slot to give out, None while there is none; the lock is held."""
         if self._is_closed:
             raise QueueError(ErrorCode.QUEUE_STOPED, "this producer's slots are closed")
-        if sum(slot.state is SlotState.LOANED for slot in self._slots) >= self.max_loans:
-            raise RequestError(
-                ErrorCode.FULL,
-                f"the producer holds {self.max_loans} loans already, it may not have more",
-                hint="publish or release what is on loan",
-            )
+        if self._is_at_limit:
+            return None
         self._sweep()
         free = (n for n, slot in enumerate(self._slots) if slot.state is SlotState.FREE)
         # The least used first: a late write of a producer that broke the rules then hits the slot
         # that has been idle for longest.
         return min(free, key=lambda n: self._slots[n].generation, default=None)
+
+    @property
+    def _is_at_limit(self) -> bool:
+        return sum(slot.state is SlotState.LOANED for slot in self._slots) >= self.max_loans
+
+    def _too_many_loans(self) -> RequestError:
+        return RequestError(
+            ErrorCode.FULL,
+            f"the producer holds {self.max_loans} loans already, it may not have more",
+            hint="publish or release what is on loan",
+        )
 
     def _no_slot(self) -> QueueError:
         found = {state.value: n for state, n in self.states().items() if n}

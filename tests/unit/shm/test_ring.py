@@ -77,6 +77,19 @@ def test_loan_while_one_is_out_is_refused() -> None:
         ring.loan()
 
 
+def test_loan_waits_for_the_one_that_is_out() -> None:
+    """Until it is taken over, or the time is up."""
+    clock = StillClock()
+    changed = ScriptedCondition(clock)
+    ring = SlotRing(3, now_ns=clock, changed=changed)
+    first = ring.loan()
+    with refused(ErrorCode.FULL):
+        ring.loan(timeout_s=0.3)
+    assert changed.waits == [pytest.approx(0.3)]
+    changed.then(lambda: ring.publish(first))
+    assert ring.loan(timeout_s=0.3).slot != first.slot
+
+
 def test_loan_without_a_free_slot_is_refused_at_the_timeout() -> None:
     """5003, after exactly the time that was asked for."""
     clock = StillClock()
