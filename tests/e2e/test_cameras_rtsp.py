@@ -16,7 +16,7 @@ import pytest
 
 from children import children_with
 from clips import BLUE, RED, clip
-from e2e.running import free_port
+from e2e.running import Running, free_port, start
 from frame_queue_kit import HANG_S
 from frame_queue_rig import Consumer, broker_at, child_environment, eventually
 from livegate.app.supervisor import CameraSupervisor
@@ -282,6 +282,36 @@ def test_camera_ends_when_the_frame_queue_is_gone(folder: Path, looped: str) -> 
         finally:
             watch.supervisor.stop(HANG_S)
     assert camera_processes() == []
+
+
+def test_process_outlasts_a_signal_to_the_whole_service(folder: Path, looped: str) -> None:
+    """SIGTERM is for the server, which ends its cameras itself after the drain."""
+    with watching(folder) as watch:
+        watch.add(looped)
+        watch.until_pictures()
+        watch.process().terminate()
+        watch.until_pictures(30)
+        assert watch.supervisor.reports[0].restarts == 0
+
+
+def test_real_server_judges_what_a_camera_gives(folder: Path, looped: str) -> None:
+    """Against `livegate serve`: frames are published, judged in place, and none is copied."""
+    running = start(folder)
+    path = Path(running.socket).with_name("frames.sock")
+    supervisor = CameraSupervisor(IngestConfig(), LimitsConfig(), path, lambda report: None)
+    try:
+        supervisor.add(CameraConfig(name="door", url=looped))
+        eventually(lambda: judged(running) >= 5, "judged frames")
+        assert 'livegate_frame_bytes_copied_total{camera="door"} 0.0' in running.get("/metrics")[1]
+    finally:
+        supervisor.stop(HANG_S)
+        assert running.stop() == 0, running.log.read_text()
+
+
+def judged(running: Running) -> float:
+    start_of = 'livegate_frames_total{camera="door",event="judged"}'
+    rows = (row for row in running.get("/metrics")[1].splitlines() if row.startswith(start_of))
+    return float(next(rows, "0").rpartition(" ")[2])
 
 
 def test_limits_hold_in_the_process(folder: Path, looped: str) -> None:

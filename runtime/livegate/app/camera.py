@@ -270,6 +270,8 @@ def main() -> int:
     except (msgspec.MsgspecError, LiveGateError) as error:
         print(f"the settings are not usable: {error}", file=sys.stderr)  # noqa: T201
         return os.EX_USAGE
+    # A service manager signals every process of a service: the camera is to last through the drain.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     limit_resources(settings.memory_mib)
     end_with_server(source.fileno())
     voice = Voice(sys.stdout.buffer)

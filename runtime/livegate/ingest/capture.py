@@ -39,6 +39,7 @@ from livegate.ingest.failure import (
     not_decoded,
     not_opened,
     not_read,
+    out_of_memory,
     unsized,
     wrong_codec,
     wrong_size,
@@ -123,6 +124,7 @@ class Capture:
 
         Raises:
             CaptureError: 2003 at the end, 2004, 2022, 2023; 2005 when a looped file does not open again.
+            LiveGateError: OUT_OF_MEM.
         """
         while True:
             is_barren = True
@@ -275,6 +277,8 @@ class Capture:
             frames = packet.decode()
         except AvEndError:
             return []
+        except MemoryError:
+            raise out_of_memory() from None
         except (FFmpegError, ValueError):
             self.damaged += 1
             return None

@@ -110,6 +110,15 @@ def not_convertible(pixel_format: str) -> CaptureError:
     )
 
 
+def out_of_memory() -> LiveGateError:
+    """1006; not a fault of the source, so not a CaptureError."""
+    return LiveGateError(
+        ErrorCode.OUT_OF_MEM,
+        "the camera's process has no memory left for a picture",
+        hint="raise ingest.memory_mib, or set the camera to a smaller size",
+    )
+
+
 def not_decoded(location: Location, packets: int) -> CaptureError:
     """2023."""
     return CaptureError(

@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from livegate.core.frame import Pixels
-from livegate.ingest.failure import not_convertible
+from livegate.ingest.failure import not_convertible, out_of_memory
 
 HD_HEIGHT = 577
 
@@ -49,6 +49,7 @@ class Picture:
 
         Raises:
             CaptureError: VIDEODECODER_UNSUPPORT_FORMAT when its pixel format cannot be converted.
+            LiveGateError: OUT_OF_MEM.
             ValueError: `pixels` has not the picture's size.
         """
         if pixels.shape != (self.height, self.width, 3):
@@ -76,6 +77,8 @@ class Picture:
                 dst_color_range=ColorRange.JPEG,
                 **one_thread(),
             )
+        except MemoryError:
+            raise out_of_memory() from None
         except (FFmpegError, ValueError):
             raise not_convertible(frame.format.name) from None
 

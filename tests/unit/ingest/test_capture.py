@@ -27,7 +27,7 @@ from clips import (
     tone,
 )
 from livegate.core.config import LimitsConfig
-from livegate.core.errors import ErrorCode
+from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.ingest.capture import MAX_BARREN, MAX_DAMAGED, Capture, Timeouts
 from livegate.ingest.failure import CaptureError
 from livegate.ingest.location import location_from_url
@@ -358,6 +358,27 @@ def test_packets_without_a_picture_are_2023_some_day(
         next(capture.pictures())
     assert caught.value.code is ErrorCode.VIDEODECODER_DECODE_FAIL
     assert len(list(packets)) == 1
+
+
+def test_memory_that_runs_out_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1006 with the key to turn, from the decoder as from the conversion."""
+
+    class Exhausted:
+        def decode(self) -> None:
+            raise av.error.MemoryError(12, "Cannot allocate memory")
+
+        def reformat(self, *args: object, **keys: object) -> None:
+            self.decode()
+
+    frame = yuv_frame(1, 0, 0, matrix=1, is_full=False)
+    with pytest.raises(LiveGateError, match="memory_mib") as caught:
+        pixels_of(Picture(frame, Exhausted(), 0, 0))  # type: ignore[arg-type]
+    assert caught.value.code is ErrorCode.OUT_OF_MEM
+    with capture_of(clip(tmp_path / "a.mp4")) as capture:
+        monkeypatch.setattr(Capture, "_packets", lambda self: iter([Exhausted()]))
+        with pytest.raises(LiveGateError) as caught:
+            next(capture.pictures())
+    assert caught.value.code is ErrorCode.OUT_OF_MEM
 
 
 def test_garbage_never_harms_the_process(tmp_path: Path) -> None:

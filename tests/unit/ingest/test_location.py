@@ -6,7 +6,7 @@ import contextlib
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livegate.core.errors import ErrorCode, RequestError
@@ -66,6 +66,7 @@ def test_url_that_is_none_is_refused_with_a_hint(url: str) -> None:
     assert caught.value.__cause__ is None
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS, WORDS)
 def test_credentials_show_nowhere(user: str, password: str, token: str) -> None:
     """Whatever user, password and query are: not in the redacted URL, nor the representation."""
@@ -82,6 +83,7 @@ def test_credentials_show_nowhere(user: str, password: str, token: str) -> None:
     assert f"{user}:{password}" not in said
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_gives_a_location_or_our_error(text: str) -> None:
     """No text makes the parser fail in another way."""
