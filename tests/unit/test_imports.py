@@ -41,3 +41,23 @@ def test_vendors_after_sees_an_import() -> None:
     """The look itself works: a program that imports one is found out."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
     assert vendors_after("import onnxruntime") == ["onnxruntime"]
+
+
+def test_producer_of_frames_does_without_grpc() -> None:
+    """A camera's process carries no gRPC, and every name of the client is there when it is asked for."""
+    program = """
+import sys
+from livegate.client import FrameProducer
+assert not {"grpc", "google", "av"} & set(sys.modules), "too much was loaded"
+import livegate.client
+assert all(getattr(livegate.client, name) for name in livegate.client.__all__)
+assert set(livegate.client.__all__) > {n for names in livegate.client._LATER.values() for n in names}
+try:
+    livegate.client.Nonsense
+except AttributeError:
+    print("AttributeError")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert (done.returncode, done.stdout) == (0, "AttributeError\n"), done.stderr

@@ -207,7 +207,7 @@ class IngestConfig(Section, frozen=True):
         Seconds, Meta(description="a camera process that shows no life for so long is killed")
     ] = 15.0
     memory_mib: Annotated[
-        int, Meta(ge=256, description="address space of one camera process, in MiB")
+        int, Meta(ge=512, description="address space of one camera process, in MiB")
     ] = 2048
 
 

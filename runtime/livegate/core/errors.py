@@ -6,6 +6,7 @@ LiveGateError                 code, message, hint, fields
 |- SetupError                 the operator can mend it: files, models, ports, configuration
 |- EngineError                a network did not run (1030)
 |- QueueError                 no place or no more service (5001, 5002, 5003)
+|- CaptureError               a camera gives no pictures (2001..2023); ingest/failure.py has it
 `- DeadlineError              time was up before the work was done (1011)
 
 A message is: fact, value, limit. The hint is what to do about it. `fields` are for machines and
