@@ -168,6 +168,18 @@ def test_faces_that_do_not_count_are_told_with_the_reason(calls: Wire) -> None:
     assert list(outside.reasons) == ["FACE_OUTSIDE_REGION"]
 
 
+def test_frames_that_waited_on_their_way_open_nothing(calls: Wire) -> None:
+    """A client on the box tells when a frame was taken; one from the future is refused."""
+    now_ns = time.monotonic_ns()
+    old, future = framed(1, image=jpeg(96, 64)), framed(2, image=jpeg(96, 64))
+    old.frame.captured_ns = now_ns - 5 * 10**9
+    future.frame.captured_ns = now_ns + 3600 * 10**9
+    answers = calls.frames(opened(), old, future)
+    assert list(answers[0].reasons) == ["STALE_FRAME"]
+    assert answers[1].task_code == 1031
+    assert "future" in answers[1].msg
+
+
 def test_detection_alone_has_no_gate(calls: Wire) -> None:
     """Without silent liveness nothing is said to a turnstile."""
     answers = calls.frames(
@@ -474,5 +486,4 @@ def message_of(ticket: FrameTicket) -> pb.FrameTicket:
         segment_id=ticket.segment_id,
         slot=ticket.slot,
         generation=ticket.generation,
-        captured_ns=ticket.captured_ns,
     )

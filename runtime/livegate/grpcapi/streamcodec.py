@@ -71,7 +71,7 @@ def open_from_bytes(content: bytes) -> StreamOpen:
 
 
 def frame_from_bytes(content: bytes) -> StreamFrame | TicketFrame:
-    """Read a frame; it is captured now, unless it is a ticket that knows better.
+    """Read a frame; captured now, unless it knows better.
 
     Raises:
         RequestError: INVALID_PARAM when the bytes are no StreamRequest, PARAM_FAILURE when it is not a
@@ -91,7 +91,7 @@ def frame_from_bytes(content: bytes) -> StreamFrame | TicketFrame:
             frame.frame_pts,
             frame.ticket.segment_id,
             Ticket(frame.ticket.slot, frame.ticket.generation),
-            frame.ticket.captured_ns,
+            frame.captured_ns,
         )
     return StreamFrame(frame.frame_id, frame.frame_pts, _picture(frame))
 
@@ -182,11 +182,11 @@ def camera_message(report: CameraReport) -> pb.Camera:
 
 
 def _picture(frame: pb.StreamFrame) -> Picture:
-    now_ns = time.monotonic_ns()
+    captured_ns = frame.captured_ns or time.monotonic_ns()
     if frame.WhichOneof("picture") == "raw":
         raw = frame.raw
-        return RawPicture(raw.width, raw.height, raw.pixel_format, raw.pixels, now_ns)
-    return EncodedPicture(frame.image, now_ns)  # nothing at all is an empty picture: 1028
+        return RawPicture(raw.width, raw.height, raw.pixel_format, raw.pixels, captured_ns)
+    return EncodedPicture(frame.image, captured_ns)  # nothing at all is an empty picture: 1028
 
 
 def _view(view: pb.View) -> View:

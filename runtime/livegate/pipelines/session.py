@@ -150,8 +150,3 @@ def _reason(vote: Vote, said: frozenset[GateDecision], silent: Verdict) -> Reaso
     if vote is Vote.NEITHER:
         return Reason.SCORE_NEAR_THRESHOLD
     return Reason.SCORE_BELOW_THRESHOLD if vote is Vote.SPOOF else Reason.NOT_ENOUGH_FRAMES
-
-
-def without_open(gate: GateDecision | None) -> GateDecision | None:
-    """A word that comes too late: the gate that would have opened is held."""
-    return GateDecision.HOLD if gate is GateDecision.OPEN else gate

@@ -97,12 +97,13 @@ class Cameras:
     def look(self, lease: Lease) -> None:
         """Judge a frame of the queue; its producer and everybody who watches the camera hear of it."""
         answer = self._look(lease)
+        # Before its producer hears of it: one that leaves at once would be told to watchers first.
+        self._publish(lease.camera, answer)
         try:
             with lease:
                 lease.finish(outcome_of_answer(answer))
         except LiveGateError as error:
             log.warning("a frame's word was lost", camera=lease.camera, why=error.message)
-        self._publish(lease.camera, answer)
 
     def left(self, camera: str) -> None:
         """A producer is gone."""

@@ -102,7 +102,7 @@ def test_frame_of_a_ticket_carries_no_pixels() -> None:
     ticket = FrameTicket(noise(4, 4), (1 << 64) - 1, 3, 1 << 40, 1 << 50)
     frame = frame_of(frame_bytes(ticket, 1, 0, "BGR"))
     assert (frame.ticket.segment_id, frame.ticket.slot) == (ticket.segment_id, 3)
-    assert (frame.ticket.generation, frame.ticket.captured_ns) == (1 << 40, 1 << 50)
+    assert (frame.ticket.generation, frame.captured_ns) == (1 << 40, 1 << 50)
     assert frame.WhichOneof("picture") == "ticket"
 
 
