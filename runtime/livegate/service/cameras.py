@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from livegate.core.camera import CameraReport, CameraState
 from livegate.core.config import CameraConfig, Config
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError, as_livegate_error
-from livegate.core.results import FrameAnswer
+from livegate.core.results import FrameAnswer, Reason
 from livegate.core.telemetry import Metrics, StageClock, get_logger
 from livegate.core.view import View, view_of_camera
 from livegate.pipelines.session import SILENT, Session
@@ -124,6 +124,8 @@ class Cameras:
             session = self._session(lease.camera)
             frame = frame_of_view(lease.view(), self._service.scratch)
             look = self._service.look(session, frame, captured_ns, clock)
+            if self._session(lease.camera) is not session:  # the camera was changed meanwhile
+                look = replace(look, gate=None, reasons=(Reason.STALE_FRAME,))
             return answer_of_look(look, frame, clock.times(), frame_id=lease.frame_id, frame_pts=pts)
         except Exception as error:
             failure = as_livegate_error(error)
