@@ -23,6 +23,7 @@ from livegate.core.plugins import plugin_names
 from livegate.core.resources import resource_dir
 from livegate.engines.base import provider_order
 from livegate.gateway.listener import split_address
+from livegate.gateway.tls import server_context
 from livegate.manifests.store import ModelStore
 
 PACKAGES = ("numpy", "opencv-python-headless", "simplejpeg", "grpcio", "protobuf", "uvicorn")
@@ -155,6 +156,10 @@ def _faces(config: Config) -> Iterator[Finding]:
         require_credentials(config, build_dialects(config))
     except LiveGateError as error:
         yield _bad("exposure", error)
+    try:
+        server_context(config.http)
+    except LiveGateError as error:
+        yield _bad("tls", error)
     addresses = {
         "grpc": config.grpc.bind,
         "http": config.http.bind,

@@ -30,6 +30,7 @@ from livegate.gateway.dialect import Dialect
 from livegate.gateway.http import Gateway
 from livegate.gateway.listener import HttpListener
 from livegate.gateway.operations import operations_app
+from livegate.gateway.tls import server_context
 from livegate.grpcapi.server import GrpcServer
 from livegate.service.cameras import Cameras
 from livegate.service.streams import Streams
@@ -93,6 +94,7 @@ class Server:
                 app,
                 max_connections=config.http.max_connections,
                 head_timeout_s=config.http.head_timeout_s,
+                tls=server_context(config.http),
             )
         if config.metrics.bind:
             app = operations_app(config.metrics, self._service, metrics)

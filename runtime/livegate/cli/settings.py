@@ -25,6 +25,8 @@ SERVE_FLAGS = {
     "--socket": ("grpc.socket", "PATH", "Unix socket of gRPC; auto, or empty for none"),
     "--frames": ("frames.socket", "PATH", "Unix socket of the frame queue; auto, or empty for none"),
     "--http": ("http.bind", "HOST:PORT", "where the cloud dialects answer"),
+    "--tls-cert": ("http.tls_cert", "FILE", "certificate chain (PEM): HTTP becomes HTTPS"),
+    "--tls-key": ("http.tls_key", "FILE", "its key (PEM)"),
     "--metrics": ("metrics.bind", "HOST:PORT", "where /metrics, /livez and /readyz answer"),
 }
 

@@ -113,6 +113,11 @@ class HttpConfig(Section, frozen=True):
     ] = 10.0
     body_timeout_s: Annotated[Seconds, Meta(description="time for a body to arrive")] = 15.0
     max_connections: Annotated[Positive, Meta(description="connections open at once")] = 512
+    tls_cert: Annotated[
+        str,
+        Meta(description="PEM file of the certificate chain; with it HTTP is HTTPS (TLS 1.2 or newer)"),
+    ] = ""
+    tls_key: Annotated[str, Meta(description="PEM file of its key, without a passphrase")] = ""
 
 
 class MetricsConfig(Section, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,6 +89,7 @@ class HttpListener:
         *,
         max_connections: int = 1024,
         head_timeout_s: float = _Protocol.head_timeout_s,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Bind, so that an address in use is found before anything is loaded.
 
@@ -106,6 +108,8 @@ class HttpListener:
             http=type("Protocol", (_Protocol,), {"head_timeout_s": head_timeout_s}),
             ws="none",
         )
+        config.load()
+        config.ssl = tls  # uvicorn would build one itself, from files, when it starts
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 
