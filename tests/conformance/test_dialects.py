@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from livegate.app.server import build_dialects
 from livegate.core.errors import ErrorCode, LiveGateError
+from livegate.core.request import AnalyzeRequest
 from livegate.core.results import Analysis, Decision, StageTimes, Verdict
+from livegate.core.settings import keys
 from livegate.gateway.dialect import Dialect, Head
 from support import config_with
 
 OPEN = {dialect.name: dialect for dialect in build_dialects(config_with())}
+REQUEST = AnalyzeRequest(1019, "t", (1031,), (b"a picture",), "r")
 ANALYSIS = Analysis(
     code=1020,
     task_id="t",
@@ -58,7 +62,7 @@ def test_dialect_renders_every_error(dialect: Dialect, code: ErrorCode, is_parse
 
 def test_dialect_renders_an_analysis(dialect: Dialect) -> None:
     """Success is 200 and JSON that carries the score."""
-    answer = dialect.render(ANALYSIS)
+    answer = dialect.render(REQUEST, ANALYSIS)
     assert answer.status == 200
     assert "0.25" in json.dumps(json.loads(answer.body))
 
@@ -69,6 +73,19 @@ def test_dialect_refuses_what_is_no_message(dialect: Dialect, body: bytes) -> No
     with pytest.raises(LiveGateError) as caught:
         dialect.parse(head(dialect), body)
     assert caught.value.code not in (ErrorCode.INNER, ErrorCode.FAILURE)
+
+
+def test_dialect_prefixes_hold_no_other_dialects_routes(dialect: Dialect) -> None:
+    """Whoever answers for unknown paths below a prefix has every route there."""
+    others = [route.path for other in OPEN.values() if other is not dialect for route in other.routes]
+    assert not [path for path in others if path.startswith(dialect.prefixes)]
+
+
+def test_dialect_names_the_keys_of_its_credentials(dialect: Dialect) -> None:
+    """Messages name keys that the configuration has."""
+    named = re.findall(r"[a-z_]+\.[a-z_]+", dialect.credentials)
+    assert set(named) <= {key.path for key in keys()}
+    assert named
 
 
 def test_dialect_without_credentials_says_so(dialect: Dialect) -> None:

@@ -29,7 +29,7 @@ def test_serve_with_a_certificate_answers_https_only(folder: Path) -> None:
             requests.post(running.url(PATH), body(jpeg()), timeout=60)
         assert handshake(running.http, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
         assert handshake(running.http, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
-        with pytest.raises(ssl.SSLError, match="EOF|PROTOCOL_VERSION"):
+        with pytest.raises(ssl.SSLError, match=r"EOF|PROTOCOL_VERSION"):
             handshake(running.http, ssl.TLSVersion.TLSv1_1)
     finally:
         assert running.stop() == 0

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from livegate import __version__
 from livegate.app.build import BACKENDS, chosen_manifest, load_backend
-from livegate.app.exposure import require_credentials
+from livegate.app.exposure import require_credentials, served_dialects
 from livegate.app.server import build_dialects
 from livegate.core.config import Config
 from livegate.core.errors import LiveGateError
 from livegate.core.plugins import plugin_names
 from livegate.core.resources import resource_dir
 from livegate.engines.base import provider_order
+from livegate.gateway.dialect import Dialect
 from livegate.gateway.listener import split_address
 from livegate.gateway.tls import server_context
 from livegate.manifests.store import ModelStore
@@ -153,7 +154,10 @@ def _models(config: Config, store: ModelStore) -> Iterator[Finding]:
 
 def _faces(config: Config) -> Iterator[Finding]:
     try:
-        require_credentials(config, build_dialects(config))
+        every = build_dialects(config)
+        dialects = served_dialects(config, every)
+        require_credentials(config, dialects)
+        yield from (_left_out(dialect) for dialect in every if dialect not in dialects)
     except LiveGateError as error:
         yield _bad("exposure", error)
     try:
@@ -168,6 +172,12 @@ def _faces(config: Config) -> Iterator[Finding]:
     for face, address in addresses.items():
         if address:
             yield _port(face, address)
+
+
+def _left_out(dialect: Dialect) -> Finding:
+    fact = "not served: others can reach http.bind, and it has no credentials"
+    remedy = f"fine if nobody needs it; else set {dialect.credentials}"
+    return Finding(Grade.WARNING, f"dialect {dialect.name}", fact, remedy)
 
 
 def _port(face: str, address: str) -> Finding:

@@ -20,6 +20,17 @@ def is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
+def served_dialects(config: Config, dialects: Sequence[Dialect]) -> tuple[Dialect, ...]:
+    """Those that may answer: all on loopback, else those with credentials.
+
+    So a box that is configured for one cloud's clients does not open the others' doors. When none
+    has credentials all are returned, for `require_credentials` to refuse.
+    """
+    if not config.http.bind or is_loopback(config.http.bind):
+        return tuple(dialects)
+    return tuple(dialect for dialect in dialects if dialect.is_authenticated) or tuple(dialects)
+
+
 def require_credentials(config: Config, dialects: Sequence[Dialect]) -> None:
     """Refuse an address outside loopback on a face that lets everybody in.
 
@@ -30,10 +41,9 @@ def require_credentials(config: Config, dialects: Sequence[Dialect]) -> None:
         _require_loopback("grpc", config.grpc.bind, "set grpc.tokens")
     if config.metrics.bind and not config.metrics.tokens:
         _require_loopback("metrics", config.metrics.bind, "set metrics.tokens")
-    for dialect in dialects:
-        if config.http.bind and not dialect.is_authenticated:
-            way_out = f"configure credentials for {dialect.name} ({dialect.name}.apps)"
-            _require_loopback("http", config.http.bind, way_out)
+    if config.http.bind and not all(dialect.is_authenticated for dialect in dialects):
+        keys = ", ".join(dialect.credentials for dialect in dialects)
+        _require_loopback("http", config.http.bind, f"configure credentials ({keys})")
 
 
 def _require_loopback(face: str, address: str, way_out: str) -> None:

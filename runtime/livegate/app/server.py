@@ -18,7 +18,7 @@ import time
 from livegate import __version__
 from livegate.app.build import build_pipeline, build_service, build_store
 from livegate.app.collectors import CameraCollector, FrameCollector
-from livegate.app.exposure import require_credentials
+from livegate.app.exposure import require_credentials, served_dialects
 from livegate.app.frames import FrameFace, log_refusal
 from livegate.app.supervisor import CameraSupervisor
 from livegate.core.config import Config
@@ -58,8 +58,12 @@ async def serve(config: Config) -> None:
     started_s = time.monotonic()
     stopping = asyncio.Event()
     _on_signals(stopping)
-    dialects = build_dialects(config)
+    every = build_dialects(config)
+    dialects = served_dialects(config, every)
     require_credentials(config, dialects)
+    for dialect in every:
+        if dialect not in dialects:
+            log.warning("dialect not served", dialect=dialect.name, needs=dialect.credentials)
     server = Server(config, dialects)
     try:
         await server.start()

@@ -33,6 +33,32 @@ class App(Section, frozen=True):
     ] = 0.0
 
 
+class AccessKey(Section, frozen=True):
+    """One client of the Huawei FRS dialect that signs its requests."""
+
+    access: Annotated[str, Meta(min_length=1, description="its access key (AK)")]
+    secret: Annotated[Secret, Meta(description="its secret key (SK), never shown")]
+    projects: Annotated[
+        tuple[str, ...], Meta(description="the project_ids that it may name; empty = any")
+    ] = ()
+    rate_limit_rps: Annotated[
+        float, Meta(ge=0, description="requests per second that it may send; 0 = no limit")
+    ] = 0.0
+
+
+class AccessToken(Section, frozen=True):
+    """One client of the Huawei FRS dialect that sends a token."""
+
+    name: Annotated[str, Meta(min_length=1, description="what messages call it")]
+    token: Annotated[Secret, Meta(description="what it sends as X-Auth-Token, never shown")]
+    projects: Annotated[
+        tuple[str, ...], Meta(description="the project_ids that it may name; empty = any")
+    ] = ()
+    rate_limit_rps: Annotated[
+        float, Meta(ge=0, description="requests per second that it may send; 0 = no limit")
+    ] = 0.0
+
+
 class CameraConfig(Section, frozen=True):
     """One camera: where its pictures come from, and how they are to be looked at."""
 
@@ -150,6 +176,37 @@ class AipaasConfig(Section, frozen=True):
     def is_signed(self) -> bool:
         """Whether requests must be signed."""
         return self.auth == "hmac" or (self.auth == "auto" and bool(self.apps))
+
+
+class HuaweiFrsConfig(Section, frozen=True):
+    """The Huawei FRS dialect."""
+
+    auth: Annotated[
+        Literal["auto", "aksk", "token", "none"],
+        Meta(description="auto = what is configured, keys, tokens or both; none = loopback only"),
+    ] = "auto"
+    keys: Annotated[
+        tuple[AccessKey, ...],
+        Meta(description="the clients that may sign requests", extra={"secret": True}),
+    ] = ()
+    tokens: Annotated[
+        tuple[AccessToken, ...],
+        Meta(description="the clients that may send X-Auth-Token", extra={"secret": True}),
+    ] = ()
+    clock_window_s: Annotated[
+        NotNegative,
+        Meta(description="how far the box's clock may differ from the signer's, in seconds"),
+    ] = 900
+
+    @property
+    def takes_signatures(self) -> bool:
+        """Whether a signature opens the door."""
+        return self.auth == "aksk" or (self.auth == "auto" and bool(self.keys))
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether a token opens the door."""
+        return self.auth == "token" or (self.auth == "auto" and bool(self.tokens))
 
 
 class FramesConfig(Section, frozen=True):
@@ -319,6 +376,7 @@ class Config(Section, frozen=True):
     http: HttpConfig = HttpConfig()
     metrics: MetricsConfig = MetricsConfig()
     aipaas: AipaasConfig = AipaasConfig()
+    huawei_frs: HuaweiFrsConfig = HuaweiFrsConfig()
     frames: FramesConfig = FramesConfig()
     ingest: IngestConfig = IngestConfig()
     gate: GateConfig = GateConfig()

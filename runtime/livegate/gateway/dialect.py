@@ -47,6 +47,10 @@ class Dialect(Protocol):
 
     name: str
     routes: tuple[Route, ...]
+    prefixes: tuple[str, ...]
+    """Paths below which whatever is not a route is refused in this dialect's manner."""
+    credentials: str
+    """The keys of the configuration that give it credentials, for messages."""
 
     @property
     def is_authenticated(self) -> bool:
@@ -54,7 +58,7 @@ class Dialect(Protocol):
         ...
 
     def authenticate(self, head: Head) -> None:
-        """Check the caller before its body is read.
+        """Check the caller before its body is read, as far as the scheme allows.
 
         Raises:
             AuthError: it is not who it says.
@@ -63,17 +67,21 @@ class Dialect(Protocol):
         ...
 
     def parse(self, head: Head, body: bytes) -> AnalyzeRequest:
-        """Read the cloud's message.
+        """Read the cloud's message; called in any thread.
 
         Raises:
+            AuthError: the body, too, is signed, and wrongly.
             RequestError: the message cannot be answered.
         """
         ...
 
-    def render(self, analysis: Analysis) -> HttpAnswer:
-        """The answer, as the cloud would write it."""
+    def render(self, request: AnalyzeRequest, analysis: Analysis) -> HttpAnswer:
+        """The answer to what `parse` gave, as the cloud would write it."""
         ...
 
     def render_error(self, error: LiveGateError, *, is_parsed: bool) -> HttpAnswer:
-        """The failure, as the cloud would write it; `is_parsed` = the message had been understood."""
+        """The failure, as the cloud would write it; `is_parsed` = the message had been understood.
+
+        `error.fields["request_id"]` is what the answer's X-Request-Id says.
+        """
         ...

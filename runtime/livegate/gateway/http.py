@@ -49,6 +49,7 @@ class Gateway:
         metrics: Metrics,
     ) -> None:
         """Mount every dialect's routes."""
+        self._dialects = tuple(dialects)
         self._service = service
         self._config = config
         self._metrics = metrics
@@ -71,12 +72,18 @@ class Gateway:
         """A path that no dialect has, or a method that its path has not."""
         is_method = isinstance(error, HTTPException) and error.status_code == 405
         code = ErrorCode.UNREALIZED if is_method else ErrorCode.NO_EXIST
-        fact = f"{request.method} {request.url.path[:200]} is not served here"
-        body = msgspec.json.encode({"code": int(code), "msg": f"{code.english}: {fact}"})
+        head = _head(request)
+        failure = RequestError(code, f"{head.method} {head.path[:200]} is not served here")
+        failure.fields["request_id"] = head.request_id
         self._metrics.requests.labels("none", int(code)).inc()
+        for dialect in self._dialects:
+            if head.path.startswith(dialect.prefixes):
+                answer = dialect.render_error(failure, is_parsed=False)
+                return _response(answer, head.request_id, closes=False)
+        body = msgspec.json.encode({"code": int(code), "msg": failure.text})
         allowed = (error.headers or {}) if isinstance(error, HTTPException) else {}
         answer = HttpAnswer(code.http_status, body, JSON, allowed)
-        return _response(answer, _head(request).request_id, closes=False)
+        return _response(answer, head.request_id, closes=False)
 
     async def _answer(self, dialect: Dialect, request: Request) -> Response:
         """One request, from its head to its answer; never raises."""
@@ -89,9 +96,9 @@ class Gateway:
             with self._reserve(request):
                 # The body, which is longer than its pictures, is let go before the queue.
                 parsed = await _parse(dialect, head, await self._body(request))
-                answer = dialect.render(await self._analysis(request, parsed))
+                answer = dialect.render(parsed, await self._analysis(request, parsed))
         except Exception as error:  # noqa: BLE001 - every error leaves in the dialect's manner
-            failure = _failure(error, parsed)
+            failure = _failure(error, parsed, head.request_id)
             code = failure.code
             _log(failure, error, dialect.name, head.request_id)
             answer = dialect.render_error(failure, is_parsed=parsed is not None)
@@ -184,17 +191,18 @@ async def _disconnected(request: Request) -> None:
 def _head(request: Request) -> Head:
     return Head(
         method=request.method,
-        path=request.url.path,
-        query=request.url.query,
+        path=request.scope["path"],  # request.url would take a "?" that was encoded for the query
+        query=request.scope["query_string"].decode("latin-1"),
         headers=dict(request.headers),
         request_id=request_id(request.headers.get(REQUEST_ID)),
     )
 
 
-def _failure(error: Exception, parsed: AnalyzeRequest | None) -> LiveGateError:
+def _failure(error: Exception, parsed: AnalyzeRequest | None, this_id: str) -> LiveGateError:
     if isinstance(error, ClientDisconnect):
         error = LiveGateError(ErrorCode.CONNECTION_CLOSE, "the client left before its answer")
     failure = as_livegate_error(error)
+    failure.fields["request_id"] = this_id
     if parsed is not None:
         failure.fields.setdefault("task_id", parsed.task_id)
     return failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ class TokenBucket:
         self._tokens = self._size
         self._now_s = now_s
         self._last_s = now_s()
+        self._lock = threading.Lock()
 
     def take(self, name: str) -> None:
         """Count one call of `name`.
@@ -27,13 +29,19 @@ class TokenBucket:
         """
         if self._rate == 0:
             return
-        now_s = self._now_s()
-        self._tokens = min(self._size, self._tokens + (now_s - self._last_s) * self._rate)
-        self._last_s = now_s
-        if self._tokens < 1:
+        if not self._takes():
             raise RequestError(
                 ErrorCode.FULL,
                 f"{name} sends more than {self._rate:g} requests a second",
                 hint="send fewer, or raise its rate_limit_rps",
             )
-        self._tokens -= 1
+
+    def _takes(self) -> bool:
+        with self._lock:
+            now_s = self._now_s()
+            self._tokens = min(self._size, self._tokens + (now_s - self._last_s) * self._rate)
+            self._last_s = now_s
+            if self._tokens < 1:
+                return False
+            self._tokens -= 1
+            return True

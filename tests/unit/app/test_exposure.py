@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from livegate.app.exposure import is_loopback, require_credentials
+from livegate.app.exposure import is_loopback, require_credentials, served_dialects
 from livegate.app.server import build_dialects
-from livegate.core.config import App
+from livegate.core.config import AccessKey, AccessToken, App
 from livegate.core.errors import ErrorCode, SetupError
 from support import config_with
 
@@ -40,6 +40,8 @@ def test_is_loopback_nonsense_is_refused(address: str) -> None:
 
 
 APP = App(id="a", key="k" * 16)
+ACCESS = AccessKey(access="a", secret="k" * 16)
+TOKEN = AccessToken(name="a", token="k" * 16)
 OUTSIDE = {"bind": "0.0.0.0:1"}
 
 
@@ -55,15 +57,39 @@ OUTSIDE = {"bind": "0.0.0.0:1"}
         ({"http": OUTSIDE, "aipaas": {"apps": (APP,)}}, ""),
         ({"http": OUTSIDE, "aipaas": {"apps": (APP,), "auth": "none"}}, "http"),
         ({"http": OUTSIDE, "aipaas": {"auth": "hmac"}}, ""),
+        ({"http": OUTSIDE, "huawei_frs": {"keys": (ACCESS,)}}, ""),
+        ({"http": OUTSIDE, "huawei_frs": {"tokens": (TOKEN,)}}, ""),
+        ({"http": OUTSIDE, "huawei_frs": {"auth": "aksk"}}, ""),
+        ({"http": OUTSIDE, "huawei_frs": {"auth": "token"}}, ""),
+        ({"http": OUTSIDE, "huawei_frs": {"keys": (ACCESS,), "auth": "none"}}, "http"),
     ],
 )
 def test_require_credentials_holds_for_every_face(sections: dict, refused: str) -> None:
     """A face that others can reach needs credentials of its own; the message says which and how."""
     config = config_with(**sections)
     if not refused:
-        require_credentials(config, build_dialects(config))
+        require_credentials(config, served_dialects(config, build_dialects(config)))
         return
     with pytest.raises(SetupError) as caught:
-        require_credentials(config, build_dialects(config))
+        require_credentials(config, served_dialects(config, build_dialects(config)))
     assert caught.value.message.startswith(f"{refused}.bind")
     assert "127.0.0.1" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("sections", "served"),
+    [
+        ({}, ["aipaas", "huawei_frs"]),
+        ({"aipaas": {"apps": (APP,)}}, ["aipaas", "huawei_frs"]),
+        ({"http": OUTSIDE, "aipaas": {"apps": (APP,)}}, ["aipaas"]),
+        ({"http": OUTSIDE, "huawei_frs": {"keys": (ACCESS,)}}, ["huawei_frs"]),
+        ({"http": OUTSIDE, "aipaas": {"auth": "none"}, "huawei_frs": {"auth": "token"}}, ["huawei_frs"]),
+    ],
+)
+def test_served_dialects_outside_loopback_are_those_with_credentials(
+    sections: dict, served: list[str]
+) -> None:
+    """Credentials for one cloud's clients open no other cloud's door."""
+    config = config_with(**sections)
+    every = [dialect for dialect in build_dialects(config) if dialect.name in ("aipaas", "huawei_frs")]
+    assert [dialect.name for dialect in served_dialects(config, every)] == served

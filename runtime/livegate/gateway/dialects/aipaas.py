@@ -7,8 +7,6 @@ shape of failures, HTTP statuses) is decided in docs/dialects/aipaas.md.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Any
 
 import msgspec
@@ -19,6 +17,7 @@ from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupEr
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Analysis, DetectedFace, Verdict
 from livegate.gateway.auth import SignatureCheck
+from livegate.gateway.base64text import bytes_from_base64
 from livegate.gateway.dialect import Head, HttpAnswer, Route
 from livegate.gateway.ratelimit import TokenBucket
 
@@ -27,7 +26,6 @@ from livegate.gateway.ratelimit import TokenBucket
 GATEWAY_CODES = frozenset(
     (ErrorCode.NO_PERMISSION, ErrorCode.FULL, ErrorCode.OUT_OF_RANGE, ErrorCode.TIMEOUT)
 )
-LINE_BREAKS = str.maketrans("", "", "\r\n\t ")
 
 
 class AlgoTask(msgspec.Struct):
@@ -74,6 +72,8 @@ class Plugin:
 
     name = "aipaas"
     routes = (Route("POST", "/aipaas/live/v1/detection/silent"),)
+    prefixes = ()  # a path beside the route is not the contract's, and gets no answer in its manner
+    credentials = "aipaas.apps"
 
     def __init__(self, config: Config) -> None:
         """Know the apps."""
@@ -107,7 +107,7 @@ class Plugin:
             request_id=head.request_id,
         )
 
-    def render(self, analysis: Analysis) -> HttpAnswer:
+    def render(self, request: AnalyzeRequest, analysis: Analysis) -> HttpAnswer:
         """The contract's success."""
         verdicts = analysis.verdicts
         body = {
@@ -182,12 +182,8 @@ def _known_task(body: bytes) -> dict[str, str]:
 
 def _decode_image(number: int, text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        pass  # with line breaks, perhaps; the usual text has none
-    try:
-        return base64.b64decode(text.translate(LINE_BREAKS), validate=True)
-    except (binascii.Error, ValueError) as error:
+        return bytes_from_base64(text)
+    except ValueError as error:
         hint = "send the file's bytes in base64, without a data: prefix"
         raise RequestError(
             ErrorCode.DECODE_FAIL, f"image {number} is not base64: {error}", hint=hint
