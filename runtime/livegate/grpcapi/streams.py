@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from livegate.core.errors import ErrorCode, LiveGateError, QueueError, RequestError
 from livegate.core.results import FrameAnswer
@@ -124,7 +125,7 @@ class _Conveyor:
         """The stream is over: nobody waits for these any more. `reader` was cancelled."""
         if self._worker is not None:
             self._worker.cancel()
-        tasks = {reader, self._worker} if self._worker is not None else {reader}
+        tasks = (reader, self._worker) if self._worker is not None else (reader,)
         try:
             await asyncio.wait(tasks)
         finally:
@@ -135,7 +136,7 @@ class _Conveyor:
                 if end.done() and not end.cancelled():
                     end.exception()  # looked at: nobody else will
 
-    def _unread(self) -> Iterator[asyncio.Future[FrameAnswer]]:
+    def _unread(self) -> Iterator[asyncio.Future[Any]]:
         while not self._line.empty():
             answer = self._line.get_nowait()
             if answer is not None:
