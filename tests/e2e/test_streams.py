@@ -126,6 +126,8 @@ def test_bad_frame_is_answered_and_the_stream_goes_on(
         ((opened(region=pb.Region(x=0.5, y=0.5, width=0.6, height=0.5)),), 1027),
         ((opened(region=pb.Region(x=float("nan"), y=0, width=1, height=1)),), 1027),
         ((opened(region=pb.Region()),), 1027),
+        ((opened(task_id="x" * 1025),), 1031),
+        ((opened(overflow=77),), 1031),
         ((opened(), opened()), 1031),
         ((opened(), b"\xff\xff\xff"), 1004),
     ],

@@ -77,6 +77,8 @@ class Cameras:
         self._max_age_ms = config.gate.max_frame_age_ms
         self._control: CameraControl | None = None
         self._lock = threading.Lock()
+        # Adding, changing and removing may each wait for a process: one after the other.
+        self._admin_lock = threading.Lock()
         self._lines: dict[str, _Line] = {}
         self._end: LiveGateError | None = None
         self._configured = frozenset(camera.name for camera in config.ingest.cameras)
@@ -266,7 +268,7 @@ class Cameras:
         Raises:
             LiveGateError: CONFIG_ADD_FAIL with the reason.
         """
-        with _failing(ErrorCode.CONFIG_ADD_FAIL, camera.name):
+        with self._admin_lock, _failing(ErrorCode.CONFIG_ADD_FAIL, camera.name):
             view = view_of_camera(camera)
             self._controlled().add(camera)
             return self._changed(camera.name, view)
@@ -277,7 +279,7 @@ class Cameras:
         Raises:
             LiveGateError: CONFIG_UPDATE_FAIL with the reason.
         """
-        with _failing(ErrorCode.CONFIG_UPDATE_FAIL, camera.name):
+        with self._admin_lock, _failing(ErrorCode.CONFIG_UPDATE_FAIL, camera.name):
             view = view_of_camera(camera)
             self._controlled().change(camera)
             return self._changed(camera.name, view)
@@ -288,17 +290,24 @@ class Cameras:
         Raises:
             LiveGateError: CONFIG_DELETE_FAIL with the reason.
         """
-        with _failing(ErrorCode.CONFIG_DELETE_FAIL, camera):
+        with self._admin_lock, _failing(ErrorCode.CONFIG_DELETE_FAIL, camera):
             self._controlled().remove(camera)
-        self._finish(camera, _end_of_stream(camera, "the camera was removed"))
-        with self._lock:
-            self._lines.pop(camera, None)
+            with self._lock:  # first: who comes to watch now is told that there is no such camera
+                line = self._lines.pop(camera, None)
+        if line is None:
+            return
+        if line.session is not None:
+            line.session.retire()
+        for watch in line.watches:
+            watch.end(_end_of_stream(camera, "the camera was removed"))
 
     def _changed(self, camera: str, view: View) -> CameraReport:
         """Look at it in the new way from the next frame on."""
         with self._lock:
             line = self._lines.setdefault(camera, _Line())
-            line.view, line.session = view, None
+            before, line.view, line.session = line.session, view, None
+        if before is not None:
+            before.retire()
         starting = CameraReport(camera, "", CameraState.STARTING, time.time_ns() // 1_000_000)
         return next((report for report in self.reports if report.camera == camera), starting)
 

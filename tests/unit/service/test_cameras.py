@@ -177,6 +177,22 @@ def test_removed_camera_ends_its_watches_only() -> None:
     assert caught.value.code is ErrorCode.NO_EXIST
 
 
+def test_who_comes_to_watch_while_a_camera_goes_is_refused() -> None:
+    """Nobody would ever end such a watch."""
+    cameras = cameras_with()
+    cameras.add(DOOR)
+    codes: list[ErrorCode] = []
+
+    def come() -> None:
+        with pytest.raises(RequestError) as caught:
+            watching(cameras)
+        codes.append(caught.value.code)
+
+    cameras.watch("door", come)
+    cameras.remove("door")
+    assert codes == [ErrorCode.NO_EXIST]
+
+
 def test_producer_that_leaves_is_told_and_may_come_again() -> None:
     """1024 to those who watch; the watch stays."""
     cameras = cameras_with(producers=lambda: (producer("yard"),))
