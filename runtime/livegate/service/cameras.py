@@ -82,6 +82,7 @@ class Cameras:
         self._lines: dict[str, _Line] = {}
         self._end: LiveGateError | None = None
         self._configured = frozenset(camera.name for camera in config.ingest.cameras)
+        self._to_keep = frozenset(camera.name for camera in config.ingest.cameras if camera.url)
         for camera in config.ingest.cameras:
             if camera.name in self._lines:
                 raise SetupError(
@@ -153,6 +154,12 @@ class Cameras:
         return answer_of_error(error, frame_id=frame_id, frame_pts=frame_pts, person=person, gate=gate)
 
     # How they are.
+
+    def is_ours(self, camera: str) -> bool:
+        """Whether the server reads it by itself: a gate that trusts the name trusts us."""
+        with self._lock:
+            line = self._lines.get(camera)
+            return line is not None and (line.report is not None or camera in self._to_keep)
 
     @property
     def reports(self) -> tuple[CameraReport, ...]:

@@ -193,6 +193,16 @@ def test_who_comes_to_watch_while_a_camera_goes_is_refused() -> None:
     assert codes == [ErrorCode.NO_EXIST]
 
 
+def test_cameras_of_ours_are_those_that_the_server_reads() -> None:
+    """From the start, not from the first picture on; a removed one's name is free."""
+    cameras = cameras_with(DOOR, CameraConfig(name="hall"))
+    cameras.add(CameraConfig(name="yard", url="file:x"))
+    told = {name: cameras.is_ours(name) for name in ("door", "hall", "yard", "else")}
+    assert told == {"door": True, "hall": False, "yard": True, "else": False}
+    cameras.remove("yard")
+    assert not cameras.is_ours("yard")
+
+
 def test_producer_that_leaves_is_told_and_may_come_again() -> None:
     """1024 to those who watch; the watch stays."""
     cameras = cameras_with(producers=lambda: (producer("yard"),))
