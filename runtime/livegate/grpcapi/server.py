@@ -8,6 +8,7 @@ transport itself, before a handler exists: RESOURCE_EXHAUSTED without details.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
@@ -103,8 +104,6 @@ class GrpcServer:
         """Answer; health says NOT_SERVING until `set_serving`."""
         await self.set_serving(is_serving=False)
         await self._server.start()
-        if self._lock is not None:
-            self._lock.path.chmod(0o600)
 
     async def set_serving(self, *, is_serving: bool) -> None:
         """Tell grpc.health.v1."""
@@ -175,11 +174,15 @@ class GrpcServer:
 
     def _bind_socket(self, path: Path) -> None:
         self._lock = SocketLock(path, "grpc.socket")
+        # It takes connections from here on, and whoever has one may change cameras: a chmod is too late.
+        mask = os.umask(0o177)
         try:
             self._server.add_insecure_port(f"unix:{path}")
         except RuntimeError as error:
             self._lock.release()
             raise self._lock.unusable("gRPC cannot listen there") from error
+        finally:
+            os.umask(mask)
 
 
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
