@@ -101,6 +101,7 @@ class _Conveyor:
         self._newest_wins = opening.newest_wins
         self._room = asyncio.Semaphore(MAX_UNANSWERED_NEWEST if opening.newest_wins else MAX_UNANSWERED)
         self._line: asyncio.Queue[asyncio.Future[FrameAnswer] | None] = asyncio.Queue()
+        self._entries: set[_Entry] = set()
         self._waiting: _Entry | None = None
         self._worker: asyncio.Task[None] | None = None
 
@@ -117,17 +118,18 @@ class _Conveyor:
     async def answers(self) -> AsyncIterator[FrameAnswer]:
         """In the order of the frames."""
         while (answer := await self._line.get()) is not None:
-            yield await answer
+            yield await asyncio.shield(answer)  # who is cancelled here must not cancel the answer
             self._room.release()
 
     async def clear(self) -> None:
         """The stream is over: nobody waits for these any more."""
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.frame.picture.discard()
+        self._waiting = None
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.wait({self._worker})
+        # Here and not where each was cancelled: a task that had not begun yet never sees its end.
+        for entry in self._entries:
+            entry.frame.picture.discard()
         while not self._line.empty():
             answer = self._line.get_nowait()
             if answer is not None and answer.done():
@@ -142,11 +144,13 @@ class _Conveyor:
             answer.set_result(self._stream.fail(incoming.frame_id, incoming.frame_pts, error))
             return
         entry = _Entry(frame, answer)
+        self._entries.add(entry)
         if self._worker is not None and not self._worker.done():
             if self._newest_wins:
                 replaced, self._waiting = self._waiting, entry
                 if replaced is not None:
                     replaced.answer.set_result(self._stream.skip(replaced.frame, _replaced()))
+                    self._entries.discard(replaced)
                 return
             await asyncio.wait({self._worker})
         self._worker = asyncio.ensure_future(self._work(entry))
@@ -158,9 +162,7 @@ class _Conveyor:
                 entry.answer.set_result(await self._answered(entry.frame))
             except Exception as error:  # noqa: BLE001 - it ends the stream where its answer is awaited
                 entry.answer.set_exception(error)
-            except asyncio.CancelledError:
-                entry.frame.picture.discard()
-                raise
+            self._entries.discard(entry)
             entry, self._waiting = self._waiting, None
 
     async def _answered(self, frame: StreamFrame) -> FrameAnswer:
