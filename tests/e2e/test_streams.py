@@ -468,12 +468,12 @@ def test_ticket_of_a_stream_that_breaks_off_comes_back(folder: Path) -> None:
     try:
         with wire(running.grpc) as spoken:
             with FrameProducer(frames_socket(running), camera="a", width=640, height=480) as producer:
-                for number in range(30):
+                for number in range(60):
                     with producer.ticket(timeout_s=0.2) as ticket:
                         ticket.pixels[:] = 0
                     message = framed(number, ticket=message_of(ticket))
                     call = spoken.stream_frames(iter([opened(), message]), timeout=WAIT_S)
-                    time.sleep(number * 0.0005)  # anywhere between before the first byte and the answer
+                    time.sleep(number * 0.00025)  # anywhere between before the first byte and the answer
                     call.cancel()
                     with contextlib.suppress(LiveGateError):  # the server may have taken it already
                         producer.give_back(ticket)

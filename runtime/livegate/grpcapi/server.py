@@ -189,11 +189,8 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Finds the handler of a method by its full name; the last in line, so it also refuses."""
 
     def __init__(self, server: GrpcServer, guard: Guard) -> None:
-        def unary(call: Any) -> Any:
-            return grpc.unary_unary_rpc_method_handler(guard.wrap(call))
-
-        def admin(call: Any) -> Any:
-            return grpc.unary_unary_rpc_method_handler(guard.wrap_admin(call))
+        def unary(call: Any, *, is_admin: bool = False) -> Any:
+            return grpc.unary_unary_rpc_method_handler(guard.wrap(call, is_admin=is_admin))
 
         self._handlers = {
             f"/{SERVICE}/Analyze": unary(server.analyze),
@@ -204,9 +201,9 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
             f"/{SERVICE}/WatchCamera": grpc.unary_stream_rpc_method_handler(
                 guard.wrap_stream(server.watch_camera)
             ),
-            f"/{SERVICE}/AddCamera": admin(server.add_camera),
-            f"/{SERVICE}/ChangeCamera": admin(server.change_camera),
-            f"/{SERVICE}/RemoveCamera": admin(server.remove_camera),
+            f"/{SERVICE}/AddCamera": unary(server.add_camera, is_admin=True),
+            f"/{SERVICE}/ChangeCamera": unary(server.change_camera, is_admin=True),
+            f"/{SERVICE}/RemoveCamera": unary(server.remove_camera, is_admin=True),
         }
         self._unknown = unary(unknown_method)
 
