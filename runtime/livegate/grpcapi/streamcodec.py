@@ -22,6 +22,8 @@ from livegate.shm.ring import Ticket
 from livegate.v1 import liveness_pb2 as pb
 
 M = TypeVar("M", bound=Message)
+MAX_TASK_ID_CHARS = 1024
+"""Every answer of a stream carries it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def open_from_bytes(content: bytes) -> StreamOpen:
 
     Raises:
         RequestError: INVALID_PARAM when the bytes are no StreamRequest, PARAM_FAILURE when it does not
-            open; as View.
+            open, its task_id is too long, or its overflow is not known; as View.
     """
     message = _read(pb.StreamRequest, content)
     if message.WhichOneof("kind") != "open":
@@ -61,6 +63,18 @@ def open_from_bytes(content: bytes) -> StreamOpen:
             hint="send `open` first, then frames",
         )
     opening = message.open
+    if len(opening.task_id) > MAX_TASK_ID_CHARS:
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE,
+            f"the task_id has {len(opening.task_id)} characters, the limit is {MAX_TASK_ID_CHARS}",
+            hint="it comes back in every answer",
+        )
+    if opening.overflow not in pb.Overflow.values():
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE,
+            f"there is no overflow {opening.overflow}",
+            hint=f"one of {', '.join(pb.Overflow.keys())}",
+        )
     return StreamOpen(
         code=opening.code,
         task_id=opening.task_id,

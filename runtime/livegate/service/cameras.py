@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from livegate.core.camera import CameraReport, CameraState
 from livegate.core.config import CameraConfig, Config
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError, as_livegate_error
-from livegate.core.results import FrameAnswer, Reason
+from livegate.core.results import FrameAnswer
 from livegate.core.telemetry import Metrics, StageClock, get_logger
 from livegate.core.view import View, view_of_camera
 from livegate.pipelines.session import SILENT, Session
@@ -77,9 +77,12 @@ class Cameras:
         self._max_age_ms = config.gate.max_frame_age_ms
         self._control: CameraControl | None = None
         self._lock = threading.Lock()
+        # Adding, changing and removing may each wait for a process: one after the other.
+        self._admin_lock = threading.Lock()
         self._lines: dict[str, _Line] = {}
         self._end: LiveGateError | None = None
         self._configured = frozenset(camera.name for camera in config.ingest.cameras)
+        self._to_keep = frozenset(camera.name for camera in config.ingest.cameras if camera.url)
         for camera in config.ingest.cameras:
             if camera.name in self._lines:
                 raise SetupError(
@@ -124,8 +127,6 @@ class Cameras:
             session = self._session(lease.camera)
             frame = frame_of_view(lease.view(), self._service.scratch)
             look = self._service.look(session, frame, captured_ns, clock)
-            if self._session(lease.camera) is not session:  # the camera was changed meanwhile
-                look = replace(look, gate=None, reasons=(Reason.STALE_FRAME,))
             return answer_of_look(look, frame, clock.times(), frame_id=lease.frame_id, frame_pts=pts)
         except Exception as error:
             failure = as_livegate_error(error)
@@ -153,6 +154,12 @@ class Cameras:
         return answer_of_error(error, frame_id=frame_id, frame_pts=frame_pts, person=person, gate=gate)
 
     # How they are.
+
+    def is_ours(self, camera: str) -> bool:
+        """Whether the server reads it by itself: a gate that trusts the name trusts us."""
+        with self._lock:
+            line = self._lines.get(camera)
+            return line is not None and (line.report is not None or camera in self._to_keep)
 
     @property
     def reports(self) -> tuple[CameraReport, ...]:
@@ -268,7 +275,7 @@ class Cameras:
         Raises:
             LiveGateError: CONFIG_ADD_FAIL with the reason.
         """
-        with _failing(ErrorCode.CONFIG_ADD_FAIL, camera.name):
+        with self._admin_lock, _failing(ErrorCode.CONFIG_ADD_FAIL, camera.name):
             view = view_of_camera(camera)
             self._controlled().add(camera)
             return self._changed(camera.name, view)
@@ -279,7 +286,7 @@ class Cameras:
         Raises:
             LiveGateError: CONFIG_UPDATE_FAIL with the reason.
         """
-        with _failing(ErrorCode.CONFIG_UPDATE_FAIL, camera.name):
+        with self._admin_lock, _failing(ErrorCode.CONFIG_UPDATE_FAIL, camera.name):
             view = view_of_camera(camera)
             self._controlled().change(camera)
             return self._changed(camera.name, view)
@@ -290,17 +297,24 @@ class Cameras:
         Raises:
             LiveGateError: CONFIG_DELETE_FAIL with the reason.
         """
-        with _failing(ErrorCode.CONFIG_DELETE_FAIL, camera):
+        with self._admin_lock, _failing(ErrorCode.CONFIG_DELETE_FAIL, camera):
             self._controlled().remove(camera)
-        self._finish(camera, _end_of_stream(camera, "the camera was removed"))
-        with self._lock:
-            self._lines.pop(camera, None)
+            with self._lock:  # first: who comes to watch now is told that there is no such camera
+                line = self._lines.pop(camera, None)
+        if line is None:
+            return
+        if line.session is not None:
+            line.session.retire()
+        for watch in line.watches:
+            watch.end(_end_of_stream(camera, "the camera was removed"))
 
     def _changed(self, camera: str, view: View) -> CameraReport:
         """Look at it in the new way from the next frame on."""
         with self._lock:
             line = self._lines.setdefault(camera, _Line())
-            line.view, line.session = view, None
+            before, line.view, line.session = line.session, view, None
+        if before is not None:
+            before.retire()
         starting = CameraReport(camera, "", CameraState.STARTING, time.time_ns() // 1_000_000)
         return next((report for report in self.reports if report.camera == camera), starting)
 

@@ -91,8 +91,15 @@ class FrameSource:
         """Take a written slot over without queueing it: `lease` or `give_up` ends it.
 
         Raises:
-            RequestError: PARAM_FAILURE for a capture in the future; else as SlotRing.publish.
+            RequestError: PARAM_FAILURE for a capture in the future or a negative number, which no
+                result could carry; else as SlotRing.publish.
         """
+        if frame_id < 0:
+            raise RequestError(
+                ErrorCode.PARAM_FAILURE,
+                f"the frame's number is {frame_id}",
+                hint="number the frames of the frame queue from 0",
+            )
         now_ns = self._clocks.now_ns()
         require_past(captured_ns, now_ns)
         self.ring.publish(ticket)

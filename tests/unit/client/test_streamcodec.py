@@ -106,6 +106,13 @@ def test_frame_of_a_ticket_carries_no_pixels() -> None:
     assert frame.WhichOneof("picture") == "ticket"
 
 
+@pytest.mark.parametrize("picture", ["face.jpg", None, bytearray(b"jpeg")])
+def test_frame_of_what_is_no_picture_at_all_is_refused(picture: object) -> None:
+    """A path, or nothing from a camera: with our code, not with Python's."""
+    with refused(ErrorCode.PARAM_FAILURE):
+        frame_bytes(picture, 1, 0, "BGR")  # type: ignore[arg-type]
+
+
 def test_frames_are_numbered_on_from_the_last_number() -> None:
     """Given or not; a picture that is refused uses up none."""
     writer = FrameWriter()

@@ -190,6 +190,32 @@ def test_removed_camera_ends_its_watches_only() -> None:
     assert caught.value.code is ErrorCode.NO_EXIST
 
 
+def test_who_comes_to_watch_while_a_camera_goes_is_refused() -> None:
+    """Nobody would ever end such a watch."""
+    cameras = cameras_with()
+    cameras.add(DOOR)
+    codes: list[ErrorCode] = []
+
+    def come() -> None:
+        with pytest.raises(RequestError) as caught:
+            watching(cameras)
+        codes.append(caught.value.code)
+
+    cameras.watch("door", come)
+    cameras.remove("door")
+    assert codes == [ErrorCode.NO_EXIST]
+
+
+def test_cameras_of_ours_are_those_that_the_server_reads() -> None:
+    """From the start, not from the first picture on; a removed one's name is free."""
+    cameras = cameras_with(DOOR, CameraConfig(name="hall"))
+    cameras.add(CameraConfig(name="yard", url="file:x"))
+    told = {name: cameras.is_ours(name) for name in ("door", "hall", "yard", "else")}
+    assert told == {"door": True, "hall": False, "yard": True, "else": False}
+    cameras.remove("yard")
+    assert not cameras.is_ours("yard")
+
+
 def test_producer_that_leaves_is_told_and_may_come_again() -> None:
     """1024 to those who watch; the watch stays."""
     cameras = cameras_with(producers=lambda: (producer("yard"),))
@@ -252,6 +278,10 @@ class Followed:
     def __init__(self, view: Any) -> None:
         self.view = view
         self.failures = 0
+        self.is_retired = False
+
+    def retire(self) -> None:
+        self.is_retired = True
 
     def fail(self) -> tuple[int, GateDecision | None]:
         self.failures += 1
@@ -316,16 +346,18 @@ def test_frame_that_fails_is_held_and_told_to_everybody(judged: Cameras, judge: 
     assert [outcome.code for outcome in lease.outcomes] == [ErrorCode.MODELINFER_FAIL]
 
 
-def test_word_from_before_a_change_is_not_said(judged: Cameras, judge: Judge) -> None:
-    """A frame that was looked at in the old way opens nothing in the new one."""
-    watch, lease = watching(judged), OneFrame()
-    turned = CameraConfig(name="door", url="file:door.mp4", rotation=90)
-    judge.meanwhile = lambda: judged.change(turned)
-    judged.look(lease)  # type: ignore[arg-type]
-    answer = watch.take()
-    assert answer is not None
-    assert (answer.gate, answer.reasons) == (None, (Reason.STALE_FRAME,))
-    assert [outcome.gate for outcome in lease.outcomes] == [None]
+def test_session_of_a_camera_that_changes_or_goes_says_no_word_any_more(judged: Cameras) -> None:
+    """A frame that is looked at in the old way opens nothing in the new one."""
+    judged.look(OneFrame())  # type: ignore[arg-type]
+    first = judged._lines["door"].session
+    judged.change(CameraConfig(name="door", url="file:door.mp4", rotation=90))
+    judged.look(OneFrame())  # type: ignore[arg-type]
+    second = judged._lines["door"].session
+    assert isinstance(first, Followed)
+    assert isinstance(second, Followed)
+    assert (first.is_retired, second.is_retired) == (True, False)
+    judged.remove("door")
+    assert second.is_retired
 
 
 def test_defect_while_a_frame_is_judged_is_1002_and_the_camera_goes_on(
