@@ -118,8 +118,8 @@ class Server:
         producers = (lambda: broker.status) if broker else tuple
         self._cameras = Cameras(config, self._service, metrics, producers)
         metrics.registry.register(CameraCollector(self._cameras))
-        streams = Streams(self._service, broker, metrics)
-        self._grpc = GrpcServer(config.grpc, self._service, streams, self._cameras, metrics)
+        self._streams = Streams(self._service, broker, metrics)
+        self._grpc = GrpcServer(config.grpc, self._service, self._streams, self._cameras, metrics)
         self._frames: FrameFace | None = None
         self._supervisor: CameraSupervisor | None = None
         if broker and path:
@@ -164,9 +164,9 @@ class Server:
     async def stop(self) -> None:
         """Refuse new requests, finish accepted ones within the bound, close everything."""
         await self._grpc.set_serving(is_serving=False)
-        self._cameras.stop(
-            QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box")
-        )
+        end = QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box")
+        self._cameras.stop(end)
+        self._streams.stop(end)
         if self._supervisor is not None:
             await asyncio.to_thread(self._supervisor.stop, STOP_GRACE_S)
         drained = await asyncio.to_thread(self._service.drain, self._config.server.drain_timeout_s)
