@@ -73,6 +73,39 @@ class Face:
     score: float
 
 
+Point = tuple[float, float]
+"""(x, y) in frame pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class FacePoints:
+    """The finer landmarks of a face, in frame pixels.
+
+    Rings of eight begin at one corner and run along the upper lid or lip to the other corner, then back
+    along the lower one. An eye's ring begins at its outer corner, the lips' at the image's left.
+    """
+
+    image_left_eye: tuple[Point, ...]
+    image_right_eye: tuple[Point, ...]
+    inner_lips: tuple[Point, ...]
+    mouth_corners: tuple[Point, Point]
+    nose_tip: Point
+    chin: Point
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPose:
+    """Where a face turns, in degrees, as seen in the picture.
+
+    `yaw_deg` > 0: to the image's right, which is the person's own left unless the picture is mirrored.
+    `pitch_deg` > 0: down. `roll_deg` > 0: clockwise.
+    """
+
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+
+
 @dataclass(frozen=True, slots=True)
 class DetectedFace:
     """A face and the picture (from 0) that it was found in."""
