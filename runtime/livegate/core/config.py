@@ -310,6 +310,9 @@ class ActionsConfig(Section, frozen=True):
     max_scene_change: Annotated[
         Fraction, Meta(description="mean change of brightness between two pictures that is a cut")
     ] = 0.08
+    max_face_change: Annotated[
+        Fraction, Meta(description="change of the face between two pictures (0 = none) that is a swap")
+    ] = 0.3
     max_deg_per_s: Annotated[
         float, Meta(gt=0, description="a head that turns faster was cut, in degrees a second")
     ] = 700.0

@@ -66,6 +66,7 @@ class Clip:
         self.codec = ""
         self.container = ""
         self.sample_fps = config.sample_fps
+        self.told_ms = 0
         self.frames = 0
         self.damaged = 0
         self.duration_ms = 0
@@ -109,6 +110,7 @@ class Clip:
         told_s = self._told_s()
         if told_s is not None:
             self._require_length(told_s)
+            self.told_ms = round(told_s * 1000)
         self.sample_fps = sample_rate(told_s, self._config)
 
     def samples(self) -> Iterator[Sample]:

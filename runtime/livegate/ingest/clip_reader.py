@@ -45,7 +45,7 @@ def tell_clip(clip: Clip, out: BinaryIO) -> None:
     """Read a clip and tell all of it."""
     try:
         clip.open()
-        say(out, ClipOpened(clip.codec, clip.container, clip.sample_fps))
+        say(out, ClipOpened(clip.codec, clip.container, clip.sample_fps, clip.told_ms))
         for sample in clip.samples():
             height, width = sample.pixels.shape[:2]
             say(out, ClipPicture(sample.pts_ms, width, height), sample.pixels)

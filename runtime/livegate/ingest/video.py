@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -53,11 +53,12 @@ class VideoFrame:
 
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
-    """What is known of a video; the second line only at its end."""
+    """What is known of a video. `told_ms`: its length by its container; the last two only at its end."""
 
     codec: str
     container: str
     sample_fps: float
+    told_ms: int = 0
     duration_ms: int = 0
     frames: int = 0
 
@@ -137,7 +138,9 @@ class VideoReader:
         while True:
             message = self._message()
             if isinstance(message, ClipOpened):
-                self.facts = VideoFacts(message.codec, message.container, message.sample_fps)
+                self.facts = VideoFacts(
+                    message.codec, message.container, message.sample_fps, message.told_ms
+                )
             elif isinstance(message, ClipPicture):
                 yield VideoFrame(message.pts_ms, Frame(self._pixels(message), 0))
             elif isinstance(message, ClipFailed):
@@ -147,10 +150,7 @@ class VideoReader:
                 return
 
     def _end(self, ended: ClipEnded) -> None:
-        facts = self.facts
-        self.facts = VideoFacts(
-            facts.codec, facts.container, facts.sample_fps, ended.duration_ms, ended.frames
-        )
+        self.facts = replace(self.facts, duration_ms=ended.duration_ms, frames=ended.frames)
 
     def _message(self) -> ClipMessage:
         (length,) = LENGTH.unpack(self._taken(LENGTH.size))
