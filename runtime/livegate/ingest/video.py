@@ -40,6 +40,8 @@ from livegate.ingest.confine import environment, how_it_ended
 from livegate.ingest.failure import CaptureError
 
 COMMAND = (sys.executable, "-m", "livegate.ingest.clip_reader")
+WATCH_S = 0.25
+"""How often somebody who waits asks whether to wait on."""
 log = get_logger("livegate.video")
 
 
@@ -71,10 +73,13 @@ class VideoReader:
         content: bytes,
         config: VideoConfig,
         *,
+        require_time: Callable[[], None] = lambda: None,
         command: tuple[str, ...] = COMMAND,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Check the number of bytes; nothing is started yet.
+
+        `require_time` is called now and then while we wait; what it raises ends the reading.
 
         Raises:
             RequestError: PARAM_FAILURE for an empty video, OUT_OF_RANGE for one that is too large.
@@ -82,6 +87,7 @@ class VideoReader:
         require_bytes(len(content), config)
         self._content = content
         self._config = config
+        self._require_time = require_time
         self._command = command
         self._clock = clock
         self._left_s = config.decode_timeout_s
@@ -185,9 +191,12 @@ class VideoReader:
         poll.register(fd, select.POLLIN)
         while target:
             begun_s = self._clock()
-            is_there = poll.poll(max(0.0, self._left_s) * 1000)
+            is_there = poll.poll(max(0.0, min(self._left_s, WATCH_S)) * 1000)
             self._left_s -= self._clock() - begun_s
             if not is_there:
+                self._require_time()
+                if self._left_s > 0:
+                    continue
                 raise LiveGateError(
                     ErrorCode.TIMEOUT,
                     f"the video was not decoded within {self._config.decode_timeout_s:g} s",

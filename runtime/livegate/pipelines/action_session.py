@@ -35,6 +35,8 @@ from livegate.preprocess.scratch import Scratch
 
 GEOMETRY = ("landmarks", "head_pose")
 SILENT = "silent_liveness"
+ALGO_TASK = 9002
+"""Action liveness, which is asked for with a video."""
 LEAST_SPACING_MS = 250
 
 

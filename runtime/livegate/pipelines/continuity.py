@@ -77,11 +77,13 @@ class Continuity:
 def scene_of(frame: Frame) -> Small:
     """A picture's brightness, 0..1, in 32 x 32."""
     small = cv2.resize(frame.pixels, (SCENE_SIDE, SCENE_SIDE), interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32) / np.float32(255)
+    brightness: Small = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    brightness /= np.float32(255)
+    return brightness
 
 
 def face_of(frame: Frame, box: Box) -> Small:
-    """A face in grey, (24, 24), mean 0, length 1; zeros for one without any contrast."""
+    """A face in grey, (24, 24), mean 0, length 1; near zero for one without contrast."""
     left, top = max(0, int(box.x)), max(0, int(box.y))
     view = frame.pixels[top : int(box.y + box.height) + 1, left : int(box.x + box.width) + 1]
     if not view.size:
@@ -90,7 +92,8 @@ def face_of(frame: Frame, box: Box) -> Small:
     grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32)
     grey -= grey.mean()
     length = float(np.linalg.norm(grey))
-    return grey / np.float32(length) if length > 1e-3 else np.zeros_like(grey)
+    normal: Small = grey / np.float32(max(length, 1e-3))
+    return normal
 
 
 def face_change(one: Small, other: Small) -> float:

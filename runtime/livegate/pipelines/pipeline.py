@@ -47,6 +47,10 @@ class Pipeline:
         """What runs, for all tasks."""
         return tuple(info for step in self._steps for info in step.model.infos)
 
+    def has_tasks(self, names: Iterable[str]) -> bool:
+        """Whether this box runs all of these tasks."""
+        return set(names) <= set(self._by_name)
+
     def plan(self, algo_tasks: Sequence[int]) -> tuple[Step, ...]:
         """The steps that answer these numbers, needed ones included, each once.
 

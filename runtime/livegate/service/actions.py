@@ -22,7 +22,6 @@ from livegate.ingest.video import VideoReader, require_bytes
 from livegate.pipelines.action_session import ActionSession, Word
 from livegate.service.liveness import LivenessService
 
-ALGO_TASK = 9002
 MAX_ACTIONS = 10
 FULL_PAUSE_S = 0.02
 """Before a place in a full queue is asked for again; a video that is half read is worth the wait."""
@@ -46,7 +45,10 @@ class ActionService:
         self._now_ns = now_ns
         video = config.video
         self._threads = ThreadPoolExecutor(video.at_once, thread_name_prefix="livegate-video")
-        self._places = threading.BoundedSemaphore(video.at_once + video.max_waiting)
+        self._most = video.at_once + video.max_waiting
+        self._idle = threading.Condition()
+        self._count = 0
+        self._is_draining = False
         self._closing = threading.Event()
 
     def submit(self, request: VerifyRequest) -> Future[VideoVerdict]:
@@ -60,22 +62,14 @@ class ActionService:
         check(request, self._config)
         session = self._service.action_session(nod_deg=request.nod_deg, is_mirrored=request.is_mirrored)
         clock = StageClock()
-        if self._closing.is_set():
-            raise QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down")
-        if not self._places.acquire(blocking=False):
-            video = self._config.video
-            raise QueueError(
-                ErrorCode.QUEUE_FULL,
-                f"{video.at_once} videos are looked at and {video.max_waiting} wait",
-                hint="try again in a moment, or raise video.max_waiting",
-            )
+        self._enter()
         cancelled = threading.Event()
         try:
             future = self._threads.submit(self._verify, request, session, clock, cancelled)
         except RuntimeError as error:  # the executor was shut down meanwhile
-            self._places.release()
-            raise QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down") from error
-        future.add_done_callback(lambda _: self._places.release())
+            self._leave()
+            raise _stopped() from error
+        future.add_done_callback(lambda _: self._leave())
         outer: Future[VideoVerdict] = Future()
         outer.add_done_callback(lambda one: _abandon(one, future, cancelled))
         future.add_done_callback(lambda one: _hand_on(one, outer))
@@ -89,10 +83,35 @@ class ActionService:
         """
         return self.submit(request).result()
 
+    def drain(self, timeout_s: float) -> bool:
+        """Refuse new videos and wait for accepted ones; False when some were left."""
+        self._is_draining = True
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._count, timeout_s)
+
     def close(self) -> None:
         """End what is under way, and the threads."""
+        self._is_draining = True
         self._closing.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _enter(self) -> None:
+        with self._idle:
+            if self._is_draining:
+                raise _stopped()
+            if self._count >= self._most:
+                video = self._config.video
+                raise QueueError(
+                    ErrorCode.QUEUE_FULL,
+                    f"{video.at_once} videos are looked at and {video.max_waiting} wait",
+                    hint="try again in a moment, or raise video.max_waiting",
+                )
+            self._count += 1
+
+    def _leave(self) -> None:
+        with self._idle:
+            self._count -= 1
+            self._idle.notify_all()
 
     def _verify(
         self,
@@ -104,20 +123,23 @@ class ActionService:
         """Everything that a video's thread does."""
         clock.lap("queue")
         size = (0, 0)
-        self._require_time(request, cancelled)
-        with VideoReader(request.video, self._config.video) as reader:
+
+        def require_time() -> None:
+            self._require_time(request, cancelled)
+
+        require_time()
+        with VideoReader(request.video, self._config.video, require_time=require_time) as reader:
             for number, picture in enumerate(reader):
                 clock.lap("decode")
-                self._require_time(request, cancelled)
+                require_time()
                 if not number:
                     size = (picture.frame.width, picture.frame.height)
                     session.expect(reader.facts.told_ms or round(self._config.video.max_s * 1000))
                 self._look(request, session, picture, clock, cancelled)
-                clock.lap("queue")  # what the look itself took, it lapped by itself
             facts = reader.facts
         wanted = tuple(Action(number) for number in request.actions)
         word = session.word(wanted, request.windows)
-        self._count(word)
+        self._tally(word)
         portrait = word.portrait
         return VideoVerdict(
             code=request.code + 1,
@@ -174,14 +196,14 @@ class ActionService:
         if cancelled.is_set():
             raise DeadlineError("nobody waits for this video any more")
         if self._closing.is_set():
-            raise QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down")
+            raise _stopped()
         if request.deadline_ns is not None and self._now_ns() > request.deadline_ns:
             raise DeadlineError(
                 "the deadline passed while the video was looked at",
                 hint="allow more time, or send a shorter video",
             )
 
-    def _count(self, word: Word) -> None:
+    def _tally(self, word: Word) -> None:
         decision = "ALIVE" if word.is_alive else "NOT_ALIVE"
         self._metrics.verdicts.labels("action_liveness", decision).inc()
 
@@ -222,16 +244,19 @@ def _check_windows(windows: Sequence[tuple[int, int]], actions: Sequence[int]) -
             raise _refused(f"the window {first_ms}-{last_ms} is none", "send FIRST-LAST in ms")
 
 
+def _stopped() -> QueueError:
+    return QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box")
+
+
 def _refused(fact: str, hint: str) -> RequestError:
     return RequestError(ErrorCode.PARAM_FAILURE, fact, hint=hint)
 
 
 def _hand_on(inner: Future[VideoVerdict], outer: Future[VideoVerdict]) -> None:
     """The end of the work becomes the end of what is waited for, unless nobody waits."""
-    if inner.cancelled() or not outer.set_running_or_notify_cancel():
-        outer.cancel()
+    if not outer.set_running_or_notify_cancel():
         return
-    error = inner.exception()
+    error = _stopped() if inner.cancelled() else inner.exception()
     if error is not None:
         outer.set_exception(error)
     else:

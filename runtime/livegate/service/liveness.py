@@ -25,7 +25,7 @@ from livegate.core.view import View
 from livegate.engines.pool import EnginePool
 from livegate.ingest.headers import ImageHeader
 from livegate.ingest.image import checked_header, decode_frame
-from livegate.pipelines.action_session import ActionSession
+from livegate.pipelines.action_session import ALGO_TASK, GEOMETRY, SILENT, ActionSession
 from livegate.pipelines.pipeline import Pipeline
 from livegate.pipelines.session import FACES, Look, Session
 from livegate.preprocess.scratch import Scratch
@@ -86,7 +86,7 @@ class LivenessService:
             running=self._pool.running,
             queue_depth=self._pool.depth,
             queue_capacity=self._pool.capacity,
-            algo_tasks=pipeline.algo_tasks if pipeline else (),
+            algo_tasks=_algo_tasks(pipeline) if pipeline else (),
             engines=pipeline.engines if pipeline else (),
         )
 
@@ -245,6 +245,12 @@ class LivenessService:
         for verdict in verdicts:
             self._metrics.verdicts.labels(verdict.task, verdict.decision.value).inc()
         self._metrics.faces.inc(faces)
+
+
+def _algo_tasks(pipeline: Pipeline) -> tuple[int, ...]:
+    """What may be asked for: with pictures, and with a video."""
+    with_video = (ALGO_TASK,) if pipeline.has_tasks((*GEOMETRY, SILENT)) else ()
+    return (*pipeline.algo_tasks, *with_video)
 
 
 def _name(index: int, request: AnalyzeRequest) -> str:
