@@ -111,11 +111,14 @@ class Track:
         """The next value; (start, peak, end, height in thresholds) when an excursion ends with it."""
         if self.rule.action is Action.BLINK and self._rest_level is None and value > -OPEN_EYES:
             return None
+        if self._is_out and pts_ms - self._start_ms > self.rule.lasts_ms[1]:
+            self.lose()  # a level: whatever comes is measured from here
         amount = self.amount(value)
         if self._is_out:
             return self._outside(pts_ms, amount)
         if amount < OUT * self.rule.threshold:
-            self._settle(pts_ms, value)
+            if amount > -OUT * self.rule.threshold:  # else out to the other side
+                self._settle(pts_ms, value)
             self._has_rested = True
             self._start_ms = pts_ms
         else:
@@ -126,7 +129,7 @@ class Track:
         return None
 
     def lose(self) -> None:
-        """The face was not seen for a while: whatever was under way is void."""
+        """Whatever was under way is void, and where the rest is will be seen."""
         self._is_out = self._has_rested = False
         self._rests.clear()
         self._rest_level = None

@@ -69,7 +69,7 @@ def test_movement_out_and_back_is_its_action_and_no_other(action: Action) -> Non
     (event,) = seen(samples(**MOVES[action]))
     assert event.action is action
     assert event.start_ms < event.peak_ms < event.end_ms
-    assert event.start_ms >= 1000
+    assert event.start_ms >= 1000 - STEP_MS
     assert 0.5 <= event.confidence <= 1.0
 
 
@@ -91,6 +91,12 @@ def test_stillness_is_nothing() -> None:
 def test_level_is_no_action(name: str, height: float) -> None:
     """A head that stays turned, a mouth that stays open, eyes that stay shut."""
     assert actions(samples(**{name: step(height, 1.0)})) == []
+
+
+def test_new_level_is_a_rest_to_move_from() -> None:
+    """Who sits down anew, turned a little, can still shake the head."""
+    track = samples(9, yaw=lambda t: step(9, 1)(t) + bump(30, 7, 1.5)(t))
+    assert actions(track) == [Action.SHAKE_LEFT]
 
 
 def test_steady_smile_is_no_mouth() -> None:
