@@ -318,7 +318,7 @@ class ActionsConfig(Section, frozen=True):
     ] = 700.0
     min_face_side: Annotated[
         Positive, Meta(description="shortest side of the face, in pixels; smaller ones do not count")
-    ] = 64
+    ] = 40
 
 
 class EngineConfig(Section, frozen=True):

@@ -120,10 +120,11 @@ class Clip:
             RequestError: PARAM_FAILURE for a length outside the limits, OUT_OF_RANGE for too many.
             CaptureError: 2022 for pictures of changing size, 2023 for damaged ones.
         """
+        times = _Times()
         begun_ms: float | None = None
         last_ms, step_ms, due_ms = -1.0, float(DEFAULT_STEP_MS), 0.0
         for frame in self._decoded():
-            at_ms = self._at_ms(frame, last_ms + step_ms + (begun_ms or 0.0))
+            at_ms = times.at_ms(frame, last_ms + step_ms + (begun_ms or 0.0))
             begun_ms = at_ms if begun_ms is None else begun_ms
             at_ms -= begun_ms
             if at_ms <= last_ms:
@@ -213,9 +214,6 @@ class Clip:
                 raise _undecodable(error.strerror or type(error).__name__) from None
             yield packet
 
-    def _at_ms(self, frame: VideoFrame, otherwise_ms: float) -> float:
-        return frame.time * 1000 if frame.time is not None else max(0.0, otherwise_ms)
-
     def _pixels(self, frame: VideoFrame) -> Pixels:
         pixels = np.empty((frame.height, frame.width, 3), np.uint8)
         Picture(frame, self._reformatter, 0, 0).write_to(pixels)
@@ -272,6 +270,32 @@ class Clip:
         if told_s is not None and told_s * 1000 - self.duration_ms > SHORTER_MS:
             raise _undecodable(f"it ends after {self.duration_ms / 1000:.2f} of {told_s:.2f} s")
         self._require_length(self.duration_ms / 1000)
+
+
+class _Times:
+    """Whichever of a picture's two times makes sense: AVI and ASF have no order of showing.
+
+    The rule of libav's own players (guess_correct_pts): the one that ran backwards less often.
+    """
+
+    def __init__(self) -> None:
+        """Both are trusted, the time of showing first."""
+        self._last: dict[str, int] = {}
+        self._faults = {"pts": 0, "dts": 0}
+
+    def at_ms(self, frame: VideoFrame, otherwise_ms: float) -> float:
+        """The time of a picture; `otherwise_ms` for one that tells none, or none that makes sense."""
+        told = {name: getattr(frame, name) for name in self._faults}
+        for name, value in told.items():
+            if value is not None:
+                self._faults[name] += value <= self._last.get(name, value - 1)
+                self._last[name] = value
+        is_pts = told["dts"] is None or self._faults["pts"] <= self._faults["dts"]
+        chosen = told["pts"] if is_pts else told["dts"]
+        is_doubtful = told["dts"] is None and self._faults["pts"] > self._faults["dts"]
+        if chosen is None or is_doubtful or frame.time_base is None:
+            return max(0.0, otherwise_ms)
+        return float(chosen * frame.time_base) * 1000
 
 
 def sample_rate(told_s: float | None, config: VideoConfig) -> float:

@@ -75,6 +75,24 @@ def test_container_and_codec_give_their_pictures(
     assert np.abs(pixels.reshape(-1, 3).mean(axis=0) - BLUE).max() < 25
 
 
+@pytest.mark.parametrize("name", ["a.avi", "a.wmv", "a.mp4", "a.flv"])
+def test_pictures_shown_in_another_order_than_stored_keep_their_times(tmp_path: Path, name: str) -> None:
+    """B-frames; AVI and ASF do not tell when a picture is shown."""
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream("libx264", rate=15, options={"preset": "fast"})
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        noisy = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+        for number in range(30):
+            moved = np.ascontiguousarray(np.roll(noisy, number * 2, axis=1))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="bgr24")))
+        container.mux(stream.encode())
+    frames, reader = read((tmp_path / name).read_bytes())
+    assert reader.facts.frames == len(frames) == 30
+    steps = np.diff([frame.pts_ms for frame in frames])
+    assert steps.min() > 0
+    assert np.abs(steps - 1000 / 15).max() < 70
+
+
 @pytest.mark.parametrize("codec", ["vc1", "wmv3"])
 def test_codec_without_an_encoder_has_its_decoder(codec: str) -> None:
     """VC-1 and WMV3 cannot be made here: that their decoders are there is all that is shown."""
