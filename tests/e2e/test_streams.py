@@ -126,6 +126,8 @@ def test_bad_frame_is_answered_and_the_stream_goes_on(
         ((opened(region=pb.Region(x=0.5, y=0.5, width=0.6, height=0.5)),), 1027),
         ((opened(region=pb.Region(x=float("nan"), y=0, width=1, height=1)),), 1027),
         ((opened(region=pb.Region()),), 1027),
+        ((opened(task_id="x" * 1025),), 1031),
+        ((opened(overflow=77),), 1031),
         ((opened(), opened()), 1031),
         ((opened(), b"\xff\xff\xff"), 1004),
     ],
@@ -166,6 +168,18 @@ def test_faces_that_do_not_count_are_told_with_the_reason(calls: Wire) -> None:
     outside = calls.frames(opened(region=corner), framed(1, image=jpeg(96, 64)))[0]
     assert outside.person == 0
     assert list(outside.reasons) == ["FACE_OUTSIDE_REGION"]
+
+
+def test_frames_that_waited_on_their_way_open_nothing(calls: Wire) -> None:
+    """A client on the box tells when a frame was taken; one from the future is refused."""
+    now_ns = time.monotonic_ns()
+    old, future = framed(1, image=jpeg(96, 64)), framed(2, image=jpeg(96, 64))
+    old.frame.captured_ns = now_ns - 5 * 10**9
+    future.frame.captured_ns = now_ns + 3600 * 10**9
+    answers = calls.frames(opened(), old, future)
+    assert list(answers[0].reasons) == ["STALE_FRAME"]
+    assert answers[1].task_code == 1031
+    assert "future" in answers[1].msg
 
 
 def test_detection_alone_has_no_gate(calls: Wire) -> None:
@@ -360,7 +374,9 @@ def test_admin_calls_need_the_unix_socket_or_a_token_of_their_own(folder: Path) 
 def test_replaced_frames_do_not_keep_a_gate_shut(folder: Path) -> None:
     """A camera far faster than the box: the person in front still gets their word."""
     models = ("--models", str(shared("models", "reference")))
-    running = start(folder, *models, "--workers", "1", backend="onnxruntime")
+    # On a busy machine seconds may lie between two looks.
+    patience = [f"--set=gate.{key}=60000" for key in ("gone_ms", "evidence_ms", "max_frame_age_ms")]
+    running = start(folder, *models, *patience, "--workers", "1", backend="onnxruntime")
     try:
         image = shared("media", "stills", "image_T1.jpg").read_bytes()
         with wire(running.grpc) as spoken:
@@ -452,12 +468,12 @@ def test_ticket_of_a_stream_that_breaks_off_comes_back(folder: Path) -> None:
     try:
         with wire(running.grpc) as spoken:
             with FrameProducer(frames_socket(running), camera="a", width=640, height=480) as producer:
-                for number in range(30):
+                for number in range(60):
                     with producer.ticket(timeout_s=0.2) as ticket:
                         ticket.pixels[:] = 0
                     message = framed(number, ticket=message_of(ticket))
                     call = spoken.stream_frames(iter([opened(), message]), timeout=WAIT_S)
-                    time.sleep(number * 0.0005)  # anywhere between before the first byte and the answer
+                    time.sleep(number * 0.00025)  # anywhere between before the first byte and the answer
                     call.cancel()
                     with contextlib.suppress(LiveGateError):  # the server may have taken it already
                         producer.give_back(ticket)
@@ -474,5 +490,4 @@ def message_of(ticket: FrameTicket) -> pb.FrameTicket:
         segment_id=ticket.segment_id,
         slot=ticket.slot,
         generation=ticket.generation,
-        captured_ns=ticket.captured_ns,
     )

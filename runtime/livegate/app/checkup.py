@@ -25,7 +25,7 @@ from livegate.engines.base import provider_order
 from livegate.gateway.listener import split_address
 from livegate.manifests.store import ModelStore
 
-PACKAGES = ("numpy", "opencv-python-headless", "simplejpeg", "grpcio", "protobuf", "uvicorn")
+PACKAGES = ("numpy", "opencv-python-headless", "simplejpeg", "av", "grpcio", "protobuf", "uvicorn")
 CPU_FEATURES = ("sse4_2", "avx2", "avx512f", "avx512_vnni", "amx_tile", "asimd", "asimddp", "sve")
 NEEDED_MEMORY = 512 << 20
 BUILT_S = 1_763_000_000

@@ -100,7 +100,15 @@ class Server:
             self._listeners["metrics"] = HttpListener("metrics", config.metrics.bind, app)
         self._frames_path = path = configured_path(config.frames.socket, "frames.sock")
         broker = (
-            Broker(path, config.frames, on_refused=log_refusal, on_left=self._left) if path else None
+            Broker(
+                path,
+                config.frames,
+                on_refused=log_refusal,
+                on_left=self._left,
+                is_ours=self._is_ours,
+            )
+            if path
+            else None
         )
         producers = (lambda: broker.status) if broker else tuple
         self._cameras = Cameras(config, self._service, metrics, producers)
@@ -174,6 +182,9 @@ class Server:
 
     def _left(self, camera: str) -> None:
         self._cameras.left(camera)
+
+    def _is_ours(self, camera: str) -> bool:
+        return self._cameras.is_ours(camera)
 
 
 def _settle() -> None:

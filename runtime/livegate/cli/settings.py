@@ -43,7 +43,8 @@ def add_settings(parser: argparse.ArgumentParser, *, serves: bool = False) -> No
             "--camera",
             metavar="NAME=URL",
             action="append",
-            help="read a camera: rtsp://…, v4l2:/dev/video0, file:clip.mp4[?loop]; repeatable",
+            help="read a camera: rtsp://…, v4l2:/dev/video0, file:clip.mp4[?loop]; repeatable; "
+            "a URL with a password belongs into the configuration file",
         )
     group.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other key")
 

@@ -153,10 +153,11 @@ class AsyncFrameStream(AsyncAnswerStream):
         frame_id: int | None = None,
         frame_pts: int = 0,
         pixel_format: PixelFormat = "BGR",
+        captured_ns: int = 0,
         timeout_s: float | None = None,
     ) -> int:
         """As FrameStream.send."""
-        content = self._writer.write(picture, frame_id, frame_pts, pixel_format)
+        content = self._writer.write(picture, frame_id, frame_pts, pixel_format, captured_ns)
         number = self._writer.frame_id
         limit_s = self._patience_s if timeout_s is None else timeout_s
         await self._run(self._frames.send(content, limit_s))
@@ -169,10 +170,11 @@ class AsyncFrameStream(AsyncAnswerStream):
         frame_id: int | None = None,
         frame_pts: int = 0,
         pixel_format: PixelFormat = "BGR",
+        captured_ns: int = 0,
         timeout_s: float | None = None,
     ) -> StreamAnswer:
         """As FrameStream.ask."""
-        content = self._writer.write(picture, frame_id, frame_pts, pixel_format)
+        content = self._writer.write(picture, frame_id, frame_pts, pixel_format, captured_ns)
         limit_s = self._patience_s if timeout_s is None else timeout_s
         return await self._run(self._frames.ask(content, limit_s))
 

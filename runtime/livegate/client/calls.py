@@ -115,10 +115,15 @@ class FrameWriter:
         self.frame_id = 0
 
     def write(
-        self, picture: Picture, frame_id: int | None, frame_pts: int, pixel_format: PixelFormat
+        self,
+        picture: Picture,
+        frame_id: int | None,
+        frame_pts: int,
+        pixel_format: PixelFormat,
+        captured_ns: int = 0,
     ) -> bytes:
         """The message; `self.frame_id` is then its number. Raises as `frame_bytes`."""
         number = self.frame_id + 1 if frame_id is None else frame_id
-        content = frame_bytes(picture, number, frame_pts, pixel_format)
+        content = frame_bytes(picture, number, frame_pts, pixel_format, captured_ns)
         self.frame_id = number
         return content

@@ -27,11 +27,16 @@ MAX_WORDS = 64
 
 
 class Inbox:
-    """Answers that came and were not taken yet, and how it ended. `on_change` wakes whoever waits."""
+    """Answers that came and were not taken yet, and how it ended. `on_change` wakes whoever waits.
 
-    def __init__(self) -> None:
-        """Empty and open."""
+    An OPEN that nobody took in time is turned into HOLD: the person has gone on.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        """Empty and open. `clock` is monotonic seconds."""
         self._answers: deque[StreamAnswer] = deque()
+        self._came_s: deque[float] = deque()
+        self._clock = clock
         self._end: LiveGateError | None = None
         self.is_over = False
         self.on_change: Callable[[], None] = lambda: None
@@ -43,6 +48,7 @@ class Inbox:
 
     def put(self, answer: StreamAnswer) -> None:
         """An answer came."""
+        self._came_s.append(self._clock())
         self._answers.append(answer)
         self.on_change()
 
@@ -78,7 +84,12 @@ class Inbox:
         return None
 
     def _take(self) -> StreamAnswer:
-        return self._answers.popleft()
+        answer, came_s = self._answers.popleft(), self._came_s.popleft()
+        is_old = self._clock() - came_s > MAX_OPEN_AGE_S
+        if answer.gate is GateDecision.OPEN and is_old:
+            stale = (Reason.STALE_FRAME.value,)
+            return dataclasses.replace(answer, gate=GateDecision.HOLD, reasons=stale)
+        return answer
 
 
 class FrameInbox(Inbox):
@@ -93,14 +104,13 @@ class FrameInbox(Inbox):
         Raises:
             RequestError: PARAM_FAILURE when no frame at all could go.
         """
-        super().__init__()
+        super().__init__(clock)
         if max_unanswered < 1:
             raise RequestError(
                 ErrorCode.PARAM_FAILURE, f"max_unanswered is {max_unanswered}, it is at least 1"
             )
         self._outgoing: deque[bytes] = deque((opening,))
         self._max_unanswered = max_unanswered
-        self._clock = clock
         self._is_finished = False
         self._taken = 0
         self._sent = 0
@@ -213,15 +223,8 @@ class NewestInbox(Inbox):
     """A watch: who takes slowly gets the newest answer, the newest error, and every word of the gate.
 
     The server keeps the same rule up to its socket, but between the sockets lie windows that hold
-    seconds of answers; so the client reads all the time, and the rule is kept here again. An OPEN that
-    nobody took in time is turned into HOLD: the person has gone on.
+    seconds of answers; so the client reads all the time, and the rule is kept here again.
     """
-
-    def __init__(self, clock: Clock = time.monotonic) -> None:
-        """`clock` is monotonic seconds."""
-        super().__init__()
-        self._clock = clock
-        self._came_s: deque[float] = deque()
 
     def put(self, answer: StreamAnswer) -> None:
         """An answer came; those before it make room, up to the last word of the gate."""
@@ -229,16 +232,7 @@ class NewestInbox(Inbox):
             self._drop(-1)
         if len(self._answers) >= MAX_WORDS:
             self._drop(0)
-        self._came_s.append(self._clock())
         super().put(answer)
-
-    def _take(self) -> StreamAnswer:
-        answer, came_s = self._answers.popleft(), self._came_s.popleft()
-        is_old = self._clock() - came_s > MAX_OPEN_AGE_S
-        if answer.gate is GateDecision.OPEN and is_old:
-            stale = (Reason.STALE_FRAME.value,)
-            return dataclasses.replace(answer, gate=GateDecision.HOLD, reasons=stale)
-        return answer
 
     def _drop(self, index: int) -> None:
         del self._answers[index], self._came_s[index]

@@ -39,8 +39,14 @@ def picture_size(pixels: Pixels, pixel_format: PixelFormat) -> tuple[int, int]:
     """(width, height) of a raw picture.
 
     Raises:
-        RequestError: PARAM_FAILURE when the array is not one of that format.
+        RequestError: PARAM_FAILURE when it is no array, or not one of that format.
     """
+    if not hasattr(pixels, "shape"):  # a path, or None from a camera that gave nothing
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE,
+            f"a {type(pixels).__name__} is no picture",
+            hint="bytes of a JPEG, PNG, BMP or WebP file, an array of pixels, or a ticket",
+        )
     shape = pixels.shape
     is_bgr = pixel_format == "BGR" and len(shape) == 3 and shape[2] == CHANNELS
     is_nv12 = pixel_format == "NV12" and len(shape) == 2 and shape[0] % 3 == 0 and shape[1] % 2 == 0

@@ -144,15 +144,23 @@ class FrameStream(AnswerStream):
         frame_id: int | None = None,
         frame_pts: int = 0,
         pixel_format: PixelFormat = "BGR",
+        captured_ns: int = 0,
         timeout_s: float | None = None,
     ) -> int:
         """Put a frame on its way as soon as there is room; its number, one more than the last or given.
+
+        Args:
+            picture: a file's bytes, an array of `pixel_format`, or a ticket.
+            frame_id: comes back in the answer, as does `frame_pts`.
+            captured_ns: when it was taken, time.monotonic_ns() of the box, for a client that runs
+                there; without it a frame is as young as its arrival.
+            timeout_s: how long to wait for room; without it, the stream's own.
 
         Raises:
             LiveGateError: TIMEOUT when too many frames stayed without a taken answer; PARAM_FAILURE for
                 an array that is no picture; what the box ended the stream with.
         """
-        content = self._writer.write(picture, frame_id, frame_pts, pixel_format)
+        content = self._writer.write(picture, frame_id, frame_pts, pixel_format, captured_ns)
         number = self._writer.frame_id
         self._run(self._frames.send(content, self._patience_s if timeout_s is None else timeout_s))
         return number
@@ -164,6 +172,7 @@ class FrameStream(AnswerStream):
         frame_id: int | None = None,
         frame_pts: int = 0,
         pixel_format: PixelFormat = "BGR",
+        captured_ns: int = 0,
         timeout_s: float | None = None,
     ) -> StreamAnswer:
         """Send a frame and wait for its answer; only while no other frame is under way.
@@ -171,7 +180,7 @@ class FrameStream(AnswerStream):
         Raises:
             LiveGateError: BUSY when one is; else as `send` and `receive`.
         """
-        content = self._writer.write(picture, frame_id, frame_pts, pixel_format)
+        content = self._writer.write(picture, frame_id, frame_pts, pixel_format, captured_ns)
         return self._run(self._frames.ask(content, self._patience_s if timeout_s is None else timeout_s))
 
     def finish(self) -> None:

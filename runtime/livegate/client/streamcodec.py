@@ -51,18 +51,24 @@ def open_bytes(task_id: str, tasks: Sequence[int], view: View, overflow: Overflo
     return pb.StreamRequest(open=opening).SerializeToString()
 
 
-def frame_bytes(picture: Picture, frame_id: int, frame_pts: int, pixel_format: PixelFormat) -> bytes:
+def frame_bytes(
+    picture: Picture,
+    frame_id: int,
+    frame_pts: int,
+    pixel_format: PixelFormat,
+    captured_ns: int = 0,
+) -> bytes:
     """Write the StreamRequest of one frame.
 
     Raises:
         RequestError: PARAM_FAILURE for an array that is no picture of that format.
     """
-    frame = pb.StreamFrame(frame_id=frame_id, frame_pts=frame_pts)
+    frame = pb.StreamFrame(frame_id=frame_id, frame_pts=frame_pts, captured_ns=captured_ns)
     if isinstance(picture, FrameTicket):
         frame.ticket.segment_id = picture.segment_id
         frame.ticket.slot = picture.slot
         frame.ticket.generation = picture.generation
-        frame.ticket.captured_ns = picture.captured_ns
+        frame.captured_ns = captured_ns or picture.captured_ns
     elif isinstance(picture, bytes):
         frame.image = picture
     else:

@@ -41,22 +41,14 @@ class Guard:
         self._metrics = metrics
         self._streams = 0
 
-    def wrap(self, call: Call) -> Callable[[bytes, Context], Awaitable[bytes]]:
-        """A unary handler around a call."""
+    def wrap(
+        self, call: Call, *, is_admin: bool = False
+    ) -> Callable[[bytes, Context], Awaitable[bytes]]:
+        """A unary handler around a call, for everybody or for those who may change the server."""
+        require = self._require_admin if is_admin else self._require_user
 
         async def handler(content: bytes, context: Context) -> bytes:
-            async with self._guarded(context, self._require_user) as this_id:
-                answer = await call(content, this_id, context)
-                context.set_trailing_metadata(((REQUEST_ID, this_id),))
-            return answer
-
-        return handler
-
-    def wrap_admin(self, call: Call) -> Callable[[bytes, Context], Awaitable[bytes]]:
-        """A unary handler for those who may change the server."""
-
-        async def handler(content: bytes, context: Context) -> bytes:
-            async with self._guarded(context, self._require_admin) as this_id:
+            async with self._guarded(context, require) as this_id:
                 answer = await call(content, this_id, context)
                 context.set_trailing_metadata(((REQUEST_ID, this_id),))
             return answer

@@ -8,6 +8,7 @@ transport itself, before a handler exists: RESOURCE_EXHAUSTED without details.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
@@ -107,8 +108,6 @@ class GrpcServer:
         """Answer; health says NOT_SERVING until `set_serving`."""
         await self.set_serving(is_serving=False)
         await self._server.start()
-        if self._lock is not None:
-            self._lock.path.chmod(0o600)
 
     async def set_serving(self, *, is_serving: bool) -> None:
         """Tell grpc.health.v1."""
@@ -181,11 +180,15 @@ class GrpcServer:
 
     def _bind_socket(self, path: Path) -> None:
         self._lock = SocketLock(path, "grpc.socket")
+        # It takes connections from here on, and whoever has one may change cameras: a chmod is too late.
+        mask = os.umask(0o177)
         try:
             self._server.add_insecure_port(f"unix:{path}")
         except RuntimeError as error:
             self._lock.release()
             raise self._lock.unusable("gRPC cannot listen there") from error
+        finally:
+            os.umask(mask)
 
 
 def _deadline_ns(context: Context) -> int | None:
@@ -198,11 +201,8 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Finds the handler of a method by its full name; the last in line, so it also refuses."""
 
     def __init__(self, server: GrpcServer, guard: Guard) -> None:
-        def unary(call: Any) -> Any:
-            return grpc.unary_unary_rpc_method_handler(guard.wrap(call))
-
-        def admin(call: Any) -> Any:
-            return grpc.unary_unary_rpc_method_handler(guard.wrap_admin(call))
+        def unary(call: Any, *, is_admin: bool = False) -> Any:
+            return grpc.unary_unary_rpc_method_handler(guard.wrap(call, is_admin=is_admin))
 
         self._handlers = {
             f"/{SERVICE}/Analyze": unary(server.analyze),
@@ -214,9 +214,9 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
             f"/{SERVICE}/WatchCamera": grpc.unary_stream_rpc_method_handler(
                 guard.wrap_stream(server.watch_camera)
             ),
-            f"/{SERVICE}/AddCamera": admin(server.add_camera),
-            f"/{SERVICE}/ChangeCamera": admin(server.change_camera),
-            f"/{SERVICE}/RemoveCamera": admin(server.remove_camera),
+            f"/{SERVICE}/AddCamera": unary(server.add_camera, is_admin=True),
+            f"/{SERVICE}/ChangeCamera": unary(server.change_camera, is_admin=True),
+            f"/{SERVICE}/RemoveCamera": unary(server.remove_camera, is_admin=True),
         }
         self._unknown = unary(unknown_method)
 

@@ -22,6 +22,8 @@ from livegate.shm.ring import Ticket
 from livegate.v1 import liveness_pb2 as pb
 
 M = TypeVar("M", bound=Message)
+MAX_TASK_ID_CHARS = 1024
+"""Every answer of a stream carries it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def open_from_bytes(content: bytes) -> StreamOpen:
 
     Raises:
         RequestError: INVALID_PARAM when the bytes are no StreamRequest, PARAM_FAILURE when it does not
-            open; as View.
+            open, its task_id is too long, or its overflow is not known; as View.
     """
     message = _read(pb.StreamRequest, content)
     if message.WhichOneof("kind") != "open":
@@ -61,6 +63,18 @@ def open_from_bytes(content: bytes) -> StreamOpen:
             hint="send `open` first, then frames",
         )
     opening = message.open
+    if len(opening.task_id) > MAX_TASK_ID_CHARS:
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE,
+            f"the task_id has {len(opening.task_id)} characters, the limit is {MAX_TASK_ID_CHARS}",
+            hint="it comes back in every answer",
+        )
+    if opening.overflow not in pb.Overflow.values():
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE,
+            f"there is no overflow {opening.overflow}",
+            hint=f"one of {', '.join(pb.Overflow.keys())}",
+        )
     return StreamOpen(
         code=opening.code,
         task_id=opening.task_id,
@@ -71,7 +85,7 @@ def open_from_bytes(content: bytes) -> StreamOpen:
 
 
 def frame_from_bytes(content: bytes) -> StreamFrame | TicketFrame:
-    """Read a frame; it is captured now, unless it is a ticket that knows better.
+    """Read a frame; captured now, unless it knows better.
 
     Raises:
         RequestError: INVALID_PARAM when the bytes are no StreamRequest, PARAM_FAILURE when it is not a
@@ -91,7 +105,7 @@ def frame_from_bytes(content: bytes) -> StreamFrame | TicketFrame:
             frame.frame_pts,
             frame.ticket.segment_id,
             Ticket(frame.ticket.slot, frame.ticket.generation),
-            frame.ticket.captured_ns,
+            frame.captured_ns,
         )
     return StreamFrame(frame.frame_id, frame.frame_pts, _picture(frame))
 
@@ -182,11 +196,11 @@ def camera_message(report: CameraReport) -> pb.Camera:
 
 
 def _picture(frame: pb.StreamFrame) -> Picture:
-    now_ns = time.monotonic_ns()
+    captured_ns = frame.captured_ns or time.monotonic_ns()
     if frame.WhichOneof("picture") == "raw":
         raw = frame.raw
-        return RawPicture(raw.width, raw.height, raw.pixel_format, raw.pixels, now_ns)
-    return EncodedPicture(frame.image, now_ns)  # nothing at all is an empty picture: 1028
+        return RawPicture(raw.width, raw.height, raw.pixel_format, raw.pixels, captured_ns)
+    return EncodedPicture(frame.image, captured_ns)  # nothing at all is an empty picture: 1028
 
 
 def _view(view: pb.View) -> View:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from livegate.core.errors import ErrorCode, LiveGateError, QueueError, RequestError
 from livegate.core.results import FrameAnswer
@@ -53,9 +54,7 @@ async def stream_frames(streams: Streams, messages: AsyncIterator[bytes]) -> Asy
         await reader  # its error, if it had one
     finally:
         reader.cancel()
-        await conveyor.clear()
-        with contextlib.suppress(asyncio.CancelledError, LiveGateError):
-            await reader
+        await conveyor.clear(reader)
 
 
 async def watch_camera(cameras: Cameras, content: bytes) -> AsyncGenerator[bytes, None]:
@@ -103,6 +102,8 @@ class _Conveyor:
         self._line: asyncio.Queue[asyncio.Future[FrameAnswer] | None] = asyncio.Queue()
         self._waiting: _Entry | None = None
         self._worker: asyncio.Task[None] | None = None
+        # Whose frames may hold a slot of the frame queue.
+        self._unanswered: set[_Entry] = set()
 
     async def read(self, messages: AsyncIterator[bytes]) -> None:
         """Take frames in, as long as there is room for their answers."""
@@ -120,18 +121,26 @@ class _Conveyor:
             yield await answer
             self._room.release()
 
-    async def clear(self) -> None:
-        """The stream is over: nobody waits for these any more."""
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.frame.picture.discard()
+    async def clear(self, reader: asyncio.Task[None]) -> None:
+        """The stream is over: nobody waits for these any more. `reader` was cancelled."""
         if self._worker is not None:
             self._worker.cancel()
-            await asyncio.wait({self._worker})
+        tasks = (reader, self._worker) if self._worker is not None else (reader,)
+        try:
+            await asyncio.wait(tasks)
+        finally:
+            self._waiting = None
+            for entry in self._unanswered:
+                entry.frame.picture.discard()
+            for end in (*tasks, *self._unread()):
+                if end.done() and not end.cancelled():
+                    end.exception()  # looked at: nobody else will
+
+    def _unread(self) -> Iterator[asyncio.Future[Any]]:
         while not self._line.empty():
             answer = self._line.get_nowait()
-            if answer is not None and answer.done():
-                answer.exception()  # looked at: nobody else will
+            if answer is not None:
+                yield answer
 
     async def _enter(self, incoming: StreamFrame | TicketFrame) -> None:
         answer: asyncio.Future[FrameAnswer] = asyncio.get_running_loop().create_future()
@@ -142,11 +151,12 @@ class _Conveyor:
             answer.set_result(self._stream.fail(incoming.frame_id, incoming.frame_pts, error))
             return
         entry = _Entry(frame, answer)
+        self._unanswered.add(entry)
         if self._worker is not None and not self._worker.done():
             if self._newest_wins:
                 replaced, self._waiting = self._waiting, entry
                 if replaced is not None:
-                    replaced.answer.set_result(self._stream.skip(replaced.frame, _replaced()))
+                    self._settle(replaced, self._stream.skip(replaced.frame, _replaced()))
                 return
             await asyncio.wait({self._worker})
         self._worker = asyncio.ensure_future(self._work(entry))
@@ -155,13 +165,20 @@ class _Conveyor:
         """Have a frame looked at, then the one that waits."""
         while entry is not None:
             try:
-                entry.answer.set_result(await self._answered(entry.frame))
+                self._settle(entry, await self._answered(entry.frame))
             except Exception as error:  # noqa: BLE001 - it ends the stream where its answer is awaited
-                entry.answer.set_exception(error)
-            except asyncio.CancelledError:
-                entry.frame.picture.discard()
-                raise
+                self._settle(entry, error)
             entry, self._waiting = self._waiting, None
+
+    def _settle(self, entry: _Entry, answer: FrameAnswer | Exception) -> None:
+        """Give an answer to whoever awaits it; a stream that was cancelled cancelled that, too."""
+        self._unanswered.discard(entry)
+        if entry.answer.done():
+            return
+        if isinstance(answer, Exception):
+            entry.answer.set_exception(answer)
+        else:
+            entry.answer.set_result(answer)
 
     async def _answered(self, frame: StreamFrame) -> FrameAnswer:
         try:

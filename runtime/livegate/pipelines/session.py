@@ -57,7 +57,7 @@ class Session:
         self._pipeline = pipeline
         self._finding = tuple(step for step in plan if step.task.name == FACES)
         self._judging = tuple(step for step in plan if step.task.name != FACES)
-        self._algo_tasks = tuple(algo_tasks)
+        self._algo_tasks = tuple(dict.fromkeys(algo_tasks))  # a list of a million is not kept
         self._view = view
         self._max_age_ns = config.max_frame_age_ms * 1_000_000
         self._hysteresis = config.hysteresis
@@ -65,6 +65,7 @@ class Session:
         self._tracker = SubjectTracker(config.gone_ms)
         self._gate = Gate(config)
         self._heard_ns = 0
+        self._is_retired = False
         self._lock = threading.Lock()
 
     def look(self, frame: Frame, captured_ns: int, clock: StageClock, scratch: Scratch) -> Look:
@@ -97,6 +98,11 @@ class Session:
         with self._lock:
             return self._tracker.person, self._gate.fail()
 
+    def retire(self) -> None:
+        """Another session takes over: frames that are looked at now get no word any more."""
+        with self._lock:
+            self._is_retired = True
+
     def _counting(
         self, faces: Sequence[Face], frame: Frame
     ) -> tuple[tuple[Face, ...], tuple[Reason, ...]]:
@@ -122,6 +128,7 @@ class Session:
             # Another thread may have met somebody else, or told of a younger frame, meanwhile.
             is_met = subject.person == self._tracker.person
             is_past = subject.is_late or not is_met or captured_ns < self._heard_ns
+            is_past = is_past or self._is_retired
             if subject.person == 0 or is_past:
                 gate = None
             else:
@@ -150,8 +157,3 @@ def _reason(vote: Vote, said: frozenset[GateDecision], silent: Verdict) -> Reaso
     if vote is Vote.NEITHER:
         return Reason.SCORE_NEAR_THRESHOLD
     return Reason.SCORE_BELOW_THRESHOLD if vote is Vote.SPOOF else Reason.NOT_ENOUGH_FRAMES
-
-
-def without_open(gate: GateDecision | None) -> GateDecision | None:
-    """A word that comes too late: the gate that would have opened is held."""
-    return GateDecision.HOLD if gate is GateDecision.OPEN else gate

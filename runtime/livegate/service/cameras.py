@@ -77,9 +77,12 @@ class Cameras:
         self._max_age_ms = config.gate.max_frame_age_ms
         self._control: CameraControl | None = None
         self._lock = threading.Lock()
+        # Adding, changing and removing may each wait for a process: one after the other.
+        self._admin_lock = threading.Lock()
         self._lines: dict[str, _Line] = {}
         self._end: LiveGateError | None = None
         self._configured = frozenset(camera.name for camera in config.ingest.cameras)
+        self._to_keep = frozenset(camera.name for camera in config.ingest.cameras if camera.url)
         for camera in config.ingest.cameras:
             if camera.name in self._lines:
                 raise SetupError(
@@ -97,12 +100,13 @@ class Cameras:
     def look(self, lease: Lease) -> None:
         """Judge a frame of the queue; its producer and everybody who watches the camera hear of it."""
         answer = self._look(lease)
+        # Before its producer hears of it: one that leaves at once would be told to watchers first.
+        self._publish(lease.camera, answer)
         try:
             with lease:
                 lease.finish(outcome_of_answer(answer))
         except LiveGateError as error:
             log.warning("a frame's word was lost", camera=lease.camera, why=error.message)
-        self._publish(lease.camera, answer)
 
     def left(self, camera: str) -> None:
         """A producer is gone."""
@@ -150,6 +154,12 @@ class Cameras:
         return answer_of_error(error, frame_id=frame_id, frame_pts=frame_pts, person=person, gate=gate)
 
     # How they are.
+
+    def is_ours(self, camera: str) -> bool:
+        """Whether the server reads it by itself: a gate that trusts the name trusts us."""
+        with self._lock:
+            line = self._lines.get(camera)
+            return line is not None and (line.report is not None or camera in self._to_keep)
 
     @property
     def reports(self) -> tuple[CameraReport, ...]:
@@ -265,7 +275,7 @@ class Cameras:
         Raises:
             LiveGateError: CONFIG_ADD_FAIL with the reason.
         """
-        with _failing(ErrorCode.CONFIG_ADD_FAIL, camera.name):
+        with self._admin_lock, _failing(ErrorCode.CONFIG_ADD_FAIL, camera.name):
             view = view_of_camera(camera)
             self._controlled().add(camera)
             return self._changed(camera.name, view)
@@ -276,7 +286,7 @@ class Cameras:
         Raises:
             LiveGateError: CONFIG_UPDATE_FAIL with the reason.
         """
-        with _failing(ErrorCode.CONFIG_UPDATE_FAIL, camera.name):
+        with self._admin_lock, _failing(ErrorCode.CONFIG_UPDATE_FAIL, camera.name):
             view = view_of_camera(camera)
             self._controlled().change(camera)
             return self._changed(camera.name, view)
@@ -287,17 +297,24 @@ class Cameras:
         Raises:
             LiveGateError: CONFIG_DELETE_FAIL with the reason.
         """
-        with _failing(ErrorCode.CONFIG_DELETE_FAIL, camera):
+        with self._admin_lock, _failing(ErrorCode.CONFIG_DELETE_FAIL, camera):
             self._controlled().remove(camera)
-        self._finish(camera, _end_of_stream(camera, "the camera was removed"))
-        with self._lock:
-            self._lines.pop(camera, None)
+            with self._lock:  # first: who comes to watch now is told that there is no such camera
+                line = self._lines.pop(camera, None)
+        if line is None:
+            return
+        if line.session is not None:
+            line.session.retire()
+        for watch in line.watches:
+            watch.end(_end_of_stream(camera, "the camera was removed"))
 
     def _changed(self, camera: str, view: View) -> CameraReport:
         """Look at it in the new way from the next frame on."""
         with self._lock:
             line = self._lines.setdefault(camera, _Line())
-            line.view, line.session = view, None
+            before, line.view, line.session = line.session, view, None
+        if before is not None:
+            before.retire()
         starting = CameraReport(camera, "", CameraState.STARTING, time.time_ns() // 1_000_000)
         return next((report for report in self.reports if report.camera == camera), starting)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, as_livegate_error
+from livegate.core.frame import require_past
 from livegate.core.results import FrameAnswer
 from livegate.core.telemetry import Metrics, StageClock, get_logger
 from livegate.core.view import View
@@ -122,6 +124,7 @@ class FrameStream:
 
     def _look(self, frame: StreamFrame, clock: StageClock) -> FrameAnswer:
         picture = frame.picture
+        require_past(picture.captured_ns, time.monotonic_ns())
         with picture.open(self._service.limits, self._service.scratch) as pixels:
             clock.lap("decode")
             look = self._service.look(self._session, pixels, picture.captured_ns, clock)

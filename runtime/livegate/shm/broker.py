@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livegate.core.config import FramesConfig
-from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.errors import AuthError, ErrorCode, LiveGateError, RequestError
 from livegate.shm.budget import MIB, SegmentBudget
 from livegate.shm.connection import Peer
 from livegate.shm.door import Door, own_uid
@@ -80,10 +80,12 @@ class Broker:
         budget: SegmentBudget | None = None,
         on_refused: Refused = lambda error, peer, is_fatal: None,
         on_left: Callable[[str], None] = lambda camera: None,
+        is_ours: Callable[[str], bool] = lambda camera: False,
     ) -> None:
         """Nothing is opened before `start`.
 
         `on_refused` hears of each refusal, for the log; `on_left` of each producer that is gone.
+        `is_ours` tells the cameras whose frames no other user may hand over.
         """
         self.tally = tally or FrameTally(max_cameras=4 * config.max_producers)
         self.budget = budget or SegmentBudget(config.ceiling_mib * MIB)
@@ -91,6 +93,7 @@ class Broker:
         self._config = config
         self._on_refused = on_refused
         self._on_left = on_left
+        self._is_ours = is_ours
         self._queues: FrameQueues[PublishedFrame] = FrameQueues()
         self._changed = threading.Condition()
         self._sources: dict[str, FrameSource | None] = {}
@@ -171,8 +174,13 @@ class Broker:
 
         Raises:
             RequestError: PARAM_FAILURE, OUT_OF_RANGE, OUT_OF_MEM; EXIST for a name that is taken;
-                FULL for one producer too many.
+                FULL for one producer too many; NO_PERMISSION for a name that is ours.
         """
+        if peer.uid != own_uid() and self._is_ours(hello.camera):
+            raise AuthError(
+                f"the camera {hello.camera} is read by the server itself",
+                hint="give the producer a name of its own",
+            )
         geometry = geometry_for(hello.width, hello.height, hello.pixel_format)
         slots = max(MIN_SLOTS, min(hello.slots, self._config.slots_max))
         self.sweep()

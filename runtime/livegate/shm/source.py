@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from livegate.core.errors import ErrorCode, QueueError, RequestError
-from livegate.core.frame import Pixels
+from livegate.core.frame import Pixels, require_past
 from livegate.shm.layout import DropReason, PixelFormat, Result
 from livegate.shm.lease import Lease, PublishedFrame
 from livegate.shm.outcome import DROP_CODES, Outcome, result_from_outcome
@@ -91,16 +91,17 @@ class FrameSource:
         """Take a written slot over without queueing it: `lease` or `give_up` ends it.
 
         Raises:
-            RequestError: PARAM_FAILURE for a capture in the future: another clock was used, and such
-                a frame would never be too old. Else as SlotRing.publish.
+            RequestError: PARAM_FAILURE for a capture in the future or a negative number, which no
+                result could carry; else as SlotRing.publish.
         """
-        now_ns = self._clocks.now_ns()
-        if captured_ns > now_ns:
+        if frame_id < 0:
             raise RequestError(
                 ErrorCode.PARAM_FAILURE,
-                f"captured_ns lies {(captured_ns - now_ns) / 1e9:.3f} s in the future",
-                hint="captured_ns is CLOCK_MONOTONIC of this machine, or 0 for now",
+                f"the frame's number is {frame_id}",
+                hint="number the frames of the frame queue from 0",
             )
+        now_ns = self._clocks.now_ns()
+        require_past(captured_ns, now_ns)
         self.ring.publish(ticket)
         self._count(FrameEvent.PUBLISHED)
         return PublishedFrame(self, ticket, frame_id, captured_ns or now_ns, now_ns)

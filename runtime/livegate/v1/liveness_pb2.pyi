@@ -275,18 +275,20 @@ class Region(_message.Message):
     def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ..., width: _Optional[float] = ..., height: _Optional[float] = ...) -> None: ...
 
 class StreamFrame(_message.Message):
-    __slots__ = ("frame_id", "frame_pts", "image", "raw", "ticket")
+    __slots__ = ("frame_id", "frame_pts", "image", "raw", "ticket", "captured_ns")
     FRAME_ID_FIELD_NUMBER: _ClassVar[int]
     FRAME_PTS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     RAW_FIELD_NUMBER: _ClassVar[int]
     TICKET_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
     frame_id: int
     frame_pts: int
     image: bytes
     raw: RawPicture
     ticket: FrameTicket
-    def __init__(self, frame_id: _Optional[int] = ..., frame_pts: _Optional[int] = ..., image: _Optional[bytes] = ..., raw: _Optional[_Union[RawPicture, _Mapping]] = ..., ticket: _Optional[_Union[FrameTicket, _Mapping]] = ...) -> None: ...
+    captured_ns: int
+    def __init__(self, frame_id: _Optional[int] = ..., frame_pts: _Optional[int] = ..., image: _Optional[bytes] = ..., raw: _Optional[_Union[RawPicture, _Mapping]] = ..., ticket: _Optional[_Union[FrameTicket, _Mapping]] = ..., captured_ns: _Optional[int] = ...) -> None: ...
 
 class RawPicture(_message.Message):
     __slots__ = ("width", "height", "pixel_format", "pixels")
@@ -301,16 +303,14 @@ class RawPicture(_message.Message):
     def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., pixel_format: _Optional[_Union[PixelFormat, str]] = ..., pixels: _Optional[bytes] = ...) -> None: ...
 
 class FrameTicket(_message.Message):
-    __slots__ = ("segment_id", "slot", "generation", "captured_ns")
+    __slots__ = ("segment_id", "slot", "generation")
     SEGMENT_ID_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
-    CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
     segment_id: int
     slot: int
     generation: int
-    captured_ns: int
-    def __init__(self, segment_id: _Optional[int] = ..., slot: _Optional[int] = ..., generation: _Optional[int] = ..., captured_ns: _Optional[int] = ...) -> None: ...
+    def __init__(self, segment_id: _Optional[int] = ..., slot: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class StreamResponse(_message.Message):
     __slots__ = ("code", "task_id", "frame_id", "frame_pts", "timestamp", "src_width", "src_height", "frame_width", "frame_height", "results", "detect_objects", "gate", "reasons", "person", "task_code", "msg", "stages")

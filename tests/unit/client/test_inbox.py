@@ -276,6 +276,18 @@ def test_watcher_that_never_takes_does_not_grow() -> None:
     assert found[-1] == (MAX_WORDS + 4, GateDecision.HOLD)
 
 
+def test_open_of_a_stream_that_waited_too_long_opens_nothing() -> None:
+    """One thread sends and goes on, the one that takes stood still: as in a watch."""
+    clock = Seconds()
+    inbox = frames(clock=clock)
+    now(inbox.send(b"1", 1))
+    inbox.put(answer(1, GateDecision.OPEN))
+    clock.now_s += 1.01
+    found = now(inbox.receive(1))
+    assert (found.gate, found.reasons) == (GateDecision.HOLD, ("STALE_FRAME",))
+    assert inbox.unanswered == 0
+
+
 def test_silent_watch_waits_as_long_as_it_is_told() -> None:
     """None is for ever."""
     assert next(NewestInbox(Seconds()).receive(None)) is None

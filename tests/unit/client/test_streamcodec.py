@@ -102,8 +102,15 @@ def test_frame_of_a_ticket_carries_no_pixels() -> None:
     ticket = FrameTicket(noise(4, 4), (1 << 64) - 1, 3, 1 << 40, 1 << 50)
     frame = frame_of(frame_bytes(ticket, 1, 0, "BGR"))
     assert (frame.ticket.segment_id, frame.ticket.slot) == (ticket.segment_id, 3)
-    assert (frame.ticket.generation, frame.ticket.captured_ns) == (1 << 40, 1 << 50)
+    assert (frame.ticket.generation, frame.captured_ns) == (1 << 40, 1 << 50)
     assert frame.WhichOneof("picture") == "ticket"
+
+
+@pytest.mark.parametrize("picture", ["face.jpg", None, bytearray(b"jpeg")])
+def test_frame_of_what_is_no_picture_at_all_is_refused(picture: object) -> None:
+    """A path, or nothing from a camera: with our code, not with Python's."""
+    with refused(ErrorCode.PARAM_FAILURE):
+        frame_bytes(picture, 1, 0, "BGR")  # type: ignore[arg-type]
 
 
 def test_frames_are_numbered_on_from_the_last_number() -> None:

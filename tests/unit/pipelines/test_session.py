@@ -209,6 +209,14 @@ def test_vote_on_somebody_who_is_no_longer_in_front_is_lost() -> None:
     assert look.reasons == (Reason.STALE_FRAME,)
 
 
+def test_frame_that_is_judged_while_another_session_takes_over_says_nothing() -> None:
+    """The camera was given another region meanwhile: the old one opens nothing."""
+    camera = Camera(needed=1, window=1)
+    camera.pipeline.on_judging = camera.session.retire
+    look = camera.look()
+    assert (look.gate, look.reasons) == (None, (Reason.STALE_FRAME,))
+
+
 def test_failure_is_hold_and_takes_the_evidence_away() -> None:
     """Two good frames, a broken network, and everything begins again."""
     camera = Camera()
@@ -239,6 +247,14 @@ def test_picture_is_turned_before_anybody_looks() -> None:
     look = camera.look()
     assert camera.pipeline.sizes == [(80, 100)]
     assert (look.width, look.height) == (80, 100)
+
+
+def test_task_that_is_asked_for_again_and_again_is_judged_once() -> None:
+    """A list as long as a message may be would cost its length at every frame."""
+    assert [verdict.algo_task for verdict in Camera(SILENT, *[9001] * 9, SILENT).look().verdicts] == [
+        SILENT,
+        9001,
+    ]
 
 
 def test_unknown_tasks_are_refused_at_once() -> None:

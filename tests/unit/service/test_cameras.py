@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from livegate.core.camera import CameraReport, CameraState
 from livegate.core.config import CameraConfig
-from livegate.core.errors import ErrorCode, LiveGateError, QueueError, RequestError, SetupError
+from livegate.core.errors import (
+    EngineError,
+    ErrorCode,
+    LiveGateError,
+    QueueError,
+    RequestError,
+    SetupError,
+)
+from livegate.core.results import Decision, GateDecision, Reason, Verdict
 from livegate.core.telemetry import Metrics
+from livegate.pipelines.session import Look
 from livegate.service.cameras import Cameras
 from livegate.service.watch import Watch
 from livegate.shm.broker import CameraStatus
-from support import config_with
+from livegate.shm.layout import PixelFormat
+from livegate.shm.lease import FrameView
+from livegate.shm.outcome import Outcome
+from support import config_with, noise
 
 DOOR = CameraConfig(name="door", url="file:door.mp4")
 
@@ -177,6 +190,32 @@ def test_removed_camera_ends_its_watches_only() -> None:
     assert caught.value.code is ErrorCode.NO_EXIST
 
 
+def test_who_comes_to_watch_while_a_camera_goes_is_refused() -> None:
+    """Nobody would ever end such a watch."""
+    cameras = cameras_with()
+    cameras.add(DOOR)
+    codes: list[ErrorCode] = []
+
+    def come() -> None:
+        with pytest.raises(RequestError) as caught:
+            watching(cameras)
+        codes.append(caught.value.code)
+
+    cameras.watch("door", come)
+    cameras.remove("door")
+    assert codes == [ErrorCode.NO_EXIST]
+
+
+def test_cameras_of_ours_are_those_that_the_server_reads() -> None:
+    """From the start, not from the first picture on; a removed one's name is free."""
+    cameras = cameras_with(DOOR, CameraConfig(name="hall"))
+    cameras.add(CameraConfig(name="yard", url="file:x"))
+    told = {name: cameras.is_ours(name) for name in ("door", "hall", "yard", "else")}
+    assert told == {"door": True, "hall": False, "yard": True, "else": False}
+    cameras.remove("yard")
+    assert not cameras.is_ours("yard")
+
+
 def test_producer_that_leaves_is_told_and_may_come_again() -> None:
     """1024 to those who watch; the watch stays."""
     cameras = cameras_with(producers=lambda: (producer("yard"),))
@@ -208,3 +247,127 @@ def test_unwatched_camera_tells_nobody() -> None:
     cameras.unwatch(watch)
     cameras.report(report("door", CameraState.RETRYING, ErrorCode.STREAMPULLER_OPEN_FAIL, "x"))
     assert watch.take() is None
+
+
+# --- frames -------------------------------------------------------------------------------------
+
+
+class Judge:
+    """A service whose every look opens the gate, after something else has happened."""
+
+    scratch = None
+
+    def __init__(self) -> None:
+        self.meanwhile: Any = lambda: None
+        self.error: Exception | None = None
+
+    def session(self, algo_tasks: Any, view: Any) -> Any:
+        return Followed(view)
+
+    def look(self, session: Any, frame: Any, captured_ns: int, clock: Any) -> Look:
+        self.meanwhile()
+        if self.error:
+            raise self.error
+        verdict = Verdict(1031, "silent_liveness", Decision.GENUINE, 0.9, (), (0.9,))
+        return Look(64, 48, (verdict,), 1, 1, GateDecision.OPEN, (Reason.ENOUGH_GENUINE_FRAMES,))
+
+
+class Followed:
+    """A session that failed frames are told to."""
+
+    def __init__(self, view: Any) -> None:
+        self.view = view
+        self.failures = 0
+        self.is_retired = False
+
+    def retire(self) -> None:
+        self.is_retired = True
+
+    def fail(self) -> tuple[int, GateDecision | None]:
+        self.failures += 1
+        return 1, GateDecision.HOLD
+
+
+class OneFrame:
+    """A lease, and the outcome that it ended with."""
+
+    def __init__(self, camera: str = "door") -> None:
+        self.camera = camera
+        self.frame_id = 7
+        self.published = SimpleNamespace(captured_ns=5_000_000_000)
+        self.outcomes: list[Outcome] = []
+
+    def view(self) -> FrameView:
+        return FrameView(self.camera, 7, PixelFormat.BGR, noise(64, 48), 0, False)
+
+    def finish(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    def __enter__(self) -> OneFrame:
+        return self
+
+    def __exit__(self, *arguments: object) -> None:
+        assert self.outcomes
+
+
+@pytest.fixture
+def judge() -> Judge:
+    return Judge()
+
+
+@pytest.fixture
+def judged(judge: Judge) -> Cameras:
+    cameras = Cameras(config_with(), judge, Metrics(), tuple)  # type: ignore[arg-type]
+    cameras.use(Control(cameras))
+    cameras.add(DOOR)
+    return cameras
+
+
+def test_word_on_a_frame_goes_to_its_producer_and_to_who_watches(judged: Cameras) -> None:
+    """The same word, with the frame's number and time."""
+    watch, lease = watching(judged), OneFrame()
+    judged.look(lease)  # type: ignore[arg-type]
+    answer = watch.take()
+    assert answer is not None
+    assert (answer.frame_id, answer.frame_pts, answer.gate) == (7, 5000, GateDecision.OPEN)
+    assert [outcome.gate for outcome in lease.outcomes] == [GateDecision.OPEN]
+
+
+def test_frame_that_fails_is_held_and_told_to_everybody(judged: Cameras, judge: Judge) -> None:
+    """A network that broke: 1030 to both, HOLD, and the session knows."""
+    watch, lease = watching(judged), OneFrame()
+    judge.error = EngineError("broken")
+    judged.look(lease)  # type: ignore[arg-type]
+    answer = watch.take()
+    assert answer is not None
+    assert answer.error is not None
+    assert answer.error.code is ErrorCode.MODELINFER_FAIL
+    assert answer.gate is GateDecision.HOLD
+    assert [outcome.code for outcome in lease.outcomes] == [ErrorCode.MODELINFER_FAIL]
+
+
+def test_session_of_a_camera_that_changes_or_goes_says_no_word_any_more(judged: Cameras) -> None:
+    """A frame that is looked at in the old way opens nothing in the new one."""
+    judged.look(OneFrame())  # type: ignore[arg-type]
+    first = judged._lines["door"].session
+    judged.change(CameraConfig(name="door", url="file:door.mp4", rotation=90))
+    judged.look(OneFrame())  # type: ignore[arg-type]
+    second = judged._lines["door"].session
+    assert isinstance(first, Followed)
+    assert isinstance(second, Followed)
+    assert (first.is_retired, second.is_retired) == (True, False)
+    judged.remove("door")
+    assert second.is_retired
+
+
+def test_defect_while_a_frame_is_judged_is_1002_and_the_camera_goes_on(
+    judged: Cameras, judge: Judge
+) -> None:
+    """Nothing of the inside comes out."""
+    lease = OneFrame()
+    judge.error = ZeroDivisionError("secret inside")
+    judged.look(lease)  # type: ignore[arg-type]
+    assert [outcome.code for outcome in lease.outcomes] == [ErrorCode.INNER]
+    judge.error = None
+    judged.look(lease)  # type: ignore[arg-type]
+    assert lease.outcomes[-1].gate is GateDecision.OPEN

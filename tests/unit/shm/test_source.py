@@ -168,6 +168,15 @@ def test_frame_from_the_future_is_refused_and_stays_on_loan(desk: Desk) -> None:
     assert desk.count(FrameEvent.DISCARDED) == 1
 
 
+def test_negative_number_is_refused_and_the_slot_stays_on_loan(desk: Desk) -> None:
+    """Numbers of gRPC have a sign, a result has none: the word on it would be lost."""
+    ticket = desk.source.loan(timeout_s=0)
+    with pytest.raises(RequestError) as caught:
+        desk.source.claim(ticket, captured_ns=0, frame_id=-1)
+    assert caught.value.code is ErrorCode.PARAM_FAILURE
+    desk.source.discard(ticket)
+
+
 def test_stop_tells_the_frames_that_waited(desk: Desk) -> None:
     """5002 for what waited and for what comes."""
     desk.publish(1)

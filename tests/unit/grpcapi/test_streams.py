@@ -1,0 +1,86 @@
+"""Frames in, answers out, without a server: what becomes of frames when a stream breaks off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from livegate.core.results import FrameAnswer
+from livegate.grpcapi.streams import stream_frames
+from livegate.service.streams import CODE_STREAM, StreamFrame
+from livegate.shm.ring import Ticket
+from livegate.v1 import liveness_pb2 as pb
+
+
+class FakePicture:
+    """Holds a slot until it is discarded."""
+
+    captured_ns = 1
+
+    def __init__(self) -> None:
+        self.is_held = True
+
+    def discard(self) -> None:
+        self.is_held = False
+
+
+class SlowStreams:
+    """Claims every ticket and never comes to an answer: both what opens streams and a stream."""
+
+    def __init__(self) -> None:
+        self.pictures: list[FakePicture] = []
+        self.jobs: list[Future[FrameAnswer]] = []
+
+    def open(self, *opening: Any) -> SlowStreams:
+        return self
+
+    def claim(self, segment_id: int, ticket: Ticket, **times: int) -> FakePicture:
+        self.pictures.append(FakePicture())
+        return self.pictures[-1]
+
+    def submit(self, frame: StreamFrame) -> Future[FrameAnswer]:
+        self.jobs.append(Future())
+        return self.jobs[-1]
+
+    def skip(self, frame: StreamFrame, error: Exception) -> FrameAnswer:
+        frame.picture.discard()
+        return FrameAnswer(frame.frame_id, 0, 0)
+
+
+async def requests(overflow: int, tickets: int) -> AsyncIterator[bytes]:
+    """`open`, tickets, and then silence."""
+    opening = pb.StreamOpen(code=CODE_STREAM, overflow=overflow)  # type: ignore[arg-type]
+    yield pb.StreamRequest(open=opening).SerializeToString()
+    for number in range(tickets):
+        frame = pb.StreamFrame(frame_id=number, ticket=pb.FrameTicket(slot=number))
+        yield pb.StreamRequest(frame=frame).SerializeToString()
+    await asyncio.Event().wait()
+
+
+async def break_off(streams: SlowStreams, overflow: int, tickets: int, turns: int) -> None:
+    """Cancel a stream after so many turns of the event loop."""
+
+    async def listen() -> None:
+        async for _ in stream_frames(streams, requests(overflow, tickets)):  # type: ignore[arg-type]
+            pass
+
+    listener = asyncio.ensure_future(listen())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    listener.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listener
+
+
+@pytest.mark.parametrize("turns", range(1, 16))
+@pytest.mark.parametrize("overflow", [pb.OVERFLOW_WAIT, pb.OVERFLOW_NEWEST_WINS])
+def test_stream_that_breaks_off_gives_every_slot_back(overflow: int, turns: int) -> None:
+    """At any moment: the frame that is looked at, the one that waits, the one that is not begun yet."""
+    streams = SlowStreams()
+    asyncio.run(break_off(streams, overflow, tickets=3, turns=turns))
+    assert [picture.is_held for picture in streams.pictures] == [False] * len(streams.pictures)
+    assert all(job.cancelled() for job in streams.jobs)
