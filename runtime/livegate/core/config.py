@@ -290,7 +290,7 @@ class ActionsConfig(Section, frozen=True):
     ] = 0.3
     blink_drop: Annotated[
         Fraction, Meta(description="part of its openness that an eye must lose to be shut")
-    ] = 0.4
+    ] = 0.35
     refuse_unasked: Annotated[
         bool, Meta(description="a movement that was not asked for refuses the video; blinks are free")
     ] = True
