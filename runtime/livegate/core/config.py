@@ -187,7 +187,7 @@ class FramesConfig(Section, frozen=True):
     ] = "same_uid"
     allow_uids: Annotated[
         tuple[int, ...],
-        Meta(description="users that may hand over frames; empty = the server's own only"),
+        Meta(description="users that may hand over frames, beside the server's own"),
     ] = ()
 
 
