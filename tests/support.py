@@ -294,14 +294,19 @@ def null_model(manifest: Manifest, dims: Mapping[str, int]) -> Any:
     return load_model(manifest, Plugin(), lambda file: b"", Config().engine, dims)
 
 
-def null_pipeline(config: Config) -> Any:
-    """Both shipped tasks on the null backend, without any weights."""
+def null_pipeline(config: Config, *, with_actions: bool = False) -> Any:
+    """The tasks for pictures, or all of them, on the null backend, without any weights."""
     from livegate.pipelines.pipeline import Pipeline, Step
     from livegate.tasks.face_detection import Plugin as FaceDetection
+    from livegate.tasks.head_pose import Plugin as HeadPosePlugin
+    from livegate.tasks.landmarks import Plugin as Landmarks
     from livegate.tasks.silent_liveness import Plugin as SilentLiveness
 
+    plugins: list[tuple[Any, str]] = [(SilentLiveness, "minifasnet_pair"), (FaceDetection, "yunet_n")]
+    if with_actions:
+        plugins += [(Landmarks, "pfld_ghostone"), (HeadPosePlugin, "fsanet_pair")]
     steps = []
-    for plugin, model_id in ((SilentLiveness, "minifasnet_pair"), (FaceDetection, "yunet_n")):
+    for plugin, model_id in plugins:
         manifest = shipped_manifest(model_id)
         task = plugin(manifest, config)
         steps.append(Step(task, null_model(manifest, task.warm_dims)))

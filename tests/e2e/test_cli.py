@@ -153,7 +153,7 @@ def test_models_pull_then_everything_is_found(reference: str, tmp_path: Path) ->
     for _ in range(2):
         done = run_cli("models", "pull", "--from", reference, env=env)
         assert done.returncode == 0, done.stderr
-        assert "3 verified files" in done.stdout
+        assert "6 verified files" in done.stdout
     assert run_cli("models", "verify", env=env).returncode == 0
     listed = run_cli("models", "list", "--json", env=env).stdout.splitlines()
     files = [file for line in listed for file in json.loads(line)["files"]]

@@ -29,6 +29,7 @@ from livegate.core.telemetry import Metrics
 from livegate.gateway.http import Gateway
 from livegate.gateway.listener import HttpListener
 from livegate.grpcapi.server import GrpcServer
+from livegate.service.actions import ActionService
 from livegate.service.cameras import Cameras
 from livegate.service.streams import Streams
 from livegate.shm.turns import FrameQueues
@@ -75,7 +76,9 @@ def faces(pipeline: Any) -> Iterator[tuple[str, str]]:
 
     async def live() -> None:
         streams, cameras = Streams(service, None, metrics), Cameras(config, service, metrics)
-        grpc = GrpcServer(config.grpc, service, streams, cameras, metrics)
+        grpc = GrpcServer(
+            config.grpc, service, streams, cameras, ActionService(config, service, metrics), metrics
+        )
         app = Gateway(build_dialects(config), service, config.http, metrics).app
         http = HttpListener("http", "127.0.0.1:0", app)
         await grpc.start()

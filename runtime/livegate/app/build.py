@@ -11,7 +11,7 @@ import cv2
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import load_plugin, plugin_names
-from livegate.core.telemetry import Metrics
+from livegate.core.telemetry import Metrics, get_logger
 from livegate.engines.base import Backend
 from livegate.engines.model import load_model
 from livegate.engines.pool import EnginePool
@@ -22,6 +22,8 @@ from livegate.service.liveness import LivenessService
 
 TASKS = "livegate.tasks"
 BACKENDS = "livegate.backends"
+NULL = "null"
+log = get_logger("livegate.build")
 
 
 def build_store(config: Config) -> ModelStore:
@@ -43,13 +45,37 @@ def build_service(config: Config, metrics: Metrics) -> LivenessService:
 
 
 def build_pipeline(config: Config, store: ModelStore) -> Pipeline:
-    """Load and warm the model of every task.
+    """Load and warm the model of every task; optional ones are left out when their files are not here.
 
     Raises:
         SetupError: a model, a file, a backend or a provider is not what it should be.
     """
     backend = load_backend(config.engine.backend)
-    return Pipeline(_step(name, config, store, backend) for name in plugin_names(TASKS))
+    steps, left_out = [], {}
+    for name in plugin_names(TASKS):
+        if why := reason_to_leave_out(name, config, store):
+            left_out[name] = why
+            log.info("task left out", task=name, why=why)
+        else:
+            steps.append(_step(name, config, store, backend))
+    return Pipeline(steps, left_out)
+
+
+def is_optional(name: str, config: Config) -> bool:
+    """Whether a box may do without a task: it says so itself, and nobody configured its model."""
+    return load_plugin(TASKS, name).Plugin.is_optional and name not in config.models.use
+
+
+def reason_to_leave_out(name: str, config: Config, store: ModelStore) -> str:
+    """Why an optional task cannot run here: a file of its default model that is not there; or nothing.
+
+    A file that is there and is wrong is no reason: loading it fails, loudly.
+    """
+    if config.engine.backend == NULL or not is_optional(name, config):
+        return ""
+    manifest = chosen_manifest(name, config, store)
+    missing = [file.name for file in manifest.files if store.inspect(file).path is None]
+    return f"files of the model {manifest.id} are missing: {', '.join(missing)}" if missing else ""
 
 
 def load_backend(name: str) -> Backend:
@@ -88,5 +114,5 @@ def _step(name: str, config: Config, store: ModelStore, backend: Backend) -> Ste
     manifest = chosen_manifest(name, config, store)
     task = load_plugin(TASKS, name).Plugin(manifest, config)
     # The null backend computes nothing, so it needs no weights.
-    read_file = (lambda file: b"") if config.engine.backend == "null" else store.read
+    read_file = (lambda file: b"") if config.engine.backend == NULL else store.read
     return Step(task, load_model(manifest, backend, read_file, config.engine, task.warm_dims))

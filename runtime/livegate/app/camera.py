@@ -13,9 +13,7 @@ all is well while libav hangs.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import resource
 import signal
 import sys
 import threading
@@ -32,13 +30,12 @@ from livegate.client.producer import FrameProducer
 from livegate.core.camera import CameraState
 from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.ingest.capture import Capture, Timeouts
+from livegate.ingest.confine import limit_resources
 from livegate.ingest.failure import CaptureError
 from livegate.ingest.location import Location, location_from_url
 from livegate.ingest.picture import Picture
 
 MAX_SETTINGS_BYTES = 65_536
-MAX_FILES = 64
-PR_SET_PDEATHSIG = 1
 EXIT_NO_SERVER = 75
 SERVER_GONE = frozenset(
     (ErrorCode.CONNECTION_CLOSE, ErrorCode.CONNECTION_FAILURE, ErrorCode.QUEUE_STOPED)
@@ -244,21 +241,6 @@ def end_with_server(source_fd: int) -> None:
         os._exit(0)
 
     threading.Thread(target=wait, name="livegate-server-watch", daemon=True).start()
-
-
-def limit_resources(memory_mib: int) -> None:
-    """What libav may take: so much memory, no core file and no file at all (both would hold pixels)."""
-    # A process that stands still sees no end of its input; the kernel ends it with our parent.
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    for limit, value in (
-        (resource.RLIMIT_AS, memory_mib << 20),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, MAX_FILES),
-    ):
-        _, hard = resource.getrlimit(limit)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(limit, (value, value))
 
 
 def main() -> int:

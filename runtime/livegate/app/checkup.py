@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 
 from livegate import __version__
-from livegate.app.build import BACKENDS, chosen_manifest, load_backend
+from livegate.app.build import BACKENDS, chosen_manifest, is_optional, load_backend
 from livegate.app.exposure import require_credentials, served_dialects
 from livegate.app.server import build_dialects
 from livegate.core.config import Config
@@ -148,6 +148,10 @@ def _models(config: Config, store: ModelStore) -> Iterator[Finding]:
             state = store.inspect(file)
             if state.is_good:
                 yield _good(task, f"{manifest.id}: {state.path}")
+            elif state.path is None and is_optional(task, config):
+                why = store.complaint(state)
+                fact = f"left out, and action liveness (9002) with it: {why.message}"
+                yield Finding(Grade.WARNING, task, fact, why.hint)
             else:
                 yield _bad(task, store.complaint(state))
 

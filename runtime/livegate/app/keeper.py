@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import signal
 import subprocess
 import threading
 from collections import deque
@@ -27,6 +26,7 @@ from livegate.app.lines import LineReader
 from livegate.core.camera import CameraReport, CameraState
 from livegate.core.errors import ErrorCode
 from livegate.core.telemetry import get_logger
+from livegate.ingest.confine import environment, how_it_ended
 from livegate.ingest.location import Location
 
 MAX_CRASHES, CRASH_WINDOW_S = 5, 60.0
@@ -38,8 +38,6 @@ GRACE_S = 2.0
 """From the end of its standard input to SIGKILL."""
 MAX_LOGGED, LOG_WINDOW_S, MAX_LOGGED_CHARS = 20, 60.0, 400
 OVER = (CameraState.ENDED, CameraState.FAILED)
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""A library that reserves memory for every core leaves none below the limit on a big machine."""
 log = get_logger("livegate.camera")
 
 
@@ -314,21 +312,3 @@ class CameraKeeper:
             self._world.report(report)
         except Exception:
             log.exception("a camera's report found no hearer", camera=report.camera)
-
-
-def environment(ours: os._Environ[str] | dict[str, str]) -> dict[str, str]:
-    """What a camera's process inherits: nothing of LiveGate's own, where secrets may be."""
-    return {
-        **{name: value for name, value in ours.items() if not name.startswith("LIVEGATE_")},
-        **ONE_THREAD,
-    }
-
-
-def how_it_ended(status: int) -> str:
-    """An exit status of subprocess's, in words."""
-    if status >= 0:
-        return f"ended with {status}"
-    try:
-        return f"was ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was ended by signal {-status}"

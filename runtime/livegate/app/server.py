@@ -32,6 +32,7 @@ from livegate.gateway.listener import HttpListener
 from livegate.gateway.operations import operations_app
 from livegate.gateway.tls import server_context
 from livegate.grpcapi.server import GrpcServer
+from livegate.service.actions import ActionService
 from livegate.service.cameras import Cameras
 from livegate.service.streams import Streams
 from livegate.shm.broker import Broker
@@ -119,7 +120,10 @@ class Server:
         self._cameras = Cameras(config, self._service, metrics, producers)
         metrics.registry.register(CameraCollector(self._cameras))
         streams = Streams(self._service, broker, metrics)
-        self._grpc = GrpcServer(config.grpc, self._service, streams, self._cameras, metrics)
+        self._actions = ActionService(config, self._service, metrics)
+        self._grpc = GrpcServer(
+            config.grpc, self._service, streams, self._cameras, self._actions, metrics
+        )
         self._frames: FrameFace | None = None
         self._supervisor: CameraSupervisor | None = None
         if broker and path:
@@ -169,7 +173,11 @@ class Server:
         )
         if self._supervisor is not None:
             await asyncio.to_thread(self._supervisor.stop, STOP_GRACE_S)
-        drained = await asyncio.to_thread(self._service.drain, self._config.server.drain_timeout_s)
+        # Videos need the workers to the end; half of the bound is theirs.
+        bound_s = self._config.server.drain_timeout_s
+        drained = await asyncio.to_thread(self._actions.drain, bound_s / 2)
+        drained &= await asyncio.to_thread(self._service.drain, bound_s)
+        await asyncio.to_thread(self._actions.close)
         if self._frames is not None:
             await asyncio.to_thread(self._frames.stop, STOP_GRACE_S)
         if not drained:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from livegate.client.pictures import FrameTicket
 from livegate.client.producer import FrameProducer
 from livegate.core.camera import CameraReport, CameraState
-from livegate.core.results import Decision, GateDecision
+from livegate.core.results import Action, ActionEvent, ActionResult, Decision, GateDecision
 from livegate.core.view import View
 
 if TYPE_CHECKING:
     from livegate.client.aio import AsyncLivenessClient
     from livegate.client.aiostream import AsyncAnswerStream, AsyncFrameStream
-    from livegate.client.answers import Answer, Result, StreamAnswer
+    from livegate.client.answers import Answer, Result, StreamAnswer, VideoAnswer
     from livegate.client.calls import FACE_DETECTION, SILENT_LIVENESS
     from livegate.client.client import LivenessClient
     from livegate.client.retry import RetryPolicy
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = [
     "FACE_DETECTION",
     "SILENT_LIVENESS",
+    "Action",
+    "ActionEvent",
+    "ActionResult",
     "Answer",
     "AnswerStream",
     "AsyncAnswerStream",
@@ -43,13 +46,14 @@ __all__ = [
     "Result",
     "RetryPolicy",
     "StreamAnswer",
+    "VideoAnswer",
     "View",
 ]
 
 _LATER = {
     "aio": ("AsyncLivenessClient",),
     "aiostream": ("AsyncAnswerStream", "AsyncFrameStream"),
-    "answers": ("Answer", "Result", "StreamAnswer"),
+    "answers": ("Answer", "Result", "StreamAnswer", "VideoAnswer"),
     "calls": ("FACE_DETECTION", "SILENT_LIVENESS"),
     "client": ("LivenessClient",),
     "retry": ("RetryPolicy",),

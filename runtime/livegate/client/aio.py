@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import grpc
 
 from livegate.client.aiostream import AsyncAnswerStream, AsyncFrameStream
-from livegate.client.answers import Answer
+from livegate.client.answers import Answer, VideoAnswer
 from livegate.client.calls import (
     CHANNEL_OPTIONS,
     DEFAULT_TARGET,
@@ -27,6 +27,7 @@ from livegate.client.calls import (
     metadata,
     remove_camera_call,
     status_call,
+    verify_call,
 )
 from livegate.client.codec import error_from_call
 from livegate.client.inbox import FrameInbox, NewestInbox
@@ -71,6 +72,22 @@ class AsyncLivenessClient:
     ) -> Answer:
         """As LivenessClient.analyze."""
         return await self._ask(analyze_call(images, algo_tasks, task_id), timeout_s, request_id)
+
+    async def verify_actions(
+        self,
+        video: bytes,
+        actions: Sequence[int],
+        *,
+        action_time: Sequence[tuple[int, int]] = (),
+        nod_threshold: float | None = None,
+        mirrored: bool = False,
+        task_id: str = "",
+        timeout_s: float = 60.0,
+        request_id: str = "",
+    ) -> VideoAnswer:
+        """As LivenessClient.verify_actions."""
+        call = verify_call(video, actions, action_time, nod_threshold, mirrored, task_id)
+        return await self._ask(call, timeout_s, request_id)
 
     async def status(self, *, timeout_s: float = 5.0) -> dict[str, Any]:
         """As LivenessClient.status."""

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from livegate.core.errors import LiveGateError
-from livegate.core.results import Decision, DetectedFace, EngineInfo, GateDecision
+from livegate.core.results import (
+    ActionEvent,
+    ActionResult,
+    Box,
+    Decision,
+    DetectedFace,
+    EngineInfo,
+    GateDecision,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,39 @@ class Answer:
     height: int
     results: tuple[Result, ...]
     faces: tuple[DetectedFace, ...]
+    engines: tuple[EngineInfo, ...]
+    stages_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoAnswer:
+    """What the box said about a video.
+
+    `is_alive` is decided by the actions, silent liveness and continuity; `reasons` say what speaks
+    against it. `actions` in the order asked for, `events`: every movement that was seen. `picture`: the
+    best one as a JPEG file, empty without one, `picture_box` the face in it.
+    """
+
+    code: int
+    task_id: str
+    request_id: str
+    timestamp_ms: int
+    is_alive: bool
+    reasons: tuple[str, ...]
+    actions: tuple[ActionResult, ...]
+    events: tuple[ActionEvent, ...]
+    silent: Result | None
+    picture: bytes = field(repr=False)
+    picture_box: Box | None
+    picture_ms: int
+    width: int
+    height: int
+    duration_ms: int
+    frames: int
+    samples: int
+    sample_fps: float
+    codec: str
+    container: str
     engines: tuple[EngineInfo, ...]
     stages_ms: dict[str, float]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from livegate.client.answers import Answer
+from livegate.client.answers import Answer, VideoAnswer
 from livegate.client.codec import answer_from_bytes, request_bytes, status_from_bytes
 from livegate.client.pictures import Picture, PixelFormat
 from livegate.client.streamcodec import (
@@ -16,6 +16,7 @@ from livegate.client.streamcodec import (
     frame_bytes,
     remove_camera_bytes,
 )
+from livegate.client.videocodec import verify_bytes, video_answer_from_bytes
 from livegate.core.camera import CameraReport
 from livegate.core.ids import request_id
 from livegate.core.view import View
@@ -24,10 +25,11 @@ T = TypeVar("T")
 SILENT_LIVENESS = 1031
 FACE_DETECTION = 9001
 CODE_ANALYZE = 1019
+CODE_VERIFY = 9002
 DEFAULT_TARGET = "127.0.0.1:50051"
 MAX_MESSAGE_BYTES = 64 << 20
 METHOD = "/livegate.v1.LivenessService/"
-UNARY = ("Analyze", "GetStatus", "AddCamera", "ChangeCamera", "RemoveCamera")
+UNARY = ("Analyze", "VerifyActions", "GetStatus", "AddCamera", "ChangeCamera", "RemoveCamera")
 STREAM_FRAMES = f"{METHOD}StreamFrames"
 WATCH_CAMERA = f"{METHOD}WatchCamera"
 CHANNEL_OPTIONS = (
@@ -63,6 +65,19 @@ def analyze_call(
     pictures = [images] if isinstance(images, bytes) else list(images)
     content = request_bytes(CODE_ANALYZE, task_id, algo_tasks, pictures)
     return Call("Analyze", content, answer_from_bytes, is_question=True)
+
+
+def verify_call(
+    video: bytes,
+    actions: Sequence[int],
+    action_time: Sequence[tuple[int, int]],
+    nod_threshold: float | None,
+    mirrored: bool,
+    task_id: str,
+) -> Call[VideoAnswer]:
+    """LivenessService.VerifyActions."""
+    content = verify_bytes(CODE_VERIFY, task_id, actions, video, action_time, nod_threshold, mirrored)
+    return Call("VerifyActions", content, video_answer_from_bytes, is_question=True)
 
 
 def status_call() -> Call[dict[str, Any]]:

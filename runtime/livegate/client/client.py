@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from livegate.client.answers import Answer
+from livegate.client.answers import Answer, VideoAnswer
 from livegate.client.calls import (
     CHANNEL_OPTIONS,
     DEFAULT_TARGET,
@@ -26,6 +26,7 @@ from livegate.client.calls import (
     metadata,
     remove_camera_call,
     status_call,
+    verify_call,
 )
 from livegate.client.codec import error_from_call
 from livegate.client.inbox import FrameInbox, NewestInbox
@@ -42,8 +43,8 @@ T = TypeVar("T")
 class LivenessClient:
     """Talks to a box over gRPC: `host:port`, or `unix:/path/to/socket`. Safe for many threads.
 
-    `analyze`, `status` and `cameras` are asked again while a passing failure lasts (no server, a server
-    that warms up, a full queue), within their timeout; nothing else is said twice.
+    `analyze`, `verify_actions`, `status` and `cameras` are asked again while a passing failure lasts
+    (no server, a server that warms up, a full queue), within their timeout; nothing else is said twice.
     """
 
     def __init__(
@@ -77,6 +78,37 @@ class LivenessClient:
                 answers, TIMEOUT when it took longer than `timeout_s`.
         """
         return self._ask(analyze_call(images, algo_tasks, task_id), timeout_s, request_id)
+
+    def verify_actions(
+        self,
+        video: bytes,
+        actions: Sequence[int],
+        *,
+        action_time: Sequence[tuple[int, int]] = (),
+        nod_threshold: float | None = None,
+        mirrored: bool = False,
+        task_id: str = "",
+        timeout_s: float = 60.0,
+        request_id: str = "",
+    ) -> VideoAnswer:
+        """Did the person in a video (MP4, MOV, AVI, FLV, WebM, WMV) do these actions?
+
+        Args:
+            video: the file.
+            actions: in order: 1 shake left, 2 shake right (the person's own), 3 nod, 4 mouth, 5 blink.
+            action_time: for each action when it must be done, (first, last) in ms of the video;
+                empty: any time, in order.
+            nod_threshold: least nod in degrees, 1 to 90; unset: the box's own.
+            mirrored: the video shows the person as a mirror does.
+            task_id: comes back in the answer.
+            timeout_s: for all of it; a video takes seconds.
+            request_id: shown in the box's log; unset: a new one.
+
+        Raises:
+            LiveGateError: as `analyze`.
+        """
+        call = verify_call(video, actions, action_time, nod_threshold, mirrored, task_id)
+        return self._ask(call, timeout_s, request_id)
 
     def status(self, *, timeout_s: float = 5.0) -> dict[str, Any]:
         """How the box is: version, state, queue, what runs on which provider, and its cameras.

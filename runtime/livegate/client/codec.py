@@ -52,7 +52,7 @@ def answer_from_bytes(content: bytes) -> Answer:
         height=message.src_height,
         results=tuple(result_from_proto(result) for result in message.results),
         faces=tuple(face_from_proto(found) for found in message.detect_objects),
-        engines=tuple(_engine(engine) for engine in message.engines),
+        engines=tuple(engine_from_proto(engine) for engine in message.engines),
         stages_ms=stages_from_proto(message.stages),
     )
 
@@ -129,7 +129,7 @@ def _engine_from_bytes(content: bytes) -> EngineInfo:
     )
 
 
-def _engine(message: pb.Engine) -> EngineInfo:
+def engine_from_proto(message: pb.Engine) -> EngineInfo:
     """The same few engines stand in every answer; reading them once is enough."""
     return _engine_from_bytes(message.SerializeToString())
 

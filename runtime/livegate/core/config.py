@@ -306,6 +306,83 @@ class LimitsConfig(Section, frozen=True):
     min_side: Annotated[Positive, Meta(description="shortest side of a picture, in pixels")] = 32
 
 
+class VideoConfig(Section, frozen=True):
+    """What a video of a request may be. It is decoded in a process of its own."""
+
+    max_bytes: Annotated[Positive, Meta(description="bytes of one video")] = 8 << 20
+    min_s: Annotated[Seconds, Meta(description="shortest video, in seconds")] = 1.0
+    max_s: Annotated[float, Meta(gt=0, le=60, description="longest video, in seconds")] = 15.0
+    max_pixels: Annotated[
+        int, Meta(ge=4096, le=4096 * 4096, description="width x height of its pictures")
+    ] = 1920 * 1200
+    min_side: Annotated[Positive, Meta(description="shortest side of its pictures, in pixels")] = 96
+    max_frames: Annotated[Positive, Meta(description="pictures that are decoded at most")] = 2000
+    decode_timeout_s: Annotated[
+        float, Meta(gt=0, le=600, description="time that its process may keep us waiting, altogether")
+    ] = 20.0
+    memory_mib: Annotated[
+        int, Meta(ge=512, description="address space of the process that decodes it, in MiB")
+    ] = 1024
+    sample_fps: Annotated[
+        float, Meta(ge=5, le=60, description="pictures a second that are looked at, at most")
+    ] = 15.0
+    max_samples: Annotated[
+        int, Meta(ge=20, le=2000, description="pictures of one video that are looked at, about")
+    ] = 150
+    at_once: Annotated[Positive, Meta(description="videos that are looked at, at once")] = 2
+    max_waiting: Annotated[Positive, Meta(description="videos that may wait; more is answered 5003")] = 8
+
+    def __post_init__(self) -> None:
+        """Some length must be allowed."""
+        if self.min_s >= self.max_s:
+            raise ValueError(f"video.min_s is {self.min_s:g}, video.max_s only {self.max_s:g}")
+
+
+class ActionsConfig(Section, frozen=True):
+    """algoTask 9002: what counts as an action, and what makes a person in a video alive."""
+
+    shake_deg: Annotated[
+        float, Meta(ge=5, le=80, description="least turn of the head to a side, in degrees")
+    ] = 15.0
+    nod_deg: Annotated[
+        float, Meta(ge=1, le=90, description="least nod, in degrees, where a request tells none")
+    ] = 10.0
+    mouth_open: Annotated[
+        Fraction, Meta(description="least opening of the lips over their width, above the rest's")
+    ] = 0.3
+    blink_drop: Annotated[
+        Fraction, Meta(description="part of its openness that an eye must lose to be shut")
+    ] = 0.4
+    refuse_unasked: Annotated[
+        bool, Meta(description="a movement that was not asked for refuses the video; blinks are free")
+    ] = True
+    needs_silent: Annotated[bool, Meta(description="alive needs silent liveness (1031) as well")] = True
+    needs_continuity: Annotated[
+        bool, Meta(description="alive needs one person, always in sight, without a cut")
+    ] = True
+    silent_frames: Annotated[
+        int, Meta(ge=1, le=64, description="pictures of a video that silent liveness judges, at most")
+    ] = 8
+    frontal_deg: Annotated[
+        float, Meta(gt=0, le=45, description="a face that looks away no more than this is frontal")
+    ] = 15.0
+    gone_ms: Annotated[Positive, Meta(description="a face that is out of sight for longer has left")] = (
+        500
+    )
+    max_scene_change: Annotated[
+        Fraction, Meta(description="mean change of brightness between two pictures that is a cut")
+    ] = 0.08
+    max_face_change: Annotated[
+        Fraction, Meta(description="change of the face between two pictures (0 = none) that is a swap")
+    ] = 0.3
+    max_deg_per_s: Annotated[
+        float, Meta(gt=0, description="a head that turns faster was cut, in degrees a second")
+    ] = 700.0
+    min_face_side: Annotated[
+        Positive, Meta(description="shortest side of the face, in pixels; smaller ones do not count")
+    ] = 40
+
+
 class EngineConfig(Section, frozen=True):
     """What runs the networks."""
 
@@ -381,8 +458,10 @@ class Config(Section, frozen=True):
     ingest: IngestConfig = IngestConfig()
     gate: GateConfig = GateConfig()
     limits: LimitsConfig = LimitsConfig()
+    video: VideoConfig = VideoConfig()
     engine: EngineConfig = EngineConfig()
     models: ModelsConfig = ModelsConfig()
     face_detection: FaceDetectionConfig = FaceDetectionConfig()
     silent_liveness: SilentLivenessConfig = SilentLivenessConfig()
+    actions: ActionsConfig = ActionsConfig()
     log: LogConfig = LogConfig()

@@ -19,3 +19,26 @@ class AnalyzeRequest:
     request_id: str
     deadline_ns: int | None = None
     """Monotonic nanoseconds after which nobody waits for the answer any more."""
+
+
+CODE_VERIFY = 9002
+"""Message code of a video request."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    """A video request: did the person in it do these actions?
+
+    `windows`: for each action when it must be done, (first, last) in milliseconds of the video; empty:
+    any time, in the order asked for. `is_mirrored`: the picture is a mirror's, as selfie cameras show.
+    """
+
+    code: int
+    task_id: str
+    actions: tuple[int, ...]
+    video: bytes
+    request_id: str
+    windows: tuple[tuple[int, int], ...] = ()
+    nod_deg: float | None = None
+    is_mirrored: bool = False
+    deadline_ns: int | None = None

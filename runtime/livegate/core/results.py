@@ -21,7 +21,7 @@ class Decision(str, Enum):
 
 
 class Reason(str, Enum):
-    """Why a verdict is what it is; the second block speaks of streams."""
+    """Why a verdict is what it is; the second block speaks of streams, the third of videos."""
 
     NO_FACE = "NO_FACE"
     SCORE_BELOW_THRESHOLD = "SCORE_BELOW_THRESHOLD"
@@ -35,6 +35,15 @@ class Reason(str, Enum):
     FACE_OUTSIDE_REGION = "FACE_OUTSIDE_REGION"
     STALE_FRAME = "STALE_FRAME"
     FAILURE = "FAILURE"
+
+    ACTION_MISSING = "ACTION_MISSING"
+    ACTION_OUT_OF_ORDER = "ACTION_OUT_OF_ORDER"
+    ACTION_OUTSIDE_WINDOW = "ACTION_OUTSIDE_WINDOW"
+    ACTION_NOT_ASKED_FOR = "ACTION_NOT_ASKED_FOR"
+    FACE_LOST = "FACE_LOST"
+    PERSON_CHANGED = "PERSON_CHANGED"
+    VIDEO_CUT = "VIDEO_CUT"
+    NO_FRONTAL_FACE = "NO_FRONTAL_FACE"
 
 
 class GateDecision(str, Enum):
@@ -71,6 +80,39 @@ class Face:
     box: Box
     landmarks: tuple[tuple[float, float], ...]
     score: float
+
+
+Point = tuple[float, float]
+"""(x, y) in frame pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class FacePoints:
+    """The finer landmarks of a face, in frame pixels.
+
+    Rings of eight begin at one corner and run along the upper lid or lip to the other corner, then back
+    along the lower one. An eye's ring begins at its outer corner, the lips' at the image's left.
+    """
+
+    image_left_eye: tuple[Point, ...]
+    image_right_eye: tuple[Point, ...]
+    inner_lips: tuple[Point, ...]
+    mouth_corners: tuple[Point, Point]
+    nose_tip: Point
+    chin: Point
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPose:
+    """Where a face turns, in degrees, as seen in the picture.
+
+    `yaw_deg` > 0: to the image's right, which is the person's own left unless the picture is mirrored.
+    `pitch_deg` > 0: down. `roll_deg` > 0: clockwise.
+    """
+
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +186,71 @@ class Analysis:
     src_width: int
     src_height: int
     verdicts: tuple[Verdict, ...]
+    engines: tuple[EngineInfo, ...]
+    stages: StageTimes
+
+
+class Action(int, Enum):
+    """What a person may be asked to do. Left and right are the person's own (docs/actions.md)."""
+
+    SHAKE_LEFT = 1
+    SHAKE_RIGHT = 2
+    NOD = 3
+    MOUTH = 4
+    BLINK = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ActionEvent:
+    """A movement out and back, in milliseconds of the video. `confidence` 0.5..1; 0.5 just passes."""
+
+    action: Action
+    start_ms: int
+    peak_ms: int
+    end_ms: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """One action that was asked for. `confidence` 0..1, 0.5 or more when it was accepted."""
+
+    action: Action
+    is_accepted: bool
+    confidence: float
+    event: ActionEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoVerdict:
+    """The answer to a video.
+
+    `actions` in the order of the request; `events`: every movement that was seen, asked for or not.
+    `is_alive` is decided by the actions, silent liveness and continuity; `reasons` name what failed,
+    none when alive. `picture`: the best face as a JPEG file, empty without one; `picture_box` in it.
+    `sample_fps`: pictures a second that were looked at; `samples`: how many.
+    """
+
+    code: int
+    task_id: str
+    request_id: str
+    timestamp_ms: int
+    is_alive: bool
+    reasons: tuple[Reason, ...]
+    actions: tuple[ActionResult, ...]
+    events: tuple[ActionEvent, ...]
+    silent: Verdict | None
+    picture: bytes
+    picture_box: Box | None
+    picture_pts_ms: int
+    src_width: int
+    src_height: int
+    duration_ms: int
+    frames: int
+    samples: int
+    sample_fps: float
+    codec: str
+    container: str
     engines: tuple[EngineInfo, ...]
     stages: StageTimes
 

@@ -60,7 +60,7 @@ def bytes_from_analysis(analysis: Analysis) -> bytes:
         frame_height=analysis.src_height,
         results=[result_message(verdict) for verdict in analysis.verdicts],
         detect_objects=[object_message(f) for verdict in analysis.verdicts for f in verdict.faces],
-        engines=[_engine(engine) for engine in analysis.engines],
+        engines=[engine_message(engine) for engine in analysis.engines],
         stages=stages_message(analysis.stages),
         request_id=analysis.request_id,
     )
@@ -77,7 +77,7 @@ def bytes_from_status(status: Status, cameras: Iterable[pb.Camera]) -> bytes:
         queue_depth=status.queue_depth,
         queue_capacity=status.queue_capacity,
         algo_tasks=status.algo_tasks,
-        engines=[_engine(engine) for engine in status.engines],
+        engines=[engine_message(engine) for engine in status.engines],
         cameras=cameras,
     )
     return message.SerializeToString()
@@ -138,7 +138,7 @@ def object_message(found: DetectedFace) -> pb.DetectObject:
 
 
 @functools.lru_cache(maxsize=64)
-def _engine(engine: EngineInfo) -> pb.Engine:
+def engine_message(engine: EngineInfo) -> pb.Engine:
     """The same few engines stand in every answer; adding the message copies it."""
     return pb.Engine(
         model_id=engine.model_id,

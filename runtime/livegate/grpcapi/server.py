@@ -37,6 +37,8 @@ from livegate.grpcapi.streamcodec import (
     removed_from_bytes,
 )
 from livegate.grpcapi.streams import stream_frames, watch_camera
+from livegate.grpcapi.videocodec import bytes_from_video, verify_from_bytes
+from livegate.service.actions import ActionService
 from livegate.service.cameras import Cameras
 from livegate.service.liveness import LivenessService
 from livegate.service.streams import Streams
@@ -58,6 +60,7 @@ class GrpcServer:
         service: LivenessService,
         streams: Streams,
         cameras: Cameras,
+        actions: ActionService,
         metrics: Metrics,
     ) -> None:
         """Bind.
@@ -68,6 +71,7 @@ class GrpcServer:
         self._service = service
         self._streams = streams
         self._cameras = cameras
+        self._actions = actions
         self._lock: SocketLock | None = None
         limit = config.max_receive_mib << 20
         # A picture is larger than the default windows and frames of HTTP/2: without these it stops
@@ -121,13 +125,15 @@ class GrpcServer:
 
     async def analyze(self, content: bytes, request_id: str, context: Context) -> bytes:
         """LivenessService.Analyze. The call's deadline holds in the queue, too."""
-        remaining_s = context.time_remaining()
-        deadline_ns = None
-        if remaining_s is not None:
-            deadline_ns = time.monotonic_ns() + int(remaining_s * 1e9)
+        deadline_ns = _deadline_ns(context)
         request = request_from_bytes(content, request_id=request_id, deadline_ns=deadline_ns)
         # A cancelled call cancels the wrapped future, which leaves the queue.
         return bytes_from_analysis(await asyncio.wrap_future(self._service.submit(request)))
+
+    async def verify_actions(self, content: bytes, request_id: str, context: Context) -> bytes:
+        """LivenessService.VerifyActions. The call's deadline holds all the way."""
+        request = verify_from_bytes(content, request_id=request_id, deadline_ns=_deadline_ns(context))
+        return bytes_from_video(await asyncio.wrap_future(self._actions.submit(request)))
 
     async def get_status(self, content: bytes, request_id: str, context: Context) -> bytes:
         """LivenessService.GetStatus."""
@@ -185,6 +191,12 @@ class GrpcServer:
             os.umask(mask)
 
 
+def _deadline_ns(context: Context) -> int | None:
+    """When the caller stops waiting, in monotonic nanoseconds."""
+    remaining_s = context.time_remaining()
+    return None if remaining_s is None else time.monotonic_ns() + int(remaining_s * 1e9)
+
+
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Finds the handler of a method by its full name; the last in line, so it also refuses."""
 
@@ -194,6 +206,7 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         self._handlers = {
             f"/{SERVICE}/Analyze": unary(server.analyze),
+            f"/{SERVICE}/VerifyActions": unary(server.verify_actions),
             f"/{SERVICE}/GetStatus": unary(server.get_status),
             f"/{SERVICE}/StreamFrames": grpc.stream_stream_rpc_method_handler(
                 guard.wrap_stream(server.stream_frames)

@@ -23,7 +23,6 @@ from types import TracebackType
 
 import av
 from av.container import InputContainer
-from av.error import EOFError as AvEndError
 from av.error import ExitError, FFmpegError
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -31,15 +30,14 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from livegate.core.config import LimitsConfig
+from livegate.ingest.decoding import opened_size, whole_frames
 from livegate.ingest.failure import (
     CaptureError,
-    decoder_refused,
     ended,
     no_video,
     not_decoded,
     not_opened,
     not_read,
-    out_of_memory,
     unsized,
     wrong_codec,
     wrong_size,
@@ -228,17 +226,10 @@ class Capture:
         return streams[0]
 
     def _open_decoder(self, stream: VideoStream) -> None:
-        context = stream.codec_context
-        context.options = self._decoder_options()
-        try:
-            context.open(strict=False)
-        except (FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            raise decoder_refused(context.name, reason) from None
-        # Not `pix_fmt`: where there is none, PyAV 17 reads through a null pointer.
-        if not context.width or not context.height or context.format is None:
+        size = opened_size(stream, self._decoder_options())
+        if size is None:
             raise unsized(self._location)
-        self._require_size(context.width, context.height)
+        self._require_size(*size)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -273,18 +264,9 @@ class Capture:
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame] | None:
         """The whole frames that came of a packet; None when it was damaged."""
-        try:
-            frames = packet.decode()
-        except AvEndError:
-            return []
-        except MemoryError:
-            raise out_of_memory() from None
-        except (FFmpegError, ValueError):
-            self.damaged += 1
-            return None
-        whole = [frame for frame in frames if not frame.is_corrupt]
-        self.damaged += len(frames) - len(whole)
-        return whole
+        frames, damaged = whole_frames(packet)
+        self.damaged += damaged
+        return frames
 
     def _picture(self, frame: VideoFrame, read_ns: int) -> Picture:
         self._require_size(frame.width, frame.height)

@@ -63,7 +63,19 @@ class EnlargeShiftInside(Part, frozen=True, tag_field="rule", tag="enlarge_shift
     enlarge: Annotated[float, Meta(gt=0)]
 
 
-Crop = Letterbox | EnlargeShiftInside
+class EnlargeLevelEyes(Part, frozen=True, tag_field="rule", tag="enlarge_level_eyes"):
+    """The face box enlarged about its centre, turned until the eyes are level, stretched.
+
+    With `is_square` the box first becomes a square of its longer side. What lies outside the picture
+    is `pad`.
+    """
+
+    enlarge: Annotated[float, Meta(gt=0)]
+    is_square: bool
+    pad: int = 0
+
+
+Crop = Letterbox | EnlargeShiftInside | EnlargeLevelEyes
 
 
 class InputTensor(Part, frozen=True):
@@ -136,7 +148,51 @@ class SoftmaxMean(Part, frozen=True, tag_field="rule", tag="softmax_mean"):
     genuine_class: int
 
 
-Decode = YunetGrid | SoftmaxMean
+Eight = tuple[int, int, int, int, int, int, int, int]
+
+
+class PointsInCrop(Part, frozen=True, tag_field="rule", tag="points_in_crop"):
+    """`points` pairs (x, y) of one output, each a part 0..1 of the crop's width and height.
+
+    Which of them is what, by index. Rings of eight begin at one corner, go along the upper lid or lip to
+    the other corner (the fifth) and back along the lower one, so that the second and the eighth face
+    each other, as do the third and the seventh, the fourth and the sixth. An eye's ring begins at its
+    outer corner; the lips' and `mouth_corners` begin at the image's left.
+    """
+
+    output: str
+    points: Annotated[int, Meta(ge=1)]
+    image_left_eye: Eight
+    image_right_eye: Eight
+    inner_lips: Eight
+    nose_tip: int
+    chin: int
+    mouth_corners: tuple[int, int]
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """Every index that is named."""
+        rings = (*self.image_left_eye, *self.image_right_eye, *self.inner_lips)
+        return (*rings, self.nose_tip, self.chin, *self.mouth_corners)
+
+
+class AnglesMean(Part, frozen=True, tag_field="rule", tag="angles_mean"):
+    """Three angles in degrees of each network, averaged over the networks.
+
+    `order` says which number is which, the `_positive` fields what a positive one means. Roll is as
+    seen in the picture.
+    """
+
+    output: str
+    order: tuple[
+        Literal["yaw", "pitch", "roll"], Literal["yaw", "pitch", "roll"], Literal["yaw", "pitch", "roll"]
+    ]
+    yaw_positive: Literal["image_left", "image_right"]
+    pitch_positive: Literal["up", "down"]
+    roll_positive: Literal["clockwise", "anticlockwise"]
+
+
+Decode = YunetGrid | SoftmaxMean | PointsInCrop | AnglesMean
 
 
 class Manifest(Part, frozen=True):

@@ -26,10 +26,16 @@ class Step:
 class Pipeline:
     """Every task of the box, and the order in which they can run."""
 
-    def __init__(self, steps: Iterable[Step]) -> None:
-        """Order the steps so that each comes after those it needs."""
+    def __init__(self, steps: Iterable[Step], left_out: Mapping[str, str] | None = None) -> None:
+        """Order the steps so that each comes after those it needs.
+
+        `left_out`: tasks that this box cannot run, by name, with the reason.
+        """
         self._steps = _in_order({step.task.name: step for step in steps})
-        self._by_number = {step.task.algo_task: step for step in self._steps}
+        self._by_name = {step.task.name: step for step in self._steps}
+        numbered = ((step.task.algo_task, step) for step in self._steps)
+        self._by_number = {number: step for number, step in numbered if number is not None}
+        self._left_out = dict(left_out or {})
 
     @property
     def algo_tasks(self) -> tuple[int, ...]:
@@ -40,6 +46,10 @@ class Pipeline:
     def engines(self) -> tuple[EngineInfo, ...]:
         """What runs, for all tasks."""
         return tuple(info for step in self._steps for info in step.model.infos)
+
+    def has_tasks(self, names: Iterable[str]) -> bool:
+        """Whether this box runs all of these tasks."""
+        return set(names) <= set(self._by_name)
 
     def plan(self, algo_tasks: Sequence[int]) -> tuple[Step, ...]:
         """The steps that answer these numbers, needed ones included, each once.
@@ -59,7 +69,21 @@ class Pipeline:
                     f"there is no algo task {number}",
                     hint=f"known: {known}",
                 )
-        wanted = {self._by_number[number].task.name for number in algo_tasks}
+        return self.plan_tasks(self._by_number[number].task.name for number in algo_tasks)
+
+    def plan_tasks(self, names: Iterable[str]) -> tuple[Step, ...]:
+        """The steps of these tasks, by name, needed ones included, each once.
+
+        Raises:
+            RequestError: PARAM_FAILURE with the reason for a task that this box cannot run.
+        """
+        wanted = set(names)
+        for name in sorted(wanted - set(self._by_name)):
+            raise RequestError(
+                ErrorCode.PARAM_FAILURE,
+                f"this box does not run {name}: {self._left_out.get(name, 'there is no such task')}",
+                hint="`livegate doctor` shows which model files are missing",
+            )
         for step in reversed(self._steps):
             if step.task.name in wanted:
                 wanted.update(step.task.needs)

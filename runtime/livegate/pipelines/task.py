@@ -15,9 +15,12 @@ class Task(Protocol):
     """One pure algorithm. `found` holds the findings of the tasks it needs, by their names."""
 
     name: str
-    algo_task: int
+    algo_task: int | None
+    """The number that it is asked for by; None for one that only others need."""
     needs: tuple[str, ...]
     warm_dims: Mapping[str, int]
+    is_optional: bool
+    """Whether a box without its model's files serves the other tasks; see app/build.py."""
 
     def prepare(
         self, frame: Frame, found: Mapping[str, Any], scratch: Scratch
@@ -32,5 +35,5 @@ class Task(Protocol):
         ...
 
     def fuse(self, findings: Sequence[Any]) -> Verdict:
-        """One verdict from the findings of all pictures of a request."""
+        """One verdict from the findings of all pictures of a request; never called without a number."""
         ...

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from livegate.core.frame import Frame, Pixels
 from livegate.manifests.schema import InputTensor
-from livegate.preprocess.ops import CropPlan, LetterboxPlan
+from livegate.preprocess.ops import CropPlan, LetterboxPlan, TurnedPlan
 from livegate.preprocess.scratch import Scratch
 
 Tensor = NDArray[np.float32]
@@ -45,6 +45,25 @@ def tensor_from_crop(
     canvas = scratch.array(f"{name}.canvas", (height, width, 3), np.uint8)
     view = frame.pixels[plan.top : plan.bottom, plan.left : plan.right]
     cv2.resize(view, (width, height), dst=canvas, interpolation=cv2.INTER_LINEAR)
+    return _planar(canvas, spec, scratch, name)
+
+
+def tensor_from_turned(
+    frame: Frame, plan: TurnedPlan, spec: InputTensor, pad: int, scratch: Scratch, name: str
+) -> Tensor:
+    """A turned rectangle of a frame as (1, 3, H, W) float32, in a buffer of `scratch`."""
+    height, width = int(spec.shape[2]), int(spec.shape[3])
+    canvas = scratch.array(f"{name}.canvas", (height, width, 3), np.uint8)
+    matrix = np.array(plan.frame_from_input(width, height), np.float64)
+    cv2.warpAffine(
+        frame.pixels,
+        matrix,
+        (width, height),
+        dst=canvas,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(pad, pad, pad),
+    )
     return _planar(canvas, spec, scratch, name)
 
 

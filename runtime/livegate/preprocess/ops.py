@@ -5,10 +5,14 @@ Source: the rules of the manifest (manifests/schema.py), which each model's card
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from livegate.core.results import Box
-from livegate.manifests.schema import EnlargeShiftInside, Letterbox
+from livegate.core.results import Box, Face
+from livegate.manifests.schema import EnlargeLevelEyes, EnlargeShiftInside, Letterbox
+
+MIN_SIDE = 1.0
+"""Pixels; a box that came out thinner would be stretched without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,31 @@ class CropPlan:
     top: int
     right: int
     bottom: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedPlan:
+    """A rectangle of a frame, turned by `roll_deg` (clockwise as seen), stretched to the input.
+
+    Centre and sizes are frame pixels; the rectangle may reach over the frame's edges.
+    """
+
+    centre_x: float
+    centre_y: float
+    width: float
+    height: float
+    roll_deg: float
+
+    def frame_from_input(self, input_width: int, input_height: int) -> tuple[tuple[float, ...], ...]:
+        """(2, 3) affine matrix: from input pixels to frame pixels, both measured at pixel centres."""
+        cos, sin = math.cos(math.radians(self.roll_deg)), math.sin(math.radians(self.roll_deg))
+        scale_x, scale_y = self.width / input_width, self.height / input_height
+        # (u + 0.5) * scale - size / 2 is the place in the rectangle, seen from its centre.
+        from_x, from_y = 0.5 * scale_x - self.width / 2, 0.5 * scale_y - self.height / 2
+        return (
+            (cos * scale_x, -sin * scale_y, self.centre_x - 0.5 + cos * from_x - sin * from_y),
+            (sin * scale_x, cos * scale_y, self.centre_y - 0.5 + sin * from_x + cos * from_y),
+        )
 
 
 def plan_letterbox(frame_width: int, frame_height: int, rule: Letterbox, size: int) -> LetterboxPlan:
@@ -65,6 +94,29 @@ def plan_crop(frame_width: int, frame_height: int, box: Box, rule: EnlargeShiftI
     left, right = _inside(x, box_width, box_width * factor, last_x)
     top, bottom = _inside(y, box_height, box_height * factor, last_y)
     return CropPlan(left, top, right + 1, bottom + 1)
+
+
+def plan_turned(face: Face, rule: EnlargeLevelEyes) -> TurnedPlan:
+    """Enlarge a face box about its centre and turn it as far as the line of its eyes is."""
+    box = face.box
+    width, height = max(MIN_SIDE, box.width), max(MIN_SIDE, box.height)
+    if rule.is_square:
+        width = height = max(width, height)
+    return TurnedPlan(
+        box.x + box.width / 2,
+        box.y + box.height / 2,
+        width * rule.enlarge,
+        height * rule.enlarge,
+        eye_roll_deg(face),
+    )
+
+
+def eye_roll_deg(face: Face) -> float:
+    """How far the line of the eyes is turned clockwise, as seen in the picture; 0 without landmarks."""
+    if len(face.landmarks) < 2:
+        return 0.0
+    (left_x, left_y), (right_x, right_y) = face.landmarks[:2]
+    return math.degrees(math.atan2(right_y - left_y, right_x - left_x))
 
 
 def _inside(start: int, length: int, wanted: float, last: int) -> tuple[int, int]:

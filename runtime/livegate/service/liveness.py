@@ -25,6 +25,7 @@ from livegate.core.view import View
 from livegate.engines.pool import EnginePool
 from livegate.ingest.headers import ImageHeader
 from livegate.ingest.image import checked_header, decode_frame
+from livegate.pipelines.action_session import ALGO_TASK, GEOMETRY, SILENT, ActionSession
 from livegate.pipelines.pipeline import Pipeline
 from livegate.pipelines.session import FACES, Look, Session
 from livegate.preprocess.scratch import Scratch
@@ -85,7 +86,7 @@ class LivenessService:
             running=self._pool.running,
             queue_depth=self._pool.depth,
             queue_capacity=self._pool.capacity,
-            algo_tasks=pipeline.algo_tasks if pipeline else (),
+            algo_tasks=_algo_tasks(pipeline) if pipeline else (),
             engines=pipeline.engines if pipeline else (),
         )
 
@@ -134,13 +135,25 @@ class LivenessService:
         self._metrics.count_word(look.gate)
         return look
 
-    def queue(self, call: Callable[[], T]) -> Future[T]:
-        """Have something done by a worker, in its turn.
+    def action_session(self, *, nod_deg: float | None, is_mirrored: bool) -> ActionSession:
+        """Judge the pictures of one video.
+
+        Raises:
+            RequestError: PARAM_FAILURE when this box has not the models.
+            LiveGateError: NOT_INIT while the models are warming.
+        """
+        return ActionSession(
+            self._warm_pipeline(), self._config, nod_deg=nod_deg, is_mirrored=is_mirrored
+        )
+
+    def queue(self, call: Callable[[], T], *, deadline_ns: int | None = None) -> Future[T]:
+        """Have something done by a worker, in its turn; without a deadline the configured one holds.
 
         Raises:
             QueueError: QUEUE_FULL or QUEUE_STOPED.
         """
-        return self._pool.submit(call, deadline_ns=self._deadline_ns())
+        own_ns = self._deadline_ns() if deadline_ns is None else deadline_ns
+        return self._pool.submit(call, deadline_ns=own_ns)
 
     @property
     def limits(self) -> LimitsConfig:
@@ -232,6 +245,12 @@ class LivenessService:
         for verdict in verdicts:
             self._metrics.verdicts.labels(verdict.task, verdict.decision.value).inc()
         self._metrics.faces.inc(faces)
+
+
+def _algo_tasks(pipeline: Pipeline) -> tuple[int, ...]:
+    """What may be asked for: with pictures, and with a video."""
+    with_video = (ALGO_TASK,) if pipeline.has_tasks((*GEOMETRY, SILENT)) else ()
+    return (*pipeline.algo_tasks, *with_video)
 
 
 def _name(index: int, request: AnalyzeRequest) -> str:

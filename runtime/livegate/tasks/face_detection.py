@@ -38,6 +38,7 @@ class Plugin:
 
     name = "face_detection"
     algo_task = 9001
+    is_optional = False
     needs: tuple[str, ...] = ()
 
     def __init__(self, manifest: Manifest, config: Config) -> None:

@@ -34,6 +34,7 @@ class Plugin:
 
     name = "silent_liveness"
     algo_task = 1031
+    is_optional = False
     needs = ("face_detection",)
     warm_dims: Mapping[str, int] = {}
 

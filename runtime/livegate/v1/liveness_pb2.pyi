@@ -32,6 +32,15 @@ class GateDecision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GATE_DECISION_OPEN: _ClassVar[GateDecision]
     GATE_DECISION_HOLD: _ClassVar[GateDecision]
     GATE_DECISION_DENY: _ClassVar[GateDecision]
+
+class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ACTION_UNSPECIFIED: _ClassVar[Action]
+    ACTION_SHAKE_LEFT: _ClassVar[Action]
+    ACTION_SHAKE_RIGHT: _ClassVar[Action]
+    ACTION_NOD: _ClassVar[Action]
+    ACTION_MOUTH: _ClassVar[Action]
+    ACTION_BLINK: _ClassVar[Action]
 DECISION_UNSPECIFIED: Decision
 DECISION_GENUINE: Decision
 DECISION_SPOOF: Decision
@@ -46,6 +55,12 @@ GATE_DECISION_UNSPECIFIED: GateDecision
 GATE_DECISION_OPEN: GateDecision
 GATE_DECISION_HOLD: GateDecision
 GATE_DECISION_DENY: GateDecision
+ACTION_UNSPECIFIED: Action
+ACTION_SHAKE_LEFT: Action
+ACTION_SHAKE_RIGHT: Action
+ACTION_NOD: Action
+ACTION_MOUTH: Action
+ACTION_BLINK: Action
 
 class AnalyzeRequest(_message.Message):
     __slots__ = ("code", "task_id", "algo_tasks", "image_list")
@@ -382,3 +397,103 @@ class Camera(_message.Message):
     height: int
     restarts: int
     def __init__(self, name: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., since: _Optional[int] = ..., task_code: _Optional[int] = ..., msg: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., restarts: _Optional[int] = ...) -> None: ...
+
+class VerifyActionsRequest(_message.Message):
+    __slots__ = ("code", "task_id", "actions", "video", "action_time", "nod_threshold", "mirrored")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_FIELD_NUMBER: _ClassVar[int]
+    ACTION_TIME_FIELD_NUMBER: _ClassVar[int]
+    NOD_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    MIRRORED_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    task_id: str
+    actions: _containers.RepeatedScalarFieldContainer[Action]
+    video: bytes
+    action_time: _containers.RepeatedCompositeFieldContainer[TimeWindow]
+    nod_threshold: float
+    mirrored: bool
+    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., actions: _Optional[_Iterable[_Union[Action, str]]] = ..., video: _Optional[bytes] = ..., action_time: _Optional[_Iterable[_Union[TimeWindow, _Mapping]]] = ..., nod_threshold: _Optional[float] = ..., mirrored: _Optional[bool] = ...) -> None: ...
+
+class TimeWindow(_message.Message):
+    __slots__ = ("first", "last")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    last: int
+    def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
+
+class VerifyActionsResponse(_message.Message):
+    __slots__ = ("code", "task_id", "timestamp", "alive", "reasons", "actions", "events", "silent", "picture", "picture_box", "picture_time", "src_width", "src_height", "duration", "frames", "samples", "sample_fps", "codec", "container", "engines", "stages", "request_id")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    ALIVE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    SILENT_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_BOX_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_TIME_FIELD_NUMBER: _ClassVar[int]
+    SRC_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    SRC_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FPS_FIELD_NUMBER: _ClassVar[int]
+    CODEC_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    ENGINES_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    task_id: str
+    timestamp: int
+    alive: bool
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    actions: _containers.RepeatedCompositeFieldContainer[ActionResult]
+    events: _containers.RepeatedCompositeFieldContainer[ActionEvent]
+    silent: Result
+    picture: bytes
+    picture_box: Box
+    picture_time: int
+    src_width: int
+    src_height: int
+    duration: int
+    frames: int
+    samples: int
+    sample_fps: float
+    codec: str
+    container: str
+    engines: _containers.RepeatedCompositeFieldContainer[Engine]
+    stages: StageTimes
+    request_id: str
+    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., timestamp: _Optional[int] = ..., alive: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[_Union[ActionResult, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[ActionEvent, _Mapping]]] = ..., silent: _Optional[_Union[Result, _Mapping]] = ..., picture: _Optional[bytes] = ..., picture_box: _Optional[_Union[Box, _Mapping]] = ..., picture_time: _Optional[int] = ..., src_width: _Optional[int] = ..., src_height: _Optional[int] = ..., duration: _Optional[int] = ..., frames: _Optional[int] = ..., samples: _Optional[int] = ..., sample_fps: _Optional[float] = ..., codec: _Optional[str] = ..., container: _Optional[str] = ..., engines: _Optional[_Iterable[_Union[Engine, _Mapping]]] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ActionResult(_message.Message):
+    __slots__ = ("action", "accepted", "confidence", "event")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    action: Action
+    accepted: bool
+    confidence: float
+    event: ActionEvent
+    def __init__(self, action: _Optional[_Union[Action, str]] = ..., accepted: _Optional[bool] = ..., confidence: _Optional[float] = ..., event: _Optional[_Union[ActionEvent, _Mapping]] = ...) -> None: ...
+
+class ActionEvent(_message.Message):
+    __slots__ = ("action", "start", "peak", "end", "confidence")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    PEAK_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    action: Action
+    start: int
+    peak: int
+    end: int
+    confidence: float
+    def __init__(self, action: _Optional[_Union[Action, str]] = ..., start: _Optional[int] = ..., peak: _Optional[int] = ..., end: _Optional[int] = ..., confidence: _Optional[float] = ...) -> None: ...

@@ -18,11 +18,12 @@ from structlog.testing import capture_logs
 from children import children_with
 from frame_queue_kit import HANG_S, open_fds
 from frame_queue_rig import eventually
-from livegate.app.keeper import MAX_CRASHES, MAX_LOGGED, MAX_LOGGED_CHARS, environment, how_it_ended
+from livegate.app.keeper import MAX_CRASHES, MAX_LOGGED, MAX_LOGGED_CHARS
 from livegate.app.supervisor import CameraSupervisor
 from livegate.core.camera import CameraReport, CameraState
 from livegate.core.config import CameraConfig, IngestConfig, LimitsConfig
 from livegate.core.errors import ErrorCode, LiveGateError, SetupError
+from livegate.ingest.confine import environment, how_it_ended
 
 FAKE = (sys.executable, "-I", "-S", str(Path(__file__).with_name("fake_camera.py")))
 URL = "rtsp://admin:hunter22@cam.example/"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from livegate.core.results import Box
-from livegate.manifests.schema import EnlargeShiftInside, Letterbox
-from livegate.preprocess.ops import CropPlan, LetterboxPlan, plan_crop, plan_letterbox
+from livegate.core.results import Box, Face
+from livegate.manifests.schema import EnlargeLevelEyes, EnlargeShiftInside, Letterbox
+from livegate.preprocess.ops import CropPlan, LetterboxPlan, plan_crop, plan_letterbox, plan_turned
 
 BY_32 = Letterbox(multiple_of=32)
 SIDES = st.integers(1, 5000)
@@ -108,3 +108,27 @@ def test_plan_crop_of_a_box_inside_holds_the_box(
     assert plan.top <= y
     assert plan.right >= x + box_width - 1
     assert plan.bottom >= y + box_height - 1
+
+
+def test_plan_turned_level_square_by_hand() -> None:
+    """A level face of 20x40: a square of 44 about its centre, not turned."""
+    face = Face(Box(30, 10, 20, 40), ((30.0, 30.0), (50.0, 30.0)), 0.9)
+    plan = plan_turned(face, EnlargeLevelEyes(enlarge=1.1, is_square=True))
+    assert (plan.centre_x, plan.centre_y, plan.roll_deg) == (40, 30, 0)
+    assert (plan.width, plan.height) == pytest.approx((44, 44))
+
+
+def test_plan_turned_matrix_puts_corners_where_they_are() -> None:
+    """Turned a quarter clockwise, the input's left edge is the rectangle's top, seen in the frame."""
+    face = Face(Box(30, 20, 20, 20), ((40.0, 20.0), (40.0, 40.0)), 0.9)
+    plan = plan_turned(face, EnlargeLevelEyes(enlarge=1.0, is_square=False))
+    (a, b, c), (d, e, f) = plan.frame_from_input(20, 20)
+    assert plan.roll_deg == 90
+    # the middle of the left edge, (-0.5, 9.5) at pixel centres, is the top middle: (39.5, 19.5)
+    assert (a * -0.5 + b * 9.5 + c, d * -0.5 + e * 9.5 + f) == pytest.approx((39.5, 19.5))
+
+
+def test_plan_turned_box_without_size_is_a_pixel() -> None:
+    """A box that came out empty is not stretched without end."""
+    plan = plan_turned(Face(Box(5, 5, 0, 0), (), 0.9), EnlargeLevelEyes(enlarge=1.0, is_square=False))
+    assert (plan.width, plan.height, plan.roll_deg) == (1, 1, 0)

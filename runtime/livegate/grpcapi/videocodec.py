@@ -1,0 +1,91 @@
+"""Protobuf bytes of videos to our values and back."""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError
+
+from livegate.core.errors import ErrorCode, RequestError
+from livegate.core.request import VerifyRequest
+from livegate.core.results import Action, ActionEvent, ActionResult, VideoVerdict
+from livegate.grpcapi.codec import engine_message, result_message, stages_message
+from livegate.v1 import liveness_pb2 as pb
+
+
+def verify_from_bytes(content: bytes, *, request_id: str, deadline_ns: int | None) -> VerifyRequest:
+    """Read a VerifyActionsRequest message.
+
+    Raises:
+        RequestError: INVALID_PARAM when the bytes are no such message.
+    """
+    try:
+        message = pb.VerifyActionsRequest.FromString(content)
+    except DecodeError as error:
+        raise RequestError(
+            ErrorCode.INVALID_PARAM,
+            "the message is not a livegate.v1.VerifyActionsRequest",
+            hint="use the stubs made of proto/livegate/v1/liveness.proto",
+        ) from error
+    return VerifyRequest(
+        code=message.code,
+        task_id=message.task_id,
+        actions=tuple(message.actions),
+        video=message.video,
+        request_id=request_id,
+        windows=tuple((window.first, window.last) for window in message.action_time),
+        nod_deg=message.nod_threshold if message.HasField("nod_threshold") else None,
+        is_mirrored=message.mirrored,
+        deadline_ns=deadline_ns,
+    )
+
+
+def bytes_from_video(verdict: VideoVerdict) -> bytes:
+    """Write a VerifyActionsResponse message."""
+    box = verdict.picture_box
+    message = pb.VerifyActionsResponse(
+        code=verdict.code,
+        task_id=verdict.task_id,
+        timestamp=verdict.timestamp_ms,
+        alive=verdict.is_alive,
+        reasons=[reason.value for reason in verdict.reasons],
+        actions=[_result(result) for result in verdict.actions],
+        events=[_event(event) for event in verdict.events],
+        silent=result_message(verdict.silent) if verdict.silent else None,
+        picture=verdict.picture,
+        picture_box=pb.Box(x=box.x, y=box.y, width=box.width, height=box.height) if box else None,
+        picture_time=verdict.picture_pts_ms,
+        src_width=verdict.src_width,
+        src_height=verdict.src_height,
+        duration=verdict.duration_ms,
+        frames=verdict.frames,
+        samples=verdict.samples,
+        sample_fps=verdict.sample_fps,
+        codec=verdict.codec,
+        container=verdict.container,
+        engines=[engine_message(engine) for engine in verdict.engines],
+        stages=stages_message(verdict.stages),
+        request_id=verdict.request_id,
+    )
+    return message.SerializeToString()
+
+
+def _action(action: Action) -> pb.Action:
+    return pb.Action.Name(action.value)  # type: ignore[return-value]
+
+
+def _result(result: ActionResult) -> pb.ActionResult:
+    return pb.ActionResult(
+        action=_action(result.action),
+        accepted=result.is_accepted,
+        confidence=result.confidence,
+        event=_event(result.event) if result.event else None,
+    )
+
+
+def _event(event: ActionEvent) -> pb.ActionEvent:
+    return pb.ActionEvent(
+        action=_action(event.action),
+        start=event.start_ms,
+        peak=event.peak_ms,
+        end=event.end_ms,
+        confidence=event.confidence,
+    )
