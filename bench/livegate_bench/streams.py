@@ -59,11 +59,14 @@ def through_tickets(orders: Connection, box: Box) -> None:
         LivenessClient(box.target("unix")) as client,
         client.stream(timeout_s=WAIT_S) as stream,
     ):
+        answers = iter(stream)
 
         def once(number: int) -> None:
             with producer.ticket(timeout_s=0.2) as ticket:
                 ticket.pixels[:] = frame
-            stream.ask(ticket)
+            stream.send(ticket)
+            if number >= IN_FLIGHT:
+                next(answers)
             producer.results()
 
         _work(orders, once)

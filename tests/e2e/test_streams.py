@@ -15,6 +15,7 @@ import grpc
 import numpy as np
 import psutil
 import pytest
+from grpc_health.v1 import health_pb2
 
 from e2e.pictures import jpeg
 from e2e.running import Running, start, wait_until
@@ -287,6 +288,54 @@ def test_stream_hears_that_the_server_stops(folder: Path) -> None:
         ended.set()
         assert told(caught.value)[0] == 5002
     assert running.process.wait(WAIT_S) == 0, running.log.read_text()
+
+
+def test_idle_stream_hears_that_the_server_stops(folder: Path) -> None:
+    """One that sends nothing, and one that has not opened: 5002 to the first, both end, exit 0."""
+    running = start(folder)
+    released = threading.Event()
+
+    def silent(*messages: Any) -> Iterator[Any]:
+        yield from messages
+        released.wait(WAIT_S)
+
+    with wire(running.grpc) as spoken:
+        idle = spoken.stream_frames(silent(opened(), framed(1, image=jpeg(96, 64))), timeout=WAIT_S)
+        assert next(idle).frame_id == 1
+        running.process.terminate()
+        assert refused(idle)[0] == 5002
+        released.set()
+    assert running.process.wait(WAIT_S) == 0, running.log.read_text()
+
+
+def test_health_watchers_do_not_take_every_place(folder: Path) -> None:
+    """Watching the health needs no token, so there is a bound; the service goes on."""
+    running = start(folder)
+    try:
+        with grpc.insecure_channel(running.grpc) as channel, wire(running.grpc) as spoken:
+            watch = channel.unary_stream(
+                "/grpc.health.v1.Health/Watch",
+                request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+                response_deserializer=health_pb2.HealthCheckResponse.FromString,
+            )
+            calls = [watch(health_pb2.HealthCheckRequest(), timeout=WAIT_S) for _ in range(300)]
+            ends = sum(not _has_answer(call) for call in calls)
+            assert ends >= 280
+            assert len(spoken.frames(opened(), framed(1, image=jpeg(96, 64)))) == 1
+            for call in calls:
+                call.cancel()
+    finally:
+        assert running.stop() == 0
+
+
+def _has_answer(call: Any) -> bool:
+    try:
+        next(call)
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+            raise
+        return False
+    return True
 
 
 # --- tickets ------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 
+from heads3d import Head
 from livegate.app.build import build_pipeline
 from livegate.core.config import Config
 from livegate.core.frame import Frame
@@ -186,6 +187,45 @@ def test_smiling_people_open_no_mouth(judge: Judge, who: str) -> None:
     """A steady smile is a level; nothing else is done either, but blinks."""
     clip = pictures(shared("media", "gifs", f"intel_preview_head-pose-face-detection-{who}.gif"))
     assert set(seen(judge(timed(clip, fps=12)))) <= {Action.BLINK}
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Any:
+    """Pictures of a drawn head by how far eyes and mouth are shut and open, in sixteenths."""
+    head = Head(shared("training", "heads3d", "ict_facekit_compact.npz"))
+    known: dict[tuple[int, int], np.ndarray] = {}
+
+    def draw(blink: float, jaw: float) -> np.ndarray:
+        key = (round(blink * 16), round(jaw * 16))
+        if key not in known:
+            known[key] = head.picture(blink=key[0] / 16, jaw=key[1] / 16)
+        return known[key]
+
+    return draw
+
+
+def lids(t_s: float, *, shut_s: float) -> float:
+    """Eyes that begin to close after a second, in 0.1 s, stay shut, and open again in 0.13 s."""
+    return float(np.interp(t_s, [1, 1.1, 1.1 + shut_s, 1.23 + shut_s], [0, 1, 1, 0]))
+
+
+@pytest.mark.parametrize(
+    ("shut_s", "expected"), [(0.05, [Action.BLINK]), (0.15, [Action.BLINK]), (2, [])]
+)
+def test_drawn_blink_is_a_blink(
+    judge: Judge, drawn: Callable[..., np.ndarray], shut_s: float, expected: list[Action]
+) -> None:
+    """An ordinary and a slow one; eyes that stay shut for two seconds sleep."""
+    track = [drawn(lids(n / FPS, shut_s=shut_s), 0.0) for n in range(4 * FPS)]
+    session = judge(timed(track))
+    assert seen(session) == expected
+    assert session.word([Action.BLINK]).actions[0].is_accepted is bool(expected)
+
+
+def test_drawn_jaw_is_a_mouth(judge: Judge, drawn: Callable[..., np.ndarray]) -> None:
+    """The same head opens its mouth once."""
+    track = [drawn(0.0, 0.8 * max(0.0, np.sin((n / FPS - 1) * 3))) for n in range(3 * FPS)]
+    assert seen(judge(timed(track[: 2 * FPS + 12]))) == [Action.MOUTH]
 
 
 @pytest.mark.parametrize(

@@ -54,12 +54,13 @@ class FrameFace:
         while True:
             try:
                 lease = self._broker.pop(timeout_s=POP_TIMEOUT_S)
+                self._cameras.look(lease)
+                del lease
             except QueueError as error:
                 if error.code is ErrorCode.QUEUE_STOPED:
                     return
-                continue
-            self._cameras.look(lease)
-            del lease
+            except Exception:
+                log.exception("a frame was lost")  # one consumer less would starve every camera
 
 
 def log_refusal(error: LiveGateError, peer: Peer, is_fatal: bool) -> None:

@@ -120,9 +120,9 @@ class Server:
         producers = (lambda: broker.status) if broker else tuple
         self._cameras = Cameras(config, self._service, metrics, producers)
         metrics.registry.register(CameraCollector(self._cameras))
-        streams = Streams(self._service, broker, metrics)
+        self._streams = Streams(self._service, broker, metrics)
         self._grpc = GrpcServer(
-            config.grpc, self._service, streams, self._cameras, self._actions, metrics
+            config.grpc, self._service, self._streams, self._cameras, self._actions, metrics
         )
         self._frames: FrameFace | None = None
         self._supervisor: CameraSupervisor | None = None
@@ -168,15 +168,16 @@ class Server:
     async def stop(self) -> None:
         """Refuse new requests, finish accepted ones within the bound, close everything."""
         await self._grpc.set_serving(is_serving=False)
-        self._cameras.stop(
-            QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box")
-        )
+        end = QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box")
+        self._cameras.stop(end)
+        self._streams.stop(end)
         if self._supervisor is not None:
             await asyncio.to_thread(self._supervisor.stop, STOP_GRACE_S)
         # Videos need the workers to the end; half of the bound is theirs.
-        bound_s = self._config.server.drain_timeout_s
+        bound_s, begun_s = self._config.server.drain_timeout_s, time.monotonic()
         drained = await asyncio.to_thread(self._actions.drain, bound_s / 2)
-        drained &= await asyncio.to_thread(self._service.drain, bound_s)
+        left_s = bound_s - (time.monotonic() - begun_s)
+        drained &= await asyncio.to_thread(self._service.drain, left_s)
         await asyncio.to_thread(self._actions.close)
         if self._frames is not None:
             await asyncio.to_thread(self._frames.stop, STOP_GRACE_S)

@@ -123,7 +123,11 @@ class CameraSupervisor:
         with self._lock:
             keeper = self._keepers.pop(name, None)
         if keeper is None:
-            raise _unknown(ErrorCode.CONFIG_DELETE_FAIL, name)
+            raise RequestError(
+                ErrorCode.CONFIG_DELETE_FAIL,
+                f"there is no camera {name}",
+                hint="`livegate cameras list` names them",
+            )
         keeper.stop()
         self._await(keeper, STOP_S)
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from livegate.cli.output import answers, errors, print_json, table
+from livegate.cli.settings import url_from_text
 from livegate.cli.target import add_target, connect
 from livegate.core.camera import CameraReport, CameraState
 from livegate.core.config import WHOLE
@@ -67,14 +68,14 @@ def list_cameras(options: argparse.Namespace, client: LivenessClient) -> int:
 
 def add_camera(options: argparse.Namespace, client: LivenessClient) -> int:
     """Print the camera as it begins."""
-    report = client.add_camera(options.name, options.url, view=_view(options))
+    report = client.add_camera(options.name, url_from_text(options.url), view=_view(options))
     answers().print(camera_table([report]))
     return 0
 
 
 def change_camera(options: argparse.Namespace, client: LivenessClient) -> int:
     """Print the camera as it begins again."""
-    report = client.change_camera(options.name, options.url, view=_view(options))
+    report = client.change_camera(options.name, url_from_text(options.url), view=_view(options))
     answers().print(camera_table([report]))
     return 0
 
@@ -118,7 +119,11 @@ def _run(options: argparse.Namespace, act: Any) -> int:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", metavar="URL", help="rtsp://…, v4l2:/dev/video0, file:clip.mp4[?loop]")
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="rtsp://…, v4l2:/dev/video0, file:clip.mp4[?loop]; @FILE, or - for stdin",
+    )
     parser.add_argument(
         "--rotation", type=int, choices=(0, 90, 180, 270), default=0, help="clockwise, to upright"
     )

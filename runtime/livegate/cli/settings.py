@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def add_settings(parser: argparse.ArgumentParser, *, serves: bool = False) -> No
             metavar="NAME=URL",
             action="append",
             help="read a camera: rtsp://…, v4l2:/dev/video0, file:clip.mp4[?loop]; repeatable; "
-            "a URL with a password belongs into the configuration file",
+            "@FILE reads the URL there: every user may read a command line, and a password in it",
         )
     group.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other key")
 
@@ -81,7 +82,30 @@ def _camera(text: str) -> dict[str, str]:
             "--camera has no =URL",  # not the text: it may be a URL with a password in it
             hint="write --camera NAME=URL, for example door=v4l2:/dev/video0",
         )
-    return {"name": name, "url": url}
+    return {"name": name, "url": url_from_text(url)}
+
+
+def url_from_text(text: str) -> str:
+    """A camera's URL as it is written on a command line: itself, @FILE, or - for standard input.
+
+    Every user of the box may read a command line, so a URL with a password belongs into a file.
+
+    Raises:
+        SetupError: OPEN_FAIL for a file that cannot be read.
+    """
+    if text == "-":
+        return sys.stdin.readline().strip()
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text().partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SetupError(
+            ErrorCode.OPEN_FAIL,
+            f"the file {text[1:]} with a camera's URL cannot be read: {reason}",
+            hint="write the URL into its first line",
+        ) from error
 
 
 def _key(path: str, separator: str) -> Key:

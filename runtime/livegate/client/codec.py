@@ -24,6 +24,8 @@ BY_STATUS = {
     grpc.StatusCode.CANCELLED: ErrorCode.CONNECTION_CLOSE,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ErrorCode.OUT_OF_RANGE,
 }
+TOO_MANY_CALLS = "Concurrent RPC limit"
+"""What gRPC says of a call too many, under the status of a message that is too large."""
 RETRY_DELAY_S = "retry_delay_s"
 """The field of an error that says how long the box wants not to be asked again."""
 M = TypeVar("M", bound=Message)
@@ -75,6 +77,8 @@ def error_from_call(error: Any) -> LiveGateError:
         if name == "grpc-status-details-bin":
             return _error_from_details(Status.FromString(value))
     code = BY_STATUS.get(error.code(), ErrorCode.FAILURE)
+    if TOO_MANY_CALLS in (error.details() or ""):
+        code = ErrorCode.FULL
     return LiveGateError(code, f"{error.code().name}: {error.details()}")
 
 

@@ -63,7 +63,14 @@ def frame_bytes(
     Raises:
         RequestError: PARAM_FAILURE for an array that is no picture of that format.
     """
-    frame = pb.StreamFrame(frame_id=frame_id, frame_pts=frame_pts, captured_ns=captured_ns)
+    try:
+        frame = pb.StreamFrame(frame_id=frame_id, frame_pts=frame_pts, captured_ns=captured_ns)
+    except (TypeError, ValueError) as error:
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE,
+            f"frame_id {frame_id!r}, frame_pts {frame_pts!r} or captured_ns {captured_ns!r} is not one",
+            hint="whole numbers of 64 bits, captured_ns not below 0",
+        ) from error
     if isinstance(picture, FrameTicket):
         frame.ticket.segment_id = picture.segment_id
         frame.ticket.slot = picture.slot

@@ -249,7 +249,7 @@ class FramesConfig(Section, frozen=True):
     ] = "same_uid"
     allow_uids: Annotated[
         tuple[int, ...],
-        Meta(description="users that may hand over frames; empty = the server's own only"),
+        Meta(description="users that may hand over frames, beside the server's own"),
     ] = ()
 
 
@@ -352,7 +352,7 @@ class ActionsConfig(Section, frozen=True):
     ] = 0.3
     blink_drop: Annotated[
         Fraction, Meta(description="part of its openness that an eye must lose to be shut")
-    ] = 0.4
+    ] = 0.35
     refuse_unasked: Annotated[
         bool, Meta(description="a movement that was not asked for refuses the video; blinks are free")
     ] = True

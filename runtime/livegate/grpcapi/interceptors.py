@@ -59,7 +59,7 @@ class Guard:
         """A handler that answers with a stream; as many at once as the configuration allows."""
 
         async def handler(content: Any, context: Context) -> AsyncIterator[bytes]:
-            async with self._guarded(context, self._require_user) as this_id:
+            async with self._guarded(context, self._require_user, is_stream=True) as this_id:
                 with self._place():
                     async with contextlib.aclosing(call(content, this_id, context)) as answers:
                         async for answer in answers:
@@ -70,10 +70,14 @@ class Guard:
 
     @contextlib.asynccontextmanager
     async def _guarded(
-        self, context: Context, require: Callable[[dict[str, Any], Context], None]
+        self,
+        context: Context,
+        require: Callable[[dict[str, Any], Context], None],
+        *,
+        is_stream: bool = False,
     ) -> AsyncIterator[str]:
         """Credentials, count, log, and errors in gRPC's manner; gives the request id."""
-        started_s = time.perf_counter()
+        started_s = None if is_stream else time.perf_counter()  # how long a stream lives says nothing
         given = dict(context.invocation_metadata() or ())
         this_id = request_id(given.get(REQUEST_ID))
         try:
@@ -127,9 +131,10 @@ class Guard:
             self._streams -= 1
             self._metrics.streams.set(self._streams)
 
-    def _count(self, code: ErrorCode, started_s: float) -> None:
+    def _count(self, code: ErrorCode, started_s: float | None) -> None:
         self._metrics.requests.labels(FACE, int(code)).inc()
-        self._metrics.request_seconds.labels(FACE).observe(time.perf_counter() - started_s)
+        if started_s is not None:
+            self._metrics.request_seconds.labels(FACE).observe(time.perf_counter() - started_s)
 
 
 async def _abort(context: Context, failure: LiveGateError, this_id: str) -> None:

@@ -46,6 +46,7 @@ from livegate.service.streams import Streams
 WINDOW_BYTES = 4 << 20
 MAX_CALLS = 256
 """Calls whose messages may be in memory at once; the transport refuses more before it reads them."""
+MAX_HEALTH_WATCHERS = 16
 KEEPALIVE_MS = 20_000
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -90,7 +91,7 @@ class GrpcServer:
                 ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 2),
             ],
         )
-        self._health = health.aio.HealthServicer()
+        self._health = _Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         services = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(services, self._server)
@@ -195,6 +196,25 @@ def _deadline_ns(context: Context) -> int | None:
     """When the caller stops waiting, in monotonic nanoseconds."""
     remaining_s = context.time_remaining()
     return None if remaining_s is None else time.monotonic_ns() + int(remaining_s * 1e9)
+
+
+class _Health(health.aio.HealthServicer):  # type: ignore[misc]
+    """grpc.health.v1 without credentials, and so with a bound on what it may keep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watchers = 0
+
+    async def Watch(self, request: Any, context: Context) -> None:  # noqa: N802 - the contract's name
+        if self._watchers >= MAX_HEALTH_WATCHERS:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_HEALTH_WATCHERS} watch the health already"
+            )
+        self._watchers += 1
+        try:
+            await super().Watch(request, context)
+        finally:
+            self._watchers -= 1
 
 
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from livegate.core.errors import ErrorCode, LiveGateError, QueueError, RequestError
+from livegate.core.errors import (
+    DeadlineError,
+    ErrorCode,
+    LiveGateError,
+    QueueError,
+    RequestError,
+)
 from livegate.core.results import FrameAnswer
 from livegate.grpcapi.streamcodec import (
     StreamOpen,
@@ -25,6 +31,8 @@ from livegate.grpcapi.streamcodec import (
 from livegate.service.cameras import Cameras
 from livegate.service.streams import FrameStream, StreamFrame, Streams
 
+OPEN_TIMEOUT_S = 10.0
+"""For `open` to come: a stream that is none must not keep a place."""
 MAX_UNANSWERED = 4
 """Frames of one stream in memory: one is looked at, the others wait or have answers not sent yet."""
 MAX_UNANSWERED_NEWEST = 16
@@ -39,22 +47,39 @@ async def stream_frames(streams: Streams, messages: AsyncIterator[bytes]) -> Asy
         LiveGateError: what is wrong with the stream as a whole; what is wrong with one frame stands in
             its answer.
     """
-    first = await anext(messages, None)
-    if first is None:
-        raise RequestError(
-            ErrorCode.PARAM_FAILURE, "the stream ended before it began", hint="send `open` first"
-        )
-    opening = open_from_bytes(first)
+    opening = open_from_bytes(await _first(messages))
     stream = streams.open(opening.code, opening.algo_tasks, opening.view)
     conveyor = _Conveyor(streams, stream, opening)
+    loop = asyncio.get_running_loop()
+    stream.on_end = lambda error: _in(loop, lambda: conveyor.end(error))
     reader = asyncio.ensure_future(conveyor.read(messages))
     try:
         async for answer in conveyor.answers():
             yield bytes_from_answer(answer, task_id=opening.task_id)
         await reader  # its error, if it had one
     finally:
+        streams.close(stream)
         reader.cancel()
         await conveyor.clear(reader)
+
+
+async def _first(messages: AsyncIterator[bytes]) -> bytes:
+    # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the message.
+    opening = asyncio.ensure_future(anext(messages, None))
+    try:
+        done, _ = await asyncio.wait({opening}, timeout=OPEN_TIMEOUT_S)
+    finally:
+        opening.cancel()
+    if not done:
+        raise DeadlineError(
+            f"the stream was not opened within {OPEN_TIMEOUT_S:g} s", hint="send `open` at once"
+        )
+    first = opening.result()
+    if first is None:
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE, "the stream ended before it began", hint="send `open` first"
+        )
+    return first
 
 
 async def watch_camera(cameras: Cameras, content: bytes) -> AsyncGenerator[bytes, None]:
@@ -65,7 +90,7 @@ async def watch_camera(cameras: Cameras, content: bytes) -> AsyncGenerator[bytes
     """
     loop = asyncio.get_running_loop()
     news = asyncio.Event()
-    watch = cameras.watch(watched_from_bytes(content), lambda: _wake(loop, news))
+    watch = cameras.watch(watched_from_bytes(content), lambda: _in(loop, news.set))
     try:
         while True:
             answer = watch.take()
@@ -78,9 +103,10 @@ async def watch_camera(cameras: Cameras, content: bytes) -> AsyncGenerator[bytes
         cameras.unwatch(watch)
 
 
-def _wake(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the watcher
-        loop.call_soon_threadsafe(news.set)
+def _in(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """Have something done in an event loop, from any thread."""
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the call
+        loop.call_soon_threadsafe(call)
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +125,7 @@ class _Conveyor:
         self._stream = stream
         self._newest_wins = opening.newest_wins
         self._room = asyncio.Semaphore(MAX_UNANSWERED_NEWEST if opening.newest_wins else MAX_UNANSWERED)
-        self._line: asyncio.Queue[asyncio.Future[FrameAnswer] | None] = asyncio.Queue()
+        self._line: asyncio.Queue[asyncio.Future[FrameAnswer] | LiveGateError | None] = asyncio.Queue()
         self._waiting: _Entry | None = None
         self._worker: asyncio.Task[None] | None = None
         # Whose frames may hold a slot of the frame queue.
@@ -118,8 +144,14 @@ class _Conveyor:
     async def answers(self) -> AsyncIterator[FrameAnswer]:
         """In the order of the frames."""
         while (answer := await self._line.get()) is not None:
+            if isinstance(answer, LiveGateError):
+                raise answer
             yield await answer
             self._room.release()
+
+    def end(self, error: LiveGateError) -> None:
+        """The server stops: what was taken in is still answered, then the stream ends."""
+        self._line.put_nowait(error)
 
     async def clear(self, reader: asyncio.Task[None]) -> None:
         """The stream is over: nobody waits for these any more. `reader` was cancelled."""
@@ -139,7 +171,7 @@ class _Conveyor:
     def _unread(self) -> Iterator[asyncio.Future[Any]]:
         while not self._line.empty():
             answer = self._line.get_nowait()
-            if answer is not None:
+            if isinstance(answer, asyncio.Future):
                 yield answer
 
     async def _enter(self, incoming: StreamFrame | TicketFrame) -> None:

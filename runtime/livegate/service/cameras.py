@@ -29,6 +29,8 @@ from livegate.shm.broker import CameraStatus
 from livegate.shm.lease import Lease
 
 DETECTION = 9001
+COMPLAIN_S = 10.0
+"""Between two lines in the log about the same failure of one camera's frames."""
 log = get_logger("livegate.cameras")
 
 
@@ -44,6 +46,10 @@ class CameraControl(Protocol):
     def remove(self, name: str) -> None:
         """End it. Raises LiveGateError CONFIG_DELETE_FAIL."""
 
+    @property
+    def reports(self) -> tuple[CameraReport, ...]:
+        """How each of them is."""
+
 
 @dataclass(slots=True)
 class _Line:
@@ -53,6 +59,7 @@ class _Line:
     session: Session | None = None
     report: CameraReport | None = None
     watches: set[Watch] = field(default_factory=set)
+    complained: tuple[ErrorCode, float] = (ErrorCode.OK, 0.0)
     failures: dict[ErrorCode, int] = field(default_factory=dict)
 
 
@@ -99,14 +106,11 @@ class Cameras:
 
     def look(self, lease: Lease) -> None:
         """Judge a frame of the queue; its producer and everybody who watches the camera hear of it."""
-        answer = self._look(lease)
-        # Before its producer hears of it: one that leaves at once would be told to watchers first.
-        self._publish(lease.camera, answer)
-        try:
-            with lease:
-                lease.finish(outcome_of_answer(answer))
-        except LiveGateError as error:
-            log.warning("a frame's word was lost", camera=lease.camera, why=error.message)
+        with lease:
+            answer = self._look(lease)
+            # Before its producer hears of it: one that leaves at once would be told to watchers first.
+            self._publish(lease.camera, answer)
+            lease.finish(outcome_of_answer(answer))
 
     def left(self, camera: str) -> None:
         """A producer is gone."""
@@ -128,12 +132,23 @@ class Cameras:
             frame = frame_of_view(lease.view(), self._service.scratch)
             look = self._service.look(session, frame, captured_ns, clock)
             return answer_of_look(look, frame, clock.times(), frame_id=lease.frame_id, frame_pts=pts)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told in the answer, and in the log by _complain
             failure = as_livegate_error(error)
-            inside = error if failure.code is ErrorCode.INNER else None
-            event = {"camera": lease.camera, "frame": lease.frame_id, "code": int(failure.code)}
-            log.warning("frame failed", why=failure.message, exc_info=inside, **event)
+            self._complain(lease, failure, error)
             return self._failure(lease.camera, failure, frame_id=lease.frame_id, frame_pts=pts)
+
+    def _complain(self, lease: Lease, failure: LiveGateError, error: Exception) -> None:
+        """Into the log, but not for every frame of a camera that fails all the time."""
+        now_s = time.monotonic()
+        with self._lock:
+            line = self._lines.setdefault(lease.camera, _Line())
+            code, at_s = line.complained
+            if code is failure.code and now_s - at_s < COMPLAIN_S:
+                return
+            line.complained = failure.code, now_s
+        inside = error if failure.code is ErrorCode.INNER else None
+        event = {"camera": lease.camera, "frame": lease.frame_id, "code": int(failure.code)}
+        log.warning("frame failed", why=failure.message, exc_info=inside, **event)
 
     def _session(self, camera: str) -> Session:
         with self._lock:
@@ -231,17 +246,22 @@ class Cameras:
             line.watches.add(watch)
             report = line.report
         if report is not None and report.code is not ErrorCode.OK:
-            watch.put(self._failure(camera, LiveGateError(report.code, report.message)))
+            watch.put(answer_of_error(LiveGateError(report.code, report.message)))
         if report is not None and report.state is CameraState.ENDED:
             watch.end(_end_of_stream(camera, "its source has ended"))
         return watch
 
     def unwatch(self, watch: Watch) -> None:
-        """Forget one who watched."""
+        """Forget one who watched, and the camera if nobody else knows of it."""
+        camera = watch.camera
+        is_here = any(report.camera == camera for report in self.reports)
         with self._lock:
-            line = self._lines.get(watch.camera)
-            if line is not None:
-                line.watches.discard(watch)
+            line = self._lines.get(camera)
+            if line is None:
+                return
+            line.watches.discard(watch)
+            if not (line.watches or is_here or camera in self._configured):
+                del self._lines[camera]
 
     def stop(self, error: LiveGateError) -> None:
         """End every watch, and refuse new ones."""
@@ -276,9 +296,9 @@ class Cameras:
             LiveGateError: CONFIG_ADD_FAIL with the reason.
         """
         with self._admin_lock, _failing(ErrorCode.CONFIG_ADD_FAIL, camera.name):
-            view = view_of_camera(camera)
-            self._controlled().add(camera)
-            return self._changed(camera.name, view)
+            view, control = view_of_camera(camera), self._controlled()
+            control.add(camera)
+            return self._changed(camera.name, view, control)
 
     def change(self, camera: CameraConfig) -> CameraReport:
         """Read a camera anew, with other settings.
@@ -287,9 +307,9 @@ class Cameras:
             LiveGateError: CONFIG_UPDATE_FAIL with the reason.
         """
         with self._admin_lock, _failing(ErrorCode.CONFIG_UPDATE_FAIL, camera.name):
-            view = view_of_camera(camera)
-            self._controlled().change(camera)
-            return self._changed(camera.name, view)
+            view, control = view_of_camera(camera), self._controlled()
+            control.change(camera)
+            return self._changed(camera.name, view, control)
 
     def remove(self, camera: str) -> None:
         """Let a camera go; those who watch it hear the end of the stream.
@@ -308,15 +328,16 @@ class Cameras:
         for watch in line.watches:
             watch.end(_end_of_stream(camera, "the camera was removed"))
 
-    def _changed(self, camera: str, view: View) -> CameraReport:
+    def _changed(self, camera: str, view: View, control: CameraControl) -> CameraReport:
         """Look at it in the new way from the next frame on."""
+        report = next(report for report in control.reports if report.camera == camera)
         with self._lock:
             line = self._lines.setdefault(camera, _Line())
             before, line.view, line.session = line.session, view, None
+            line.report = report
         if before is not None:
             before.retire()
-        starting = CameraReport(camera, "", CameraState.STARTING, time.time_ns() // 1_000_000)
-        return next((report for report in self.reports if report.camera == camera), starting)
+        return report
 
     def _controlled(self) -> CameraControl:
         if self._control is None:

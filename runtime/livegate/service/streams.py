@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -41,6 +41,18 @@ class Streams:
         self._service = service
         self._broker = broker
         self._metrics = metrics
+        self._open: set[FrameStream] = set()
+        self._end: LiveGateError | None = None
+
+    def stop(self, error: LiveGateError) -> None:
+        """End every stream, and refuse new ones."""
+        self._end = error
+        for stream in tuple(self._open):
+            stream.on_end(error)
+
+    def close(self, stream: FrameStream) -> None:
+        """Forget a stream that is over."""
+        self._open.discard(stream)
 
     def open(self, code: int, algo_tasks: Sequence[int], view: View) -> FrameStream:
         """A session of its own.
@@ -48,7 +60,10 @@ class Streams:
         Raises:
             RequestError: PARAM_FAILURE for another code or an unknown algo task.
             LiveGateError: NOT_INIT while the models are warming.
+            QueueError: QUEUE_STOPED when the server shuts down.
         """
+        if self._end is not None:
+            raise self._end
         if code != CODE_STREAM:
             raise RequestError(
                 ErrorCode.PARAM_FAILURE,
@@ -56,7 +71,9 @@ class Streams:
                 hint=f"send {CODE_STREAM}",
             )
         session = self._service.session(algo_tasks, view)
-        return FrameStream(self._service, session, self._metrics)
+        stream = FrameStream(self._service, session, self._metrics)
+        self._open.add(stream)
+        return stream
 
     def claim(
         self, segment_id: int, ticket: Ticket, *, captured_ns: int, frame_id: int
@@ -78,13 +95,17 @@ class Streams:
 
 
 class FrameStream:
-    """One client's stream. Its frames are to be submitted one after the other."""
+    """One client's stream. Its frames are to be submitted one after the other.
+
+    `on_end` is called, from any thread, when the server ends it.
+    """
 
     def __init__(self, service: LivenessService, session: Session, metrics: Metrics) -> None:
         """Nobody is in front."""
         self._service = service
         self._session = session
         self._metrics = metrics
+        self.on_end: Callable[[LiveGateError], None] = lambda error: None
 
     def submit(self, frame: StreamFrame) -> Future[FrameAnswer]:
         """Queue a frame; whatever is wrong with it stands in its answer.

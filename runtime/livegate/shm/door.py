@@ -108,8 +108,7 @@ class Door:
             AuthError: its uid is not on the list.
             RequestError: FULL when its uid has as many connections as it may.
         """
-        allowed = self._config.allow_uids or (own_uid(),)
-        if peer.uid not in allowed:
+        if peer.uid not in {own_uid(), *self._config.allow_uids}:
             raise AuthError(
                 f"uid {peer.uid} may not hand over frames", hint="add it to frames.allow_uids"
             )

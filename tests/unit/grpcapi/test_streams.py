@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from livegate.core.errors import DeadlineError
 from livegate.core.results import FrameAnswer
 from livegate.grpcapi.streams import stream_frames
 from livegate.service.streams import CODE_STREAM, StreamFrame
@@ -37,6 +38,9 @@ class SlowStreams:
 
     def open(self, *opening: Any) -> SlowStreams:
         return self
+
+    def close(self, stream: SlowStreams) -> None:
+        assert stream is self
 
     def claim(self, segment_id: int, ticket: Ticket, **times: int) -> FakePicture:
         self.pictures.append(FakePicture())
@@ -84,3 +88,19 @@ def test_stream_that_breaks_off_gives_every_slot_back(overflow: int, turns: int)
     asyncio.run(break_off(streams, overflow, tickets=3, turns=turns))
     assert [picture.is_held for picture in streams.pictures] == [False] * len(streams.pictures)
     assert all(job.cancelled() for job in streams.jobs)
+
+
+def test_stream_that_never_opens_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1011 after a while, and the place is free."""
+    monkeypatch.setattr("livegate.grpcapi.streams.OPEN_TIMEOUT_S", 0.01)
+
+    async def silence() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    async def listen() -> None:
+        async for _ in stream_frames(SlowStreams(), silence()):  # type: ignore[arg-type]
+            pass
+
+    with pytest.raises(DeadlineError):
+        asyncio.run(listen())

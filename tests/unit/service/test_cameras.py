@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from livegate.core.camera import CameraReport, CameraState
 from livegate.core.config import CameraConfig
@@ -52,6 +53,12 @@ class Control:
     def remove(self, name: str) -> None:
         if self.kept.pop(name, None) is None:
             raise LiveGateError(ErrorCode.CONFIG_DELETE_FAIL, "there is none")
+
+    @property
+    def reports(self) -> tuple[CameraReport, ...]:
+        return tuple(
+            CameraReport(one.name, one.url, CameraState.STARTING, 2) for one in self.kept.values()
+        )
 
 
 def report(
@@ -371,3 +378,35 @@ def test_defect_while_a_frame_is_judged_is_1002_and_the_camera_goes_on(
     judge.error = None
     judged.look(lease)  # type: ignore[arg-type]
     assert lease.outcomes[-1].gate is GateDecision.OPEN
+
+
+def test_change_answers_with_the_new_source_at_once(judged: Cameras) -> None:
+    """Not with what was wrong before it."""
+    judged.report(report("door", CameraState.FAILED, ErrorCode.STREAMPULLER_OPEN_FAIL, "no answer"))
+    told = judged.change(CameraConfig(name="door", url="file:other.mp4"))
+    assert (told.source, told.state, told.code) == ("file:other.mp4", CameraState.STARTING, ErrorCode.OK)
+    assert judged.reports == (told,)
+
+
+def test_camera_that_fails_at_every_frame_does_not_fill_the_log(judged: Cameras, judge: Judge) -> None:
+    """One line for the same failure, another for another."""
+    with capture_logs() as lines:
+        judge.error = EngineError("broken")
+        for _ in range(50):
+            judged.look(OneFrame())  # type: ignore[arg-type]
+        judge.error = RequestError(ErrorCode.DECODE_FAIL, "no picture")
+        judged.look(OneFrame())  # type: ignore[arg-type]
+    assert [line["code"] for line in lines if line["event"] == "frame failed"] == [1030, 1028]
+
+
+def test_camera_of_nobody_is_forgotten_with_its_last_watcher() -> None:
+    """A producer that was watched, left, and comes no more."""
+    here = [producer("yard")]
+    cameras = cameras_with(producers=lambda: tuple(here))
+    watch = watching(cameras, "yard")
+    here.clear()
+    cameras.left("yard")
+    cameras.unwatch(watch)
+    with pytest.raises(RequestError) as caught:
+        watching(cameras, "yard")
+    assert caught.value.code is ErrorCode.NO_EXIST
