@@ -20,6 +20,7 @@ from huaweicloudsdkcore.exceptions.exceptions import SslHandShakeException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import support
 from clips import GREY, clip
 from e2e import frs_kit as kit
 from e2e.frs_kit import PROJECT, TOKEN, Said, ask, frs_server, refusal, sdk
@@ -484,3 +485,42 @@ def test_picture_of_many_pixels_comes_back_as_it_was_sent(frs: Running) -> None:
     content = smooth(1920, 1080)
     answer = post(frs, LIVE_FACE, None, json={"image_base64": kit.text(content)}).json()
     assert base64.b64decode(answer["result"]["picture"]) == content
+
+
+def test_sdk_with_real_models_tells_a_person(folder: Path) -> None:
+    """A photograph of one person: alive, surely, without a warning; one box around the face."""
+    models, photo = (
+        support.shared("models", "reference"),
+        support.shared("media", "stills", "image_T1.jpg"),
+    )
+    running = start(folder, "--models", str(models), backend="onnxruntime")
+    try:
+        client = sdk(running.url(""))
+        alive = client.detect_live_face_by_base64(kit.live_face(photo.read_bytes()))
+        found = client.detect_face_by_base64(kit.face(photo.read_bytes()))
+    finally:
+        running.stop()
+    assert alive.result.alive is True
+    assert 0.5 < alive.result.confidence <= 1
+    assert alive.warning_list == []
+    assert [box.bounding_box.width > 40 for box in found.faces] == [True]
+
+
+@pytest.mark.parametrize(("action", "name"), [(3, "ict_a_nod"), (4, "ict_a_mouth")])
+def test_sdk_with_real_models_tells_an_action(folder: Path, action: int, name: str) -> None:
+    """A drawn head did what was asked for, and nothing else; who did another thing is not alive."""
+    models = support.shared("models", "reference")
+    content = support.shared("media", "rendered", f"{name}.mp4").read_bytes()
+    running = start(folder, "--models", str(models), backend="onnxruntime")
+    other = 7 - action
+    try:
+        client = sdk(running.url(""))
+        asked = [
+            ask(client.detect_live_by_file, lambda n=number: kit.live_file(str(n), content)).video_result
+            for number in (action, other)
+        ]
+    finally:
+        running.stop()
+    assert [one.actions[0].confidence >= 0.5 for one in asked] == [True, False]
+    assert asked[1].alive is False
+    assert all(base64.b64decode(one.picture)[:2] == b"\xff\xd8" for one in asked)
