@@ -52,10 +52,12 @@ def test_dialect_routes_are_its_own() -> None:
 
 
 @pytest.mark.parametrize("code", [code for code in ErrorCode if code], ids=lambda c: c.symbol)
-@pytest.mark.parametrize("is_parsed", [True, False])
-def test_dialect_renders_every_error(dialect: Dialect, code: ErrorCode, is_parsed: bool) -> None:
+@pytest.mark.parametrize("request_", [REQUEST, None])
+def test_dialect_renders_every_error(
+    dialect: Dialect, code: ErrorCode, request_: AnalyzeRequest | None
+) -> None:
     """Every code of the table has an answer: valid JSON, a real status, the message in it."""
-    answer = dialect.render_error(LiveGateError(code, "a fact"), is_parsed=is_parsed)
+    answer = dialect.render_error(LiveGateError(code, "a fact"), request_)
     assert 200 <= answer.status < 600
     assert "a fact" in json.dumps(json.loads(answer.body))
 

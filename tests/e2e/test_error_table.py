@@ -76,10 +76,9 @@ def faces(pipeline: Any) -> Iterator[tuple[str, str]]:
 
     async def live() -> None:
         streams, cameras = Streams(service, None, metrics), Cameras(config, service, metrics)
-        grpc = GrpcServer(
-            config.grpc, service, streams, cameras, ActionService(config, service, metrics), metrics
-        )
-        app = Gateway(build_dialects(config), service, config.http, metrics).app
+        actions = ActionService(config, service, metrics)
+        grpc = GrpcServer(config.grpc, service, streams, cameras, actions, metrics)
+        app = Gateway(build_dialects(config), service, actions, config.http, metrics).app
         http = HttpListener("http", "127.0.0.1:0", app)
         await grpc.start()
         await http.start()

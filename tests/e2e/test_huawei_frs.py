@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import support
+from clips import GREY, clip
 from e2e import frs_kit as kit
 from e2e.frs_kit import PROJECT, TOKEN, Said, ask, frs_server, refusal, sdk
 from e2e.pictures import jpeg, png_bomb, smooth
@@ -29,6 +30,7 @@ from e2e.test_error_table import BrokenPipeline, busy, faces
 from livegate.core.errors import EngineError
 from livegate.core.results import Decision, Verdict
 from livegate.gateway.frs import FrsCode
+from livegate.pipelines.pipeline import Pipeline
 from tls_kit import TlsFiles, tls_files
 
 LIVE_FACE = f"/v1/{PROJECT}/live-detect-face"
@@ -84,13 +86,20 @@ FACE_CALLS: list[tuple[str, Any]] = [
     ("detect_face_by_file", lambda: kit.face_file(PICTURE)),
     ("detect_face_by_file_intl", lambda: kit.face_file(PICTURE)),
 ]
-VIDEO: dict[str, Any] = {"action_time": "0-1,1-2", "nod_threshold": 12.5}
+VIDEO: dict[str, Any] = {"action_time": "0-500,500-1500", "nod_threshold": 12.5}
 VIDEO_CALLS: list[tuple[str, Any]] = [
-    ("detect_live_by_base64", lambda: kit.live("1,3", **VIDEO)),
-    ("detect_live_by_base64_intl", lambda: kit.live("1,3", **VIDEO)),
-    ("detect_live_by_file", lambda: kit.live_file("1,3", b"video", **VIDEO)),
-    ("detect_live_by_file_intl", lambda: kit.live_file("1,3", b"video", **VIDEO)),
+    ("detect_live_by_base64", lambda video: kit.live("1,3", kit.text(video), **VIDEO)),
+    ("detect_live_by_base64_intl", lambda video: kit.live("1,3", kit.text(video), **VIDEO)),
+    ("detect_live_by_file", lambda video: kit.live_file("1,3", video, **VIDEO)),
+    ("detect_live_by_file_intl", lambda video: kit.live_file("1,3", video, **VIDEO)),
 ]
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A second and a half of grey."""
+    path = tmp_path_factory.mktemp("v") / "a.mp4"
+    return clip(path, [GREY] * 36, size=(128, 96), fps=24).read_bytes()
 
 
 @pytest.fixture(params=["http", "https"])
@@ -132,15 +141,17 @@ def test_sdk_reads_faces(url: tuple[str, Path | None], name: str, request_: Any)
         assert all(found.attributes is None for found in answer.faces)
 
 
-@pytest.mark.parametrize(("name", "request_"), VIDEO_CALLS, ids=[c[0] for c in VIDEO_CALLS])
-def test_sdk_hears_that_video_is_not_judged_yet(
-    url: tuple[str, Path | None], name: str, request_: Any
+@pytest.mark.parametrize(("name", "make"), VIDEO_CALLS, ids=[c[0] for c in VIDEO_CALLS])
+def test_sdk_reads_actions(
+    url: tuple[str, Path | None], name: str, make: Callable[[bytes], Any], video: bytes
 ) -> None:
-    """A well-formed question about a video: not a failure of the client, and the reason is told."""
+    """Both paths, both inputs: the actions in their order; the null backend's face does nothing."""
     for call in calls(url, name):
-        code, status, message = refusal(call, request_)
-        assert (code, status) == ("FRS.0019", 400)
-        assert "no video yet" in message
+        answer = ask(call, lambda: make(video))
+        assert answer.video_result.alive is False
+        assert [one.action for one in answer.video_result.actions] == [1, 3]
+        assert all(0 <= one.confidence < 0.5 for one in answer.video_result.actions)
+        assert {warning.warning_code for warning in answer.warning_list} >= {6}
 
 
 def test_sdk_without_the_authority_refuses_the_box(https: Running) -> None:
@@ -245,6 +256,28 @@ def no_such_api(frs: Running, folder: Path) -> list[Said]:
     return [said(wrong_method), *(said(post(frs, path, b"")) for path in paths)]
 
 
+def bad_videos(frs: Running, folder: Path) -> list[Said]:
+    """No base64, no video, an empty picture's file."""
+    call = sdk(frs.url("")).detect_live_by_base64
+    texts = ["@@@@", kit.text(b"garbage" * 99), kit.text(PICTURE[:99])]
+    return [refusal(call, lambda text=text: kit.live("1", text)) for text in texts]
+
+
+def short_video(frs: Running, folder: Path) -> list[Said]:
+    content = clip(folder / "a.mp4", [GREY] * 12, size=(128, 96), fps=24).read_bytes()
+    return [refusal(sdk(frs.url("")).detect_live_by_file, lambda: kit.live_file("1", content))]
+
+
+class UntaughtPipeline(BrokenPipeline):
+    """A box without the models for video."""
+
+    plan_tasks = Pipeline([]).plan_tasks
+
+
+def unread_video(_: bytes) -> Any:
+    return kit.live_file("5", b"video")
+
+
 OTHER_PROJECT = {"project": "another"}
 COMPARE = kit.v2.CompareFaceByBase64Request(
     body=kit.v2.FaceCompareBase64Req(image1_base64="AAAA", image2_base64="AAAA")
@@ -271,7 +304,7 @@ DRIVERS: dict[FrsCode, Callable[[Running, Path], list[Said]]] = {
         "detect_live_face_by_file", lambda: kit.live_face_file(bytes(9 << 20))
     ),
     FrsCode.INNER: in_process(BrokenPipeline(EngineError("network x: broken"))),
-    FrsCode.NO_SERVICE: with_sdk("detect_live_by_file", lambda: kit.live_file("5", b"video")),
+    FrsCode.NO_SERVICE: in_process(UntaughtPipeline(OSError()), "detect_live_by_file", unread_video),
     FrsCode.NO_SUB_SERVICE: with_sdk("compare_face_by_base64", lambda: COMPARE),
     FrsCode.BAD_URL: with_sdk(
         "detect_live_face_by_url", lambda: kit.live_face_url("http://10.0.0.1/a.jpg")
@@ -281,7 +314,8 @@ DRIVERS: dict[FrsCode, Callable[[Running, Path], list[Said]]] = {
     FrsCode.TOO_MANY: too_often,
     FrsCode.BUSY: in_process(None),
     FrsCode.NO_FACE: in_process(EmptyPipeline(OSError()), "detect_face_by_base64", kit.face),
-    FrsCode.BAD_VIDEO: with_sdk("detect_live_by_base64", lambda: kit.live("1", "@@@@")),
+    FrsCode.BAD_VIDEO: bad_videos,
+    FrsCode.VIDEO_LENGTH: short_video,
     FrsCode.BAD_ACTION: with_sdk("detect_live_by_base64", lambda: kit.live("1,6")),
     FrsCode.TOO_MANY_ACTIONS: with_sdk("detect_live_by_base64", lambda: kit.live(",".join("1" * 11))),
     FrsCode.SILENT_NO_FACE: in_process(
@@ -470,3 +504,23 @@ def test_sdk_with_real_models_tells_a_person(folder: Path) -> None:
     assert 0.5 < alive.result.confidence <= 1
     assert alive.warning_list == []
     assert [box.bounding_box.width > 40 for box in found.faces] == [True]
+
+
+@pytest.mark.parametrize(("action", "name"), [(3, "ict_a_nod"), (4, "ict_a_mouth")])
+def test_sdk_with_real_models_tells_an_action(folder: Path, action: int, name: str) -> None:
+    """A drawn head did what was asked for, and nothing else; who did another thing is not alive."""
+    models = support.shared("models", "reference")
+    content = support.shared("media", "rendered", f"{name}.mp4").read_bytes()
+    running = start(folder, "--models", str(models), backend="onnxruntime")
+    other = 7 - action
+    try:
+        client = sdk(running.url(""))
+        asked = [
+            ask(client.detect_live_by_file, lambda n=number: kit.live_file(str(n), content)).video_result
+            for number in (action, other)
+        ]
+    finally:
+        running.stop()
+    assert [one.actions[0].confidence >= 0.5 for one in asked] == [True, False]
+    assert asked[1].alive is False
+    assert all(base64.b64decode(one.picture)[:2] == b"\xff\xd8" for one in asked)

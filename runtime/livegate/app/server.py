@@ -90,9 +90,10 @@ class Server:
         self._config = config
         metrics = Metrics()
         self._service = build_service(config, metrics)
+        self._actions = ActionService(config, self._service, metrics)
         self._listeners: dict[str, HttpListener] = {}
         if config.http.bind:
-            app = Gateway(dialects, self._service, config.http, metrics).app
+            app = Gateway(dialects, self._service, self._actions, config.http, metrics).app
             self._listeners["http"] = HttpListener(
                 "http",
                 config.http.bind,
@@ -120,7 +121,6 @@ class Server:
         self._cameras = Cameras(config, self._service, metrics, producers)
         metrics.registry.register(CameraCollector(self._cameras))
         self._streams = Streams(self._service, broker, metrics)
-        self._actions = ActionService(config, self._service, metrics)
         self._grpc = GrpcServer(
             config.grpc, self._service, self._streams, self._cameras, self._actions, metrics
         )

@@ -42,3 +42,7 @@ class VerifyRequest:
     nod_deg: float | None = None
     is_mirrored: bool = False
     deadline_ns: int | None = None
+
+
+Question = AnalyzeRequest | VerifyRequest
+"""What a message of a cloud may ask."""

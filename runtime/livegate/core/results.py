@@ -255,6 +255,10 @@ class VideoVerdict:
     stages: StageTimes
 
 
+Answer = Analysis | VideoVerdict
+"""What a `Question` is answered with."""
+
+
 @dataclass(frozen=True, slots=True)
 class FrameAnswer:
     """The answer to one frame of a stream.

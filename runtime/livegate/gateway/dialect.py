@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from livegate.core.errors import LiveGateError
-from livegate.core.request import AnalyzeRequest
-from livegate.core.results import Analysis
+from livegate.core.request import Question
+from livegate.core.results import Answer
 
 JSON = "application/json"
 
@@ -66,7 +66,7 @@ class Dialect(Protocol):
         """
         ...
 
-    def parse(self, head: Head, body: bytes) -> AnalyzeRequest:
+    def parse(self, head: Head, body: bytes) -> Question:
         """Read the cloud's message; called in any thread.
 
         Raises:
@@ -75,12 +75,12 @@ class Dialect(Protocol):
         """
         ...
 
-    def render(self, request: AnalyzeRequest, analysis: Analysis) -> HttpAnswer:
+    def render(self, request: Question, answer: Answer) -> HttpAnswer:
         """The answer to what `parse` gave, as the cloud would write it."""
         ...
 
-    def render_error(self, error: LiveGateError, *, is_parsed: bool) -> HttpAnswer:
-        """The failure, as the cloud would write it; `is_parsed` = the message had been understood.
+    def render_error(self, error: LiveGateError, request: Question | None) -> HttpAnswer:
+        """The failure, as the cloud would write it; None = the message was not understood yet.
 
         `error.fields["request_id"]` is what the answer's X-Request-Id says.
         """

@@ -11,7 +11,6 @@ from enum import Enum
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 
 FACE_SETS = "reserved: face sets are not served"
-VIDEO = "reserved: video is not judged yet"
 
 
 class FrsCode(str, Enum):
@@ -51,7 +50,7 @@ class FrsCode(str, Enum):
     BAD_FORMAT = "FRS.0016", 400, "The file format is not supported.", ErrorCode.DECODE_FAIL, "GIF, TIFF, HEIC and AVIF"
     BODY_TOO_LARGE = "FRS.0017", 400, "The size of the request body is out of the range %s.", ErrorCode.OUT_OF_RANGE, "a body, a base64 text or a file above its limit"
     INNER = "FRS.0018", 500, "The service inner error.", ErrorCode.INNER, "a network that failed, or a defect of ours"
-    NO_SERVICE = "FRS.0019", 400, "The service has not been subscribed, %s", ErrorCode.UNREALIZED, "live-detect, well formed: this box judges no video yet"
+    NO_SERVICE = "FRS.0019", 400, "The service has not been subscribed, %s", ErrorCode.UNREALIZED, "live-detect on a box without the models of landmarks and head pose"
     NO_SUB_SERVICE = "FRS.0020", 400, "The sub-service is not enabled, %s", ErrorCode.UNREALIZED, "face-compare and face-sets: comparing and keeping faces is not what this box does"
     BAD_URL = "FRS.0021", 400, "The URL is invalid.", ErrorCode.PARAM_FAILURE, "a *_url that is not of the form /bucket/object"
     NO_OBS = "FRS.0022", 400, "The OBS path cannot be read.", ErrorCode.NO_PERMISSION, "a *_url of that form: no bucket is given to this box"
@@ -76,12 +75,12 @@ class FrsCode(str, Enum):
     FIELD_TYPE = "FRS.0406", 400, "The type of the field is another.", ErrorCode.PARAM_FAILURE, FACE_SETS
     NOTHING_MATCHES = "FRS.0407", 400, "All the data not suitable, %s.", ErrorCode.PARAM_FAILURE, FACE_SETS
     NO_FACE = "FRS.0501", 400, "Detect no face, check out your picture.", ErrorCode.OK, "face-detect: no face in the picture; a verdict, not a failure"
-    BAD_VIDEO = "FRS.0701", 400, "Parse video data failed.", ErrorCode.VIDEODECODER_DECODE_FAIL, "a video in base64 that is not base64"
+    BAD_VIDEO = "FRS.0701", 400, "Parse video data failed.", ErrorCode.VIDEODECODER_DECODE_FAIL, "base64 that is not base64; a file that is damaged, cut short, no video, too large in pixels or too small"
     BAD_ACTION = "FRS.0702", 400, "Do not support action %s.", ErrorCode.PARAM_FAILURE, "an action that is none of 1, 2, 3, 4, 5"
     UNKNOWN_0703 = "FRS.0703", 400, "The input is not valid.", ErrorCode.PARAM_FAILURE, "reserved: its meaning is not published"
     TOO_MANY_ACTIONS = "FRS.0704", 400, "The number of action exceed 10.", ErrorCode.PARAM_FAILURE, "more than ten actions"
     BAD_MATCH_MODE = "FRS.0705", 400, "The match mode is not supported.", ErrorCode.PARAM_FAILURE, "reserved: the methods here have no match mode"
-    VIDEO_LENGTH = "FRS.0706", 400, "Video time %s.", ErrorCode.OUT_OF_RANGE, VIDEO
+    VIDEO_LENGTH = "FRS.0706", 400, "Video time %s.", ErrorCode.PARAM_FAILURE, "a video shorter than video.min_s or longer than video.max_s"
     SILENT_NO_FACE = "FRS.0707", 400, "There is no face in the picture.", ErrorCode.OK, "live-detect-face: no face in the picture; a verdict, not a failure"
     UNKNOWN_0708 = "FRS.0708", 400, "The input is not valid.", ErrorCode.PARAM_FAILURE, "reserved: its meaning is not published"
     SEVERAL_FACES = "FRS.0709", 400, "There are several faces in the picture.", ErrorCode.PARAM_FAILURE, "reserved: the largest face is judged, as the method's page says, with warning 106"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import msgspec
@@ -25,10 +26,11 @@ from livegate.core.errors import (
     as_livegate_error,
 )
 from livegate.core.ids import request_id
-from livegate.core.request import AnalyzeRequest
-from livegate.core.results import Analysis
+from livegate.core.request import Question, VerifyRequest
+from livegate.core.results import Answer
 from livegate.core.telemetry import Metrics, get_logger
 from livegate.gateway.dialect import JSON, Dialect, Head, HttpAnswer
+from livegate.service.actions import ActionService
 from livegate.service.liveness import LivenessService
 
 log = get_logger("livegate.http")
@@ -45,12 +47,14 @@ class Gateway:
         self,
         dialects: Sequence[Dialect],
         service: LivenessService,
+        actions: ActionService,
         config: HttpConfig,
         metrics: Metrics,
     ) -> None:
         """Mount every dialect's routes."""
         self._dialects = tuple(dialects)
         self._service = service
+        self._actions = actions
         self._config = config
         self._metrics = metrics
         self._reserved = 0
@@ -78,7 +82,7 @@ class Gateway:
         self._metrics.requests.labels("none", int(code)).inc()
         for dialect in self._dialects:
             if head.path.startswith(dialect.prefixes):
-                answer = dialect.render_error(failure, is_parsed=False)
+                answer = dialect.render_error(failure, None)
                 return _response(answer, head.request_id, closes=False)
         body = msgspec.json.encode({"code": int(code), "msg": failure.text})
         allowed = (error.headers or {}) if isinstance(error, HTTPException) else {}
@@ -89,19 +93,19 @@ class Gateway:
         """One request, from its head to its answer; never raises."""
         started_s = time.perf_counter()
         head = _head(request)
-        parsed: AnalyzeRequest | None = None
+        parsed: Question | None = None
         code = ErrorCode.OK
         try:
             dialect.authenticate(head)
             with self._reserve(request):
                 # The body, which is longer than its pictures, is let go before the queue.
                 parsed = await _parse(dialect, head, await self._body(request))
-                answer = dialect.render(parsed, await self._analysis(request, parsed))
+                answer = dialect.render(parsed, await self._asked(request, parsed))
         except Exception as error:  # noqa: BLE001 - every error leaves in the dialect's manner
             failure = _failure(error, parsed, head.request_id)
             code = failure.code
             _log(failure, error, dialect.name, head.request_id)
-            answer = dialect.render_error(failure, is_parsed=parsed is not None)
+            answer = dialect.render_error(failure, parsed)
         self._metrics.requests.labels(dialect.name, int(code)).inc()
         self._metrics.request_seconds.labels(dialect.name).observe(time.perf_counter() - started_s)
         return _response(answer, head.request_id, closes=code is ErrorCode.TIMEOUT)
@@ -148,26 +152,32 @@ class Gateway:
                 hint="send smaller pictures, or raise http.body_timeout_s",
             ) from error
 
-    async def _analysis(self, request: Request, parsed: AnalyzeRequest) -> Analysis:
+    async def _asked(self, request: Request, parsed: Question) -> Answer:
         """The service's answer; a client that leaves takes its request out of the queue.
 
         Raises:
             LiveGateError: whatever the request met; CONNECTION_CLOSE when the client left.
         """
-        waiting = asyncio.wrap_future(self._service.submit(parsed))
+        asked: Future[Any]
+        if isinstance(parsed, VerifyRequest):
+            asked = self._actions.submit(parsed)
+        else:
+            asked = self._service.submit(parsed)
+        waiting: asyncio.Future[Any] = asyncio.wrap_future(asked)
         gone = asyncio.ensure_future(_disconnected(request))
         both: set[asyncio.Future[Any]] = {waiting, gone}
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if waiting.done():
-                return waiting.result()
+                answer: Answer = waiting.result()
+                return answer
             raise ClientDisconnect
         finally:
             gone.cancel()
             waiting.cancel()
 
 
-async def _parse(dialect: Dialect, head: Head, body: bytes) -> AnalyzeRequest:
+async def _parse(dialect: Dialect, head: Head, body: bytes) -> Question:
     if len(body) < LARGE_BODY_BYTES:
         return dialect.parse(head, body)
     return await asyncio.to_thread(dialect.parse, head, body)
@@ -198,7 +208,7 @@ def _head(request: Request) -> Head:
     )
 
 
-def _failure(error: Exception, parsed: AnalyzeRequest | None, this_id: str) -> LiveGateError:
+def _failure(error: Exception, parsed: Question | None, this_id: str) -> LiveGateError:
     if isinstance(error, ClientDisconnect):
         error = LiveGateError(ErrorCode.CONNECTION_CLOSE, "the client left before its answer")
     failure = as_livegate_error(error)

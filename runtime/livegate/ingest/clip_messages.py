@@ -15,6 +15,8 @@ from livegate.core.config import VideoConfig
 
 LENGTH = struct.Struct("<I")
 MAX_MESSAGE_BYTES = 8192
+LASTS = "the video lasts"
+"""What the complaint about a length begins with, for those who have a code of their own for it."""
 
 
 class ClipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -83,6 +83,7 @@ class Pipeline:
                 ErrorCode.PARAM_FAILURE,
                 f"this box does not run {name}: {self._left_out.get(name, 'there is no such task')}",
                 hint="`livegate doctor` shows which model files are missing",
+                fields={"missing_task": name},
             )
         for step in reversed(self._steps):
             if step.task.name in wanted:

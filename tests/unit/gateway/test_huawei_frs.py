@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,22 @@ from hypothesis import strategies as st
 import support
 from livegate.core.config import AccessKey, AccessToken
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError
-from livegate.core.request import AnalyzeRequest
-from livegate.core.results import Analysis, Box, Decision, DetectedFace, Face, StageTimes, Verdict
+from livegate.core.request import AnalyzeRequest, VerifyRequest
+from livegate.core.results import (
+    Action,
+    ActionResult,
+    Analysis,
+    Box,
+    Decision,
+    DetectedFace,
+    Face,
+    Reason,
+    StageTimes,
+    Verdict,
+    VideoVerdict,
+)
 from livegate.gateway.dialect import Head
-from livegate.gateway.dialects.huawei_frs import Plugin, VideoQuestion, parse_video_question
+from livegate.gateway.dialects.huawei_frs import Plugin, parse_video_question
 from livegate.gateway.frs import FrsCode, FrsError, frs_table_markdown
 from support import config_with, encoded, noise
 
@@ -166,7 +180,8 @@ VIDEO = {"video_base64": "AAAA", "actions": "1"}
 
 def test_parse_video_question_reads_json_and_form_alike() -> None:
     """Numbers come as numbers or as text, the threshold has a default."""
-    assert parse_video_question(VIDEO) == VideoQuestion(b"\0\0\0", (1,), (), 10.0)
+    found = parse_video_question(VIDEO, "r")
+    assert found == VerifyRequest(9002, "", (1,), b"\0\0\0", "r", (), 10.0)
     form = {
         "actions": "1, 3,2",
         "video_file": b"v",
@@ -174,8 +189,9 @@ def test_parse_video_question_reads_json_and_form_alike() -> None:
         "action_time": "0-9,9-20,30-31",
     }
     windows = ((0, 9), (9, 20), (30, 31))
-    assert parse_video_question(form) == VideoQuestion(b"v", (1, 3, 2), windows, 12.5)
-    assert parse_video_question({**VIDEO, "actions": ",".join("5" * 10)}).actions == (5,) * 10
+    found = parse_video_question(form, "r")
+    assert found == VerifyRequest(9002, "", (1, 3, 2), b"v", "r", windows, 12.5)
+    assert parse_video_question({**VIDEO, "actions": ",".join("5" * 10)}, "r").actions == (5,) * 10
 
 
 @pytest.mark.parametrize(
@@ -208,7 +224,7 @@ def test_parse_video_question_reads_json_and_form_alike() -> None:
 )
 def test_parse_video_question_wrong_fields_have_their_row(change: Any, expected: FrsCode) -> None:
     """Each field of live-detect, wrong."""
-    assert row(parse_video_question, {**VIDEO, **change}) is expected
+    assert row(parse_video_question, {**VIDEO, **change}, "r") is expected
 
 
 json_values = st.recursive(
@@ -223,8 +239,9 @@ names = st.sampled_from(NAMES.split())
 
 @given(st.dictionaries(names, json_values), st.sampled_from([LIVE_FACE, FACE, "/v2/p/live-detect"]))
 def test_parse_any_values_are_refused_or_read(fields: dict[str, Any], path: str) -> None:
-    """Any JSON in any field: a row of the table."""
-    assert isinstance(row(parse, fields, path), FrsCode)
+    """Any JSON in any field: a row of the table, or a question."""
+    with contextlib.suppress(FrsError):
+        assert parse(fields, path)
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -274,13 +291,58 @@ def test_render_faces_are_whole_pixels_inside_the_picture() -> None:
     assert render(Decision.FACE, detects=True)[1]["error_code"] == "FRS.0501"
 
 
+SEEN = VideoVerdict(
+    code=9003,
+    task_id="",
+    request_id="r",
+    timestamp_ms=1,
+    is_alive=True,
+    reasons=(),
+    actions=(ActionResult(Action.NOD, True, 0.8), ActionResult(Action.BLINK, False, 0.1)),
+    events=(),
+    silent=None,
+    picture=JPEG,
+    picture_box=None,
+    picture_pts_ms=0,
+    src_width=64,
+    src_height=48,
+    duration_ms=1500,
+    frames=36,
+    samples=20,
+    sample_fps=15,
+    codec="h264",
+    container="mp4",
+    engines=(),
+    stages=StageTimes(),
+)
+QUESTION = VerifyRequest(9002, "", (3, 5), b"v", "r")
+
+
+def test_render_video_is_the_clouds_answer() -> None:
+    """Its actions in the order asked for, and the best picture."""
+    answer = plugin().render(QUESTION, SEEN)
+    actions = [{"action": 3, "confidence": 0.8}, {"action": 5, "confidence": 0.1}]
+    result = {"alive": True, "actions": actions, "picture": IMAGE}
+    assert json.loads(answer.body) == {"video-result": result, "warning-list": []}
+
+
+def test_render_video_reasons_are_warnings() -> None:
+    """What the cloud has a number for; a video without a face is an answer, not an error."""
+    reasons = (Reason.NO_FACE, Reason.ACTION_MISSING, Reason.NO_FRONTAL_FACE, Reason.VIDEO_CUT)
+    answer = plugin().render(QUESTION, replace(SEEN, is_alive=False, reasons=reasons, picture=b""))
+    body = json.loads(answer.body)
+    assert answer.status == 200
+    assert [warning["warningCode"] for warning in body["warning-list"]] == [1, 5, 6, 7, 8]
+    assert all(warning["warningMsg"] for warning in body["warning-list"])
+
+
 def test_render_error_gateway_codes_carry_the_requests_id() -> None:
     """The cloud's gateway has a third key, its service has two."""
     fields = {"request_id": "r-1"}
     error = LiveGateError(ErrorCode.NO_EXIST, "a fact", fields=fields)
-    assert json.loads(plugin().render_error(error, is_parsed=False).body)["request_id"] == "r-1"
+    assert json.loads(plugin().render_error(error, None).body)["request_id"] == "r-1"
     error = LiveGateError(ErrorCode.INNER, "a fact", fields=fields)
-    assert set(json.loads(plugin().render_error(error, is_parsed=False).body)) == {
+    assert set(json.loads(plugin().render_error(error, None).body)) == {
         "error_code",
         "error_msg",
     }

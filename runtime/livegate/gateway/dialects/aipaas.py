@@ -14,8 +14,8 @@ from msgspec import Meta
 
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError
-from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
-from livegate.core.results import Analysis, DetectedFace, Verdict
+from livegate.core.request import CODE_ANALYZE, AnalyzeRequest, Question
+from livegate.core.results import Analysis, Answer, DetectedFace, Verdict
 from livegate.gateway.auth import SignatureCheck
 from livegate.gateway.base64text import bytes_from_base64
 from livegate.gateway.dialect import Head, HttpAnswer, Route
@@ -107,9 +107,11 @@ class Plugin:
             request_id=head.request_id,
         )
 
-    def render(self, request: AnalyzeRequest, analysis: Analysis) -> HttpAnswer:
+    def render(self, request: Question, answer: Answer) -> HttpAnswer:
         """The contract's success."""
-        verdicts = analysis.verdicts
+        if not isinstance(answer, Analysis):
+            raise TypeError("this dialect asks about pictures only")
+        analysis, verdicts = answer, answer.verdicts
         body = {
             "code": analysis.code,
             "data": {
@@ -129,14 +131,14 @@ class Plugin:
         }
         return HttpAnswer(200, msgspec.json.encode(body))
 
-    def render_error(self, error: LiveGateError, *, is_parsed: bool) -> HttpAnswer:
+    def render_error(self, error: LiveGateError, request: Question | None) -> HttpAnswer:
         """The contract's failure: task_code and msg in data."""
         data = {"task_id": error.fields.get("task_id", "")} if "task_id" in error.fields else {}
         body = {
             "code": CODE_ANALYZE + 1,
             "data": {**data, "task_code": int(error.code), "msg": error.text},
         }
-        is_gateways = not is_parsed and error.code in GATEWAY_CODES
+        is_gateways = request is None and error.code in GATEWAY_CODES
         status = error.code.http_status if is_gateways else 200
         return HttpAnswer(status, msgspec.json.encode(body))
 

@@ -19,14 +19,15 @@ import msgspec
 
 from livegate.core.config import AccessKey, AccessToken, Config
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError
-from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
-from livegate.core.results import Analysis, Box, Decision, Face, Verdict
+from livegate.core.request import CODE_ANALYZE, CODE_VERIFY, AnalyzeRequest, Question, VerifyRequest
+from livegate.core.results import Analysis, Answer, Box, Decision, Face, Reason, Verdict, VideoVerdict
 from livegate.gateway.base64text import bytes_from_base64
 from livegate.gateway.dialect import Head, HttpAnswer, Route
 from livegate.gateway.frs import FrsCode, FrsError, frs_code
 from livegate.gateway.multipart import is_form, parts_from_form
 from livegate.gateway.ratelimit import TokenBucket
 from livegate.gateway.sdkhmac import DATE, SdkSignatureCheck
+from livegate.ingest.clip_messages import LASTS
 from livegate.ingest.image import checked_header
 
 LIVENESS, DETECTION = 1031, 9001
@@ -43,18 +44,29 @@ WINDOW = re.compile(r"([0-9]{1,6})-([0-9]{1,6})")
 OTHER_PICTURES = (b"GIF8", b"II*\0", b"MM\0*")
 OTHER_BRANDS = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypavif")
 SEVERAL_FACES = {"warningCode": 106, "warningMsg": "The image contains multiple faces."}
+VIDEO_WARNINGS = {
+    1: "The face is not facing forward.",
+    5: "No face is detected.",
+    6: "The range of motion is too small.",
+    7: "The video quality is poor or the person in the video is not a real person.",
+    8: "Failed to select a preferred image.",
+}
+WARNING_OF_REASON = {
+    Reason.NO_FRONTAL_FACE: 1,
+    Reason.NO_FACE: 5,
+    Reason.FACE_LOST: 5,
+    Reason.ACTION_MISSING: 6,
+    Reason.SCORE_BELOW_THRESHOLD: 7,
+    Reason.PERSON_CHANGED: 7,
+    Reason.VIDEO_CUT: 7,
+}
+VIDEO_CODES = frozenset(code for code in ErrorCode if 2001 <= code < 2030) | {
+    ErrorCode.DECODE_FAIL,
+    ErrorCode.OUT_OF_RANGE,
+    ErrorCode.PARAM_FAILURE,
+}
 Fields = Mapping[str, Any]
 """The fields of a request: JSON values; of a form, texts, and bytes for *_file."""
-
-
-@dataclass(frozen=True, slots=True)
-class VideoQuestion:
-    """What live-detect asks: which actions, in this order, in which milliseconds of the video."""
-
-    video: bytes
-    actions: tuple[int, ...]
-    windows_ms: tuple[tuple[int, int], ...]
-    nod_threshold_deg: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +107,7 @@ class Plugin:
         self._check = SdkSignatureCheck(secrets, own.clock_window_s)
         self._signers = {key.access: _caller(f"key {key.access}", key) for key in own.keys}
         self._bearers = [(t.token.encode(), _caller(f"token {t.name}", t)) for t in own.tokens]
-        self._methods: dict[tuple[str, str], Callable[[Head, Fields], AnalyzeRequest]] = {
+        self._methods: dict[tuple[str, str], Callable[[Head, Fields], Question]] = {
             ("v1", "live-detect-face"): self._live_detect_face,
             ("v2", "face-detect"): self._face_detect,
             ("v1", "live-detect"): self._live_detect,
@@ -124,7 +136,7 @@ class Plugin:
         else:
             self._check.admit(head)
 
-    def parse(self, head: Head, body: bytes) -> AnalyzeRequest:
+    def parse(self, head: Head, body: bytes) -> Question:
         """The rest of the signature, then the message."""
         if self._is_signed(head):
             self._signers[self._check.verify(head, body)].enter(_project(head))
@@ -133,21 +145,25 @@ class Plugin:
             raise FrsError(FrsCode.NO_API, f"{head.path[:200]} is not served here")
         return self._methods[version, method](head, _fields(head, body))
 
-    def render(self, request: AnalyzeRequest, analysis: Analysis) -> HttpAnswer:
+    def render(self, request: Question, answer: Answer) -> HttpAnswer:
         """The cloud's answer; a picture without a face is one of its errors."""
-        verdicts = {verdict.algo_task: verdict for verdict in analysis.verdicts}
-        faces = [found.face for verdict in analysis.verdicts for found in verdict.faces]
+        if isinstance(answer, VideoVerdict):
+            return _video_result(answer)
+        verdicts = {verdict.algo_task: verdict for verdict in answer.verdicts}
+        faces = [found.face for verdict in answer.verdicts for found in verdict.faces]
         faces.sort(key=lambda face: face.box.area, reverse=True)
         if LIVENESS not in verdicts:
-            return _face_list(faces, analysis)
-        return _liveness(request, verdicts[LIVENESS], faces)
+            return _face_list(faces, answer)
+        picture = request.images[0] if isinstance(request, AnalyzeRequest) and request.images else b""
+        return _liveness(picture, verdicts[LIVENESS], faces)
 
-    def render_error(self, error: LiveGateError, *, is_parsed: bool) -> HttpAnswer:
+    def render_error(self, error: LiveGateError, request: Question | None) -> HttpAnswer:
         """The cloud's failure; its gateway's codes carry the request's id, too."""
-        row = frs_code(error)
-        is_late_body = row is FrsCode.BACKEND_TIMEOUT and not is_parsed
+        row = _row_of_video(error) if isinstance(request, VerifyRequest) else frs_code(error)
+        is_late_body = row is FrsCode.BACKEND_TIMEOUT and request is None
         status = error.code.http_status if is_late_body else row.http_status
-        return _failure(row, error.message, status, error.fields.get("request_id"))
+        fact = error.message.removeprefix(LASTS).strip()
+        return _failure(row, fact, status, error.fields.get("request_id"))
 
     def _bearer(self, token: str) -> Caller:
         # Every token is compared, so that the time does not tell which one came near.
@@ -186,17 +202,32 @@ class Plugin:
             request_id=head.request_id,
         )
 
-    def _live_detect(self, head: Head, fields: Fields) -> AnalyzeRequest:
-        parse_video_question(fields)
-        raise FrsError(FrsCode.NO_SERVICE, "this box judges pictures (live-detect-face), no video yet")
+    def _live_detect(self, head: Head, fields: Fields) -> VerifyRequest:
+        return parse_video_question(fields, head.request_id)
 
 
-def parse_video_question(fields: Fields) -> VideoQuestion:
+def parse_video_question(fields: Fields, request_id: str) -> VerifyRequest:
     """What live-detect asks.
 
     Raises:
         FrsError: FRS.0011, 0012, 0017, 0021, 0022, 0701, 0702, 0704.
     """
+    codes = _action_codes(fields)
+    windows = _windows_ms(_text(fields, "action_time"), len(codes))
+    nod_threshold_deg = _nod_threshold_deg(fields.get("nod_threshold"))
+    video = _input(fields, "video")
+    return VerifyRequest(
+        code=CODE_VERIFY,
+        task_id="",
+        actions=tuple(map(int, codes)),
+        video=video,
+        request_id=request_id,
+        windows=windows,
+        nod_deg=nod_threshold_deg,
+    )
+
+
+def _action_codes(fields: Fields) -> list[str]:
     actions = _text(fields, "actions")
     if not actions:
         raise FrsError(FrsCode.NO_PARAM, "actions")
@@ -206,10 +237,7 @@ def parse_video_question(fields: Fields) -> VideoQuestion:
     for code in codes:
         if code not in map(str, ACTIONS):
             raise FrsError(FrsCode.BAD_ACTION, code[:20])
-    windows = _windows_ms(_text(fields, "action_time"), len(codes))
-    nod_threshold_deg = _nod_threshold_deg(fields.get("nod_threshold"))
-    video = _input(fields, "video")
-    return VideoQuestion(video, tuple(map(int, codes)), windows, nod_threshold_deg)
+    return codes
 
 
 def _windows_ms(text: str, actions: int) -> tuple[tuple[int, int], ...]:
@@ -319,7 +347,31 @@ def _row_of_picture(image: bytes, error: RequestError) -> FrsCode:
     return FrsCode.BAD_FORMAT if is_other else FrsCode.BAD_IMAGE
 
 
-def _liveness(request: AnalyzeRequest, verdict: Verdict, faces: Sequence[Face]) -> HttpAnswer:
+def _row_of_video(error: LiveGateError) -> FrsCode:
+    """A video's errors: its length, models that this box has not, or a file that cannot be read."""
+    if "missing_task" in error.fields:
+        return FrsCode.NO_SERVICE
+    if error.message.startswith(LASTS):
+        return FrsCode.VIDEO_LENGTH
+    return FrsCode.BAD_VIDEO if error.code in VIDEO_CODES else frs_code(error)
+
+
+def _video_result(verdict: VideoVerdict) -> HttpAnswer:
+    result = {
+        "alive": verdict.is_alive,
+        "actions": [
+            {"action": int(one.action), "confidence": one.confidence} for one in verdict.actions
+        ],
+        "picture": base64.b64encode(verdict.picture).decode(),
+    }
+    codes = {WARNING_OF_REASON[reason] for reason in verdict.reasons if reason in WARNING_OF_REASON}
+    if not verdict.picture:
+        codes.add(8)
+    warnings = [{"warningCode": code, "warningMsg": VIDEO_WARNINGS[code]} for code in sorted(codes)]
+    return HttpAnswer(200, msgspec.json.encode({"video-result": result, "warning-list": warnings}))
+
+
+def _liveness(picture: bytes, verdict: Verdict, faces: Sequence[Face]) -> HttpAnswer:
     if verdict.decision is Decision.NO_FACE:
         return _failure(FrsCode.SILENT_NO_FACE)
     if faces and min(faces[0].box.width, faces[0].box.height) < MIN_FACE_PIXELS:
@@ -329,7 +381,7 @@ def _liveness(request: AnalyzeRequest, verdict: Verdict, faces: Sequence[Face]) 
     result = {
         "alive": verdict.decision is Decision.GENUINE,
         "confidence": verdict.score,
-        "picture": base64.b64encode(request.images[0]).decode() if request.images else "",
+        "picture": base64.b64encode(picture).decode(),
     }
     warnings = [SEVERAL_FACES] if len(faces) > 1 else []
     return HttpAnswer(200, msgspec.json.encode({"result": result, "warning-list": warnings}))
