@@ -146,6 +146,26 @@ def test_models_verify_tampered_file_is_1029_with_both_digests(reference: str, t
     assert (detect.returncode, "1029" in detect.stderr) == (2, True)
 
 
+def test_models_without_the_optional_ones_are_enough(reference: str, tmp_path: Path) -> None:
+    """A stick for pictures only: pulled and verified, with a note; a file that is asked for is missed."""
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    for name in (
+        "yunet_n_dynamic.onnx",
+        "2.7_80x80_MiniFASNetV2.onnx",
+        "4_0_0_80x80_MiniFASNetV1SE.onnx",
+    ):
+        (found,) = Path(reference).rglob(name)
+        shutil.copy(found, stick)
+    env = {"LIVEGATE_CACHE": str(tmp_path / "cache")}
+    pulled = run_cli("models", "pull", "--from", str(stick), env=env)
+    assert pulled.returncode == 0, pulled.stderr
+    assert "3 verified files" in pulled.stdout
+    assert "not needed" in pulled.stderr
+    assert run_cli("models", "verify", env=env).returncode == 0
+    assert run_cli("models", "verify", "pfld_ghostone", env=env).returncode == 2
+
+
 def test_models_pull_then_everything_is_found(reference: str, tmp_path: Path) -> None:
     """After one pull no flag is needed; a second pull changes nothing."""
     env = {"LIVEGATE_CACHE": str(tmp_path / "cache")}

@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from livegate.app.build import build_store
+from livegate.app.build import build_store, is_optional
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.telemetry import configure_logging
@@ -40,11 +40,12 @@ def _run(options: argparse.Namespace, act: Any) -> int:
     config = load_settings(options, log__level="warning").config
     configure_logging(config.log)
     store = build_store(config)
-    status: int = act(options, store, options.ids or list(store.ids()))
+    needed = {one for one in store.ids() if not is_optional(store.manifest(one).task, config)}
+    status: int = act(options, store, options.ids or list(store.ids()), needed | set(options.ids))
     return status
 
 
-def list_models(options: argparse.Namespace, store: ModelStore, ids: list[str]) -> int:
+def list_models(options: argparse.Namespace, store: ModelStore, ids: list[str], needed: set[str]) -> int:
     """Print every model with the state of its files."""
     shown = table("model", "task", "file", "state", "licence", "where")
     for model_id in ids:
@@ -61,14 +62,16 @@ def list_models(options: argparse.Namespace, store: ModelStore, ids: list[str]) 
     return 0
 
 
-def verify(options: argparse.Namespace, store: ModelStore, ids: list[str]) -> int:
-    """Check every file; complain of each that is not right."""
+def verify(options: argparse.Namespace, store: ModelStore, ids: list[str], needed: set[str]) -> int:
+    """Check every file; complain of each that is not right, but not of an optional one that is absent."""
     problems = 0
     for model_id in ids:
         for file in store.manifest(model_id).files:
             state = store.inspect(file)
             if state.is_good:
                 answers().print(f"{model_id}: {file.name}: ok", markup=False, highlight=False)
+            elif state.path is None and model_id not in needed:
+                _note(f"{model_id}: {file.name}: not here, and not needed unless its task is asked for")
             else:
                 problems += 1
                 complaint = f"{model_id}: {store.complaint(state)}"
@@ -76,8 +79,13 @@ def verify(options: argparse.Namespace, store: ModelStore, ids: list[str]) -> in
     return 2 if problems else 0
 
 
-def pull(options: argparse.Namespace, store: ModelStore, ids: list[str]) -> int:
-    """Copy files into the cache, with progress."""
+def pull(options: argparse.Namespace, store: ModelStore, ids: list[str], needed: set[str]) -> int:
+    """Copy files into the cache, with progress; an optional model that the folder lacks is left out."""
+    source = Path(options.source).expanduser()
+    stick = ModelStore((source,), package=store.package)
+    absent = [one for one in ids if one not in needed and not _is_whole(one, stick)]
+    for model_id in absent if source.is_dir() else ():
+        _note(f"{model_id}: not in {source}, and not needed unless its task is asked for")
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=errors()) as progress:
         bars: dict[str, Any] = {}
@@ -87,9 +95,17 @@ def pull(options: argparse.Namespace, store: ModelStore, ids: list[str]) -> int:
                 bars[file.sha256] = progress.add_task(file.name, total=file.bytes)
             progress.update(bars[file.sha256], completed=done_bytes)
 
-        pulled = store.pull(ids, Path(options.source).expanduser(), advance)
+        pulled = store.pull([one for one in ids if one not in absent], source, advance)
     answers().print(f"{len(pulled)} verified files in {cache_dir() / 'models'}", highlight=False)
     return 0
+
+
+def _is_whole(model_id: str, store: ModelStore) -> bool:
+    return all(store.inspect(file).path is not None for file in store.manifest(model_id).files)
+
+
+def _note(text: str) -> None:
+    errors().print(text, style="yellow", markup=False, highlight=False)
 
 
 def _word(state: FileState) -> str:
