@@ -147,7 +147,7 @@ def test_models_verify_tampered_file_is_1029_with_both_digests(reference: str, t
 
 
 def test_models_without_the_optional_ones_are_enough(reference: str, tmp_path: Path) -> None:
-    """A stick for pictures only: pulled and verified, with a note; a file that is asked for is missed."""
+    """A stick for pictures only: pulled and verified, with a note; what is asked for is missed."""
     stick = tmp_path / "stick"
     stick.mkdir()
     for name in (

@@ -63,7 +63,7 @@ def list_models(options: argparse.Namespace, store: ModelStore, ids: list[str], 
 
 
 def verify(options: argparse.Namespace, store: ModelStore, ids: list[str], needed: set[str]) -> int:
-    """Check every file; complain of each that is not right, but not of an optional one that is absent."""
+    """Check every file; complain of each that is not right, not of optional ones that are absent."""
     problems = 0
     for model_id in ids:
         for file in store.manifest(model_id).files:
