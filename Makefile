@@ -3,10 +3,11 @@ EXTRA ?= cpu
 VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS_FROM ?=
+SOAK_S ?= 3600
 SOURCES := runtime bench tests docs/examples
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow check bench proto docs wheel clean
+.PHONY: help install run test test-slow soak check bench proto docs wheel clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ test: install ## the tests, minus the slow ones
 
 test-slow: install ## the slow tests
 	$(BIN)/python -m pytest -m slow
+
+soak: install ## the frame queue under stalls and crashes for SOAK_S seconds (3600)
+	LIVEGATE_SOAK_S=$(SOAK_S) $(BIN)/python -m pytest -q -s -m slow -k soak tests/e2e/test_frame_queue_kills.py
 
 check: install ## lint, types, layers, generated files: what CI runs before the tests
 	$(BIN)/ruff check $(SOURCES)
