@@ -145,7 +145,9 @@ def run(options: argparse.Namespace) -> int:
     """Measure each way in turn, print, and write JSON where asked."""
     folders = (part for folder in options.models for part in ("--models", folder))
     rounds: dict[str, list[Round]] = {name: [] for name in WAYS}
-    with served_box("--backend", options.backend, *folders) as box:
+    # A verdict is out a moment before the next frame leaves the queue: a third one must wait then.
+    waiting = ("--set", "frames.policy=block")
+    with served_box("--backend", options.backend, *waiting, *folders) as box:
         loops = {name: Loop(way, box) for name, way in WAYS.items()}
         for turn in range(options.rounds + 1):
             for name, loop in loops.items():
