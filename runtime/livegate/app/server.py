@@ -22,10 +22,10 @@ from livegate.app.exposure import require_credentials, served_dialects
 from livegate.app.frames import FrameFace, log_refusal
 from livegate.app.supervisor import CameraSupervisor
 from livegate.core.config import Config
-from livegate.core.errors import ErrorCode, QueueError
 from livegate.core.plugins import load_plugin, plugin_names
 from livegate.core.socketlock import configured_path
 from livegate.core.telemetry import Metrics, get_logger
+from livegate.engines.pool import shutting_down
 from livegate.gateway.dialect import Dialect
 from livegate.gateway.http import Gateway
 from livegate.gateway.listener import HttpListener
@@ -168,7 +168,8 @@ class Server:
     async def stop(self) -> None:
         """Refuse new requests, finish accepted ones within the bound, close everything."""
         await self._grpc.set_serving(is_serving=False)
-        end = QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box")
+        end = shutting_down()
+        self._service.refuse()
         self._cameras.stop(end)
         self._streams.stop(end)
         if self._supervisor is not None:

@@ -126,9 +126,7 @@ class EnginePool:
         job = Job(self, call, deadline_ns)
         with self._work:
             if self._is_stopped:
-                raise QueueError(
-                    ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box"
-                )
+                raise shutting_down()
             if len(self._jobs) >= self.capacity:
                 raise QueueError(
                     ErrorCode.QUEUE_FULL,
@@ -267,6 +265,11 @@ class EnginePool:
                     wait_s = 1.0 if self._is_stopped else None
                 if not self._deadlines or self._deadlines[0][0] == upcoming:
                     self._alarm.wait(wait_s)
+
+
+def shutting_down() -> QueueError:
+    """What everybody hears who comes after the stop."""
+    return QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box")
 
 
 def _is_waiting(job: Job[Any] | None) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from typing import TypeVar
 
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status as RpcStatus
 from grpc import StatusCode
@@ -18,10 +19,27 @@ from livegate.core.results import Analysis, DetectedFace, EngineInfo, StageTimes
 from livegate.service.liveness import Status
 from livegate.v1 import liveness_pb2 as pb
 
+M = TypeVar("M", bound=Message)
 ERROR_DOMAIN = "livegate"
 STATUS_DETAILS = "grpc-status-details-bin"
 RETRY_AFTER_MS = 200
 SERVICE = "livegate.v1.LivenessService"
+
+
+def read_message(kind: type[M], content: bytes) -> M:
+    """A message of the contract.
+
+    Raises:
+        RequestError: INVALID_PARAM when the bytes are no such message.
+    """
+    try:
+        return kind.FromString(content)
+    except DecodeError as error:
+        raise RequestError(
+            ErrorCode.INVALID_PARAM,
+            f"the message is not a {kind.DESCRIPTOR.full_name}",
+            hint="use the stubs made of proto/livegate/v1/liveness.proto",
+        ) from error
 
 
 def request_from_bytes(content: bytes, *, request_id: str, deadline_ns: int | None) -> AnalyzeRequest:
@@ -30,14 +48,7 @@ def request_from_bytes(content: bytes, *, request_id: str, deadline_ns: int | No
     Raises:
         RequestError: INVALID_PARAM when the bytes are no such message.
     """
-    try:
-        message = pb.AnalyzeRequest.FromString(content)
-    except DecodeError as error:
-        raise RequestError(
-            ErrorCode.INVALID_PARAM,
-            "the message is not a livegate.v1.AnalyzeRequest",
-            hint="use the stubs made of proto/livegate/v1/liveness.proto",
-        ) from error
+    message = read_message(pb.AnalyzeRequest, content)
     return AnalyzeRequest(
         code=message.code,
         task_id=message.task_id,

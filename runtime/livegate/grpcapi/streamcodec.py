@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import msgspec
-from google.protobuf.message import DecodeError, Message
 
 from livegate.core.camera import CameraReport
 from livegate.core.config import WHOLE, CameraConfig
 from livegate.core.errors import ErrorCode, RequestError
 from livegate.core.results import FrameAnswer
 from livegate.core.view import View
-from livegate.grpcapi.codec import object_message, result_message, stages_message
+from livegate.grpcapi.codec import object_message, read_message, result_message, stages_message
 from livegate.service.picture import EncodedPicture, Picture, RawPicture
 from livegate.service.streams import CODE_STREAM, StreamFrame
 from livegate.shm.ring import Ticket
 from livegate.v1 import liveness_pb2 as pb
 
-M = TypeVar("M", bound=Message)
 MAX_TASK_ID_CHARS = 1024
 """Every answer of a stream carries it."""
 
@@ -55,7 +51,7 @@ def open_from_bytes(content: bytes) -> StreamOpen:
         RequestError: INVALID_PARAM when the bytes are no StreamRequest, PARAM_FAILURE when it does not
             open, its task_id is too long, or its overflow is not known; as View.
     """
-    message = _read(pb.StreamRequest, content)
+    message = read_message(pb.StreamRequest, content)
     if message.WhichOneof("kind") != "open":
         raise RequestError(
             ErrorCode.PARAM_FAILURE,
@@ -91,7 +87,7 @@ def frame_from_bytes(content: bytes) -> StreamFrame | TicketFrame:
         RequestError: INVALID_PARAM when the bytes are no StreamRequest, PARAM_FAILURE when it is not a
             frame: the stream cannot go on, for nobody knows which frame it was.
     """
-    message = _read(pb.StreamRequest, content)
+    message = read_message(pb.StreamRequest, content)
     if message.WhichOneof("kind") != "frame":
         raise RequestError(
             ErrorCode.PARAM_FAILURE,
@@ -137,12 +133,12 @@ def bytes_from_answer(answer: FrameAnswer, *, task_id: str) -> bytes:
 
 def watched_from_bytes(content: bytes) -> str:
     """Read a WatchCameraRequest: the camera. Raises as `open_from_bytes`."""
-    return _read(pb.WatchCameraRequest, content).camera
+    return read_message(pb.WatchCameraRequest, content).camera
 
 
 def removed_from_bytes(content: bytes) -> str:
     """Read a RemoveCameraRequest: the camera. Raises as `open_from_bytes`."""
-    return _read(pb.RemoveCameraRequest, content).name
+    return read_message(pb.RemoveCameraRequest, content).name
 
 
 def bytes_from_removed() -> bytes:
@@ -157,7 +153,7 @@ def camera_from_bytes(content: bytes, code: ErrorCode) -> CameraConfig:
         RequestError: INVALID_PARAM when the bytes are no such message; `code` for settings that the
             configuration would not accept either.
     """
-    message = _read(pb.CameraSettings, content)
+    message = read_message(pb.CameraSettings, content)
     settings = {
         "name": message.name,
         "url": message.url,
@@ -212,16 +208,3 @@ def _region(view: pb.View) -> tuple[float, float, float, float]:
         return WHOLE
     region = view.region
     return region.x, region.y, region.width, region.height
-
-
-def _read(kind: Callable[[], M], content: bytes) -> M:
-    message = kind()
-    try:
-        message.ParseFromString(content)
-    except DecodeError as error:
-        raise RequestError(
-            ErrorCode.INVALID_PARAM,
-            f"the message is not a {message.DESCRIPTOR.full_name}",
-            hint="use the stubs made of proto/livegate/v1/liveness.proto",
-        ) from error
-    return message

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import DecodeError
-
-from livegate.core.errors import ErrorCode, RequestError
 from livegate.core.request import VerifyRequest
 from livegate.core.results import Action, ActionEvent, ActionResult, VideoVerdict
-from livegate.grpcapi.codec import engine_message, result_message, stages_message
+from livegate.grpcapi.codec import engine_message, read_message, result_message, stages_message
 from livegate.v1 import liveness_pb2 as pb
 
 
@@ -17,14 +14,7 @@ def verify_from_bytes(content: bytes, *, request_id: str, deadline_ns: int | Non
     Raises:
         RequestError: INVALID_PARAM when the bytes are no such message.
     """
-    try:
-        message = pb.VerifyActionsRequest.FromString(content)
-    except DecodeError as error:
-        raise RequestError(
-            ErrorCode.INVALID_PARAM,
-            "the message is not a livegate.v1.VerifyActionsRequest",
-            hint="use the stubs made of proto/livegate/v1/liveness.proto",
-        ) from error
+    message = read_message(pb.VerifyActionsRequest, content)
     return VerifyRequest(
         code=message.code,
         task_id=message.task_id,

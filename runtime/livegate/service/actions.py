@@ -17,6 +17,7 @@ from livegate.core.errors import DeadlineError, ErrorCode, QueueError, RequestEr
 from livegate.core.request import CODE_VERIFY, VerifyRequest
 from livegate.core.results import Action, VideoVerdict
 from livegate.core.telemetry import Metrics, StageClock
+from livegate.engines.pool import shutting_down
 from livegate.ingest.video import VideoFrame as Picture
 from livegate.ingest.video import VideoReader, require_bytes
 from livegate.pipelines.action_session import ActionSession, Word
@@ -68,7 +69,7 @@ class ActionService:
             future = self._threads.submit(self._verify, request, session, clock, cancelled)
         except RuntimeError as error:  # the executor was shut down meanwhile
             self._leave()
-            raise _stopped() from error
+            raise shutting_down() from error
         future.add_done_callback(lambda _: self._leave())
         outer: Future[VideoVerdict] = Future()
         outer.add_done_callback(lambda one: _abandon(one, future, cancelled))
@@ -98,7 +99,7 @@ class ActionService:
     def _enter(self) -> None:
         with self._idle:
             if self._is_draining:
-                raise _stopped()
+                raise shutting_down()
             if self._count >= self._most:
                 video = self._config.video
                 raise QueueError(
@@ -196,7 +197,7 @@ class ActionService:
         if cancelled.is_set():
             raise DeadlineError("nobody waits for this video any more")
         if self._closing.is_set():
-            raise _stopped()
+            raise shutting_down()
         if request.deadline_ns is not None and self._now_ns() > request.deadline_ns:
             raise DeadlineError(
                 "the deadline passed while the video was looked at",
@@ -244,10 +245,6 @@ def _check_windows(windows: Sequence[tuple[int, int]], actions: Sequence[int]) -
             raise _refused(f"the window {first_ms}-{last_ms} is none", "send FIRST-LAST in ms")
 
 
-def _stopped() -> QueueError:
-    return QueueError(ErrorCode.QUEUE_STOPED, "the server is shutting down", hint="try another box")
-
-
 def _refused(fact: str, hint: str) -> RequestError:
     return RequestError(ErrorCode.PARAM_FAILURE, fact, hint=hint)
 
@@ -256,7 +253,7 @@ def _hand_on(inner: Future[VideoVerdict], outer: Future[VideoVerdict]) -> None:
     """The end of the work becomes the end of what is waited for, unless nobody waits."""
     if not outer.set_running_or_notify_cancel():
         return
-    error = _stopped() if inner.cancelled() else inner.exception()
+    error = shutting_down() if inner.cancelled() else inner.exception()
     if error is not None:
         outer.set_exception(error)
     else:

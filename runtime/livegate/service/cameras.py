@@ -141,7 +141,7 @@ class Cameras:
         """Into the log, but not for every frame of a camera that fails all the time."""
         now_s = time.monotonic()
         with self._lock:
-            line = self._lines.setdefault(lease.camera, _Line())
+            line = self._line(lease.camera)
             code, at_s = line.complained
             if code is failure.code and now_s - at_s < COMPLAIN_S:
                 return
@@ -152,10 +152,17 @@ class Cameras:
 
     def _session(self, camera: str) -> Session:
         with self._lock:
-            line = self._lines.setdefault(camera, _Line())
+            line = self._line(camera)
             if line.session is None:
                 line.session = self._service.session((SILENT, DETECTION), line.view)
             return line.session
+
+    def _line(self, camera: str) -> _Line:
+        """What is known of a camera, made at its first mention; the lock is held."""
+        line = self._lines.get(camera)
+        if line is None:
+            line = self._lines[camera] = _Line()
+        return line
 
     def _failure(
         self, camera: str, error: LiveGateError, *, frame_id: int = 0, frame_pts: int = 0
@@ -206,7 +213,7 @@ class Cameras:
     def report(self, report: CameraReport) -> None:
         """A camera of ours has changed; those who watch it hear of what is wrong."""
         with self._lock:
-            line = self._lines.setdefault(report.camera, _Line())
+            line = self._line(report.camera)
             line.report = report
             if report.code is not ErrorCode.OK:
                 line.failures[report.code] = line.failures.get(report.code, 0) + 1
@@ -241,7 +248,7 @@ class Cameras:
                     f"there is no camera {camera!r}",
                     hint="`livegate status` lists the cameras",
                 )
-            line = self._lines.setdefault(camera, _Line())
+            line = self._line(camera)
             watch = Watch(camera, notify, self._max_age_ms)
             line.watches.add(watch)
             report = line.report
@@ -332,7 +339,7 @@ class Cameras:
         """Look at it in the new way from the next frame on."""
         report = next(report for report in control.reports if report.camera == camera)
         with self._lock:
-            line = self._lines.setdefault(camera, _Line())
+            line = self._line(camera)
             before, line.view, line.session = line.session, view, None
             line.report = report
         if before is not None:

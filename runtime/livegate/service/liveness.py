@@ -22,7 +22,7 @@ from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Analysis, EngineInfo, StageTimes, Verdict
 from livegate.core.telemetry import Metrics, StageClock
 from livegate.core.view import View
-from livegate.engines.pool import EnginePool
+from livegate.engines.pool import EnginePool, shutting_down
 from livegate.ingest.headers import ImageHeader
 from livegate.ingest.image import checked_header, decode_frame
 from livegate.pipelines.action_session import ALGO_TASK, GEOMETRY, SILENT, ActionSession
@@ -99,6 +99,8 @@ class LivenessService:
             LiveGateError: NOT_INIT while the models are warming.
         """
         pipeline = self._warm_pipeline()
+        if self._is_draining:
+            raise shutting_down()
         self._check(request)
         pipeline.plan(request.algo_tasks)
         deadline_ns = request.deadline_ns
@@ -168,10 +170,14 @@ class LivenessService:
             scratch = self._local.scratch = Scratch()
         return scratch
 
-    def drain(self, timeout_s: float) -> bool:
-        """Refuse new requests and wait for accepted ones; False when some were left."""
+    def refuse(self) -> None:
+        """Take no new request; what videos still need done is done."""
         self._is_draining = True
         self._metrics.ready.set(0)
+
+    def drain(self, timeout_s: float) -> bool:
+        """Refuse new requests and wait for accepted ones; False when some were left."""
+        self.refuse()
         return self._pool.drain(timeout_s)
 
     def close(self) -> None:

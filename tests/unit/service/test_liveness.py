@@ -233,6 +233,16 @@ def test_analyze_while_draining_is_5002(box: Box) -> None:
     assert caught.value.code is ErrorCode.QUEUE_STOPED
 
 
+def test_refused_requests_leave_the_workers_to_videos(box: Box) -> None:
+    """From the stop on a request is 5002, also while a video under way still needs the workers."""
+    box.service.refuse()
+    with pytest.raises(QueueError) as caught:
+        box.service.analyze(request(PICTURE))
+    assert caught.value.code is ErrorCode.QUEUE_STOPED
+    assert box.service.status.state is State.DRAINING
+    assert box.service.queue(lambda: "looked at").result(HANG_S) == "looked at"
+
+
 def test_submit_full_queue_is_5003_at_once() -> None:
     """With the worker busy and every place taken a good request is 5003."""
     box = Box(config_with(server={"queue_capacity": 1}))
