@@ -116,6 +116,29 @@ class HeadPose:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """How good a picture of a face is.
+
+    `side_px`: the shorter side of its box. `sharpness`: 0 = blurred, about 0.2 and more = sharp.
+    `brightness`: mean of the face, 0..1. `pose`: None where no model tells it.
+    """
+
+    side_px: float
+    sharpness: float
+    brightness: float
+    pose: HeadPose | None
+
+
+class Flaw(str, Enum):
+    """What is wrong with a picture of a face."""
+
+    LOW_QUALITY = "LOW_QUALITY"
+    BLURRED = "BLURRED"
+    TURNED_AWAY = "TURNED_AWAY"
+    DARK = "DARK"
+
+
+@dataclass(frozen=True, slots=True)
 class DetectedFace:
     """A face and the picture (from 0) that it was found in."""
 
@@ -177,7 +200,10 @@ class StageTimes:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The answer to an AnalyzeRequest."""
+    """The answer to an AnalyzeRequest.
+
+    `qualities`: of the largest face of each picture, None without a face; empty unless asked for.
+    """
 
     code: int
     task_id: str
@@ -188,6 +214,7 @@ class Analysis:
     verdicts: tuple[Verdict, ...]
     engines: tuple[EngineInfo, ...]
     stages: StageTimes
+    qualities: tuple[FaceQuality | None, ...] = ()
 
 
 class Action(int, Enum):
@@ -228,7 +255,8 @@ class VideoVerdict:
     `actions` in the order of the request; `events`: every movement that was seen, asked for or not.
     `is_alive` is decided by the actions, silent liveness and continuity; `reasons` name what failed,
     none when alive. `picture`: the best face as a JPEG file, empty without one; `picture_box` in it.
-    `sample_fps`: pictures a second that were looked at; `samples`: how many.
+    `sample_fps`: pictures a second that were looked at; `samples`: how many; `most_faces`: how many
+    faces were in one of them, at most.
     """
 
     code: int
@@ -249,6 +277,7 @@ class VideoVerdict:
     frames: int
     samples: int
     sample_fps: float
+    most_faces: int
     codec: str
     container: str
     engines: tuple[EngineInfo, ...]

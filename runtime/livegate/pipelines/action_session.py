@@ -61,6 +61,7 @@ class Word:
     silent: Verdict | None
     portrait: Portrait | None
     samples: int
+    most_faces: int
 
 
 class ActionSession:
@@ -94,7 +95,7 @@ class ActionSession:
         self._spacing_ms = self._spacing(round(config.video.max_s * 1000))
         self._judged_ms: int | None = None
         self._last_ms = 0
-        self._samples = self._faces = 0
+        self._samples = self._faces = self._most_faces = 0
         self._is_too_small = False
         self.engines: tuple[EngineInfo, ...] = tuple(info for step in plan for info in step.model.infos)
 
@@ -114,7 +115,9 @@ class ActionSession:
         self._last_ms = pts_ms
         self._continuity.see(pts_ms, frame)
         found = self._pipeline.run(frame, self._finding, clock, scratch)
-        subject = self._tracker.follow(self._counting(found[FACES]), pts_ms * 1_000_000)
+        counting = self._counting(found[FACES])
+        self._most_faces = max(self._most_faces, len(counting))
+        subject = self._tracker.follow(counting, pts_ms * 1_000_000)
         if subject.face is None:
             return ()
         self._faces += 1
@@ -147,6 +150,7 @@ class ActionSession:
             silent=silent,
             portrait=self._portrait,
             samples=self._samples,
+            most_faces=self._most_faces,
         )
 
     def _objections(self, silent: Verdict | None) -> tuple[Reason, ...]:
