@@ -129,6 +129,21 @@ class FaceQuality:
     pose: HeadPose | None
 
 
+@dataclass(frozen=True, slots=True)
+class FaceSample:
+    """One picture of a track. Angles as in HeadPose; None where the networks and the landmarks disagree.
+
+    `mouth`: opening of the inner lips over their width, about 0 shut, 0.5 wide open.
+    `eyes`: opening of both eyes over their width, the mean; about 0.3 open, below 0.2 shut.
+    """
+
+    pts_ms: int
+    yaw_deg: float | None
+    pitch_deg: float | None
+    mouth: float
+    eyes: float
+
+
 class Flaw(str, Enum):
     """What is wrong with a picture of a face."""
 
@@ -282,6 +297,8 @@ class VideoVerdict:
     container: str
     engines: tuple[EngineInfo, ...]
     stages: StageTimes
+    track: tuple[FaceSample, ...] = ()
+    """The face in front, picture by picture: what the actions were told from."""
 
 
 Answer = Analysis | VideoVerdict

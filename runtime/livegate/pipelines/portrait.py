@@ -1,12 +1,11 @@
-"""The best picture of a face: large, frontal, sharp, eyes open."""
+"""The best picture of a face: large, frontal, sharp, eyes open, mouth shut."""
 
 from __future__ import annotations
 
 import simplejpeg
 
 from livegate.core.frame import Frame
-from livegate.core.results import Box
-from livegate.pipelines.evidence import FaceSample
+from livegate.core.results import Box, FaceSample
 from livegate.pipelines.quality import light
 
 LARGE_PX = 300.0
@@ -24,7 +23,9 @@ def grade(frame: Frame, box: Box, sample: FaceSample, frontal_deg: float) -> flo
     large = min(1.0, min(box.width, box.height) / LARGE_PX)
     eyes = min(1.0, sample.eyes / OPEN)
     sharpness, _ = light(frame, box)
-    return max(0.0, 1 - away) * large * eyes * sharpness / (sharpness + SHARP)
+    return (
+        max(0.0, 1 - away) * large * eyes * max(0.0, 1 - sample.mouth) * sharpness / (sharpness + SHARP)
+    )
 
 
 def jpeg_from_frame(frame: Frame) -> bytes:

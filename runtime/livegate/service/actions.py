@@ -166,6 +166,7 @@ class ActionService:
             container=facts.container,
             engines=session.engines,
             stages=clock.times(),
+            track=word.track,
         )
 
     def _look(
