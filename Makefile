@@ -4,10 +4,18 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS_FROM ?=
 SOAK_S ?= 3600
-SOURCES := runtime bench tests docs/examples
+SOURCES := runtime bench tests docs/examples models/training
+MODEL ?=
+CONFIG ?= full
+DATA ?= ../shared/training
+WORK ?= build/training
+PHOTOGRAPHS ?=
+TORCH ?= torch==2.13.*
+RECIPE = $(BIN)/python -m livegate_training
+RECIPE_FOLDERS = --data $(DATA) --work $(WORK) $(if $(MODELS_FROM),--reference $(MODELS_FROM)) $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow soak check bench proto docs wheel clean
+.PHONY: help install run test test-slow soak check bench proto docs wheel clean train evaluate-models
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +52,16 @@ check: install ## lint, types, layers, generated files: what CI runs before the 
 
 bench: install ## served against in-process throughput (MODELS_FROM=DIR)
 	$(BIN)/livegate bench serving $(if $(MODELS_FROM),--models $(MODELS_FROM))
+
+$(VENV)/.torch: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	touch $@
+
+train: $(VENV)/.torch ## one of our own networks: MODEL=lg_detect|lg_face|lg_silent [CONFIG=tiny] [DATA=DIR] [WORK=DIR] [PHOTOGRAPHS=DIR]
+	$(RECIPE) train $(MODEL) --config $(CONFIG) $(RECIPE_FOLDERS)
+
+evaluate-models: $(VENV)/.torch ## our own networks next to the reference models (DATA, WORK, PHOTOGRAPHS as above)
+	$(RECIPE) judge $(if $(MODEL),$(MODEL),all) --config $(CONFIG) $(RECIPE_FOLDERS)
 
 proto docs: install ## write the generated files again: gRPC stubs, error table, configuration keys
 	$(BIN)/python .ci/generated.py

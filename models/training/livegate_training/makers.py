@@ -1,0 +1,46 @@
+"""Makers of samples as worker processes open them: by recipe, folders and split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from livegate_training.attackranges import TRAINING
+from livegate_training.backgrounds import read_backgrounds
+from livegate_training.camera import CameraRanges
+from livegate_training.detectscenes import scene_maker
+from livegate_training.facecrops import crop_maker
+from livegate_training.folders import Folders
+from livegate_training.identity import Split
+from livegate_training.people import Mix, People
+from livegate_training.portraits import PortraitPack
+from livegate_training.presentation import Kind, Stage
+from livegate_training.recipe import Recipe
+from livegate_training.shards import Maker, read_shards
+from livegate_training.silentviews import view_maker
+
+
+def face_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, bank: Path) -> Maker:
+    """Of lg_face."""
+    people, places = people_of(recipe, split, pack, bank), read_backgrounds(folders.photographs, split)
+    return crop_maker(people, places, f"{recipe.seed} {split}", CameraRanges())
+
+
+def silent_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, bank: Path) -> Maker:
+    """Of lg_silent: as many people as attacks."""
+    people, places = people_of(recipe, split, pack, bank), read_backgrounds(folders.photographs, split)
+    stage = Stage(people, places, TRAINING)
+    kinds: tuple[Kind, ...] = ("genuine", "print", "genuine", "replay")
+    return view_maker(stage, CameraRanges(), f"{recipe.seed} {split}", kinds)
+
+
+def detect_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, bank: Path) -> Maker:
+    """Of lg_detect."""
+    people, places = people_of(recipe, split, pack, bank), read_backgrounds(folders.photographs, split)
+    return scene_maker(people, places, CameraRanges(), f"{recipe.seed} {split}")
+
+
+def people_of(recipe: Recipe, split: Split, pack: Path, bank: Path) -> People:
+    """The people of a split as the recipe mixes them."""
+    plan = recipe.data
+    mix = Mix(plan.head_share, plan.turned_share)
+    return People(PortraitPack(pack, split), read_shards(bank, plan.heads), mix)

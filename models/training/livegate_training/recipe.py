@@ -1,0 +1,72 @@
+"""A training run as data: one TOML file, whose digest travels with the weights that it made."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from livegate.core.tomlfile import read_toml
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of a recipe."""
+
+
+class DataPlan(Table, frozen=True):
+    """What is made before training. `portraits` = 0 means all; shares are parts 0..1."""
+
+    samples: int
+    validation: int
+    heads: int
+    portraits: int = 0
+    head_share: float = 0.3
+    turned_share: float = 0.6
+
+
+class TrainingPlan(Table, frozen=True):
+    """How weights are found. `average` is the decay of the running mean of the weights."""
+
+    batch: int
+    steps: int
+    learning_rate: float
+    weight_decay: float = 1e-4
+    warm_up: int = 100
+    average: float = 0.998
+    save_every: int = 250
+
+
+class Recipe(Table, frozen=True):
+    """One configuration of one model."""
+
+    model: str
+    name: str
+    seed: int
+    width: float
+    data: DataPlan
+    training: TrainingPlan
+
+    @property
+    def digest(self) -> str:
+        """sha256 of everything above, defaults included; the order of a file's lines does not count."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    @property
+    def data_digest(self) -> str:
+        """sha256 of what decides over the samples."""
+        made_from = (self.model, self.seed, msgspec.structs.replace(self.data, samples=0, validation=0))
+        return hashlib.sha256(msgspec.json.encode(made_from, order="sorted")).hexdigest()[:12]
+
+
+def read_recipe(model: str, name: str, folder: Path = CONFIGS) -> Recipe:
+    """The configuration `name` of a model.
+
+    Raises:
+        SetupError: there is no such file, or it is not TOML.
+        msgspec.ValidationError: a field is unknown, missing or of the wrong type.
+    """
+    tables = read_toml(folder / f"{model}.{name}.toml")
+    return msgspec.convert({"model": model, "name": name, **tables}, Recipe)

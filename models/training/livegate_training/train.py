@@ -1,0 +1,75 @@
+"""`make train MODEL=... CONFIG=...`: samples, training, export, in that order, each resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from livegate_training.course import Course
+from livegate_training.detect import DetectCourse
+from livegate_training.export import write_onnx
+from livegate_training.face import FaceCourse
+from livegate_training.folders import Folders
+from livegate_training.identity import Split
+from livegate_training.makers import detect_maker, face_maker, silent_maker
+from livegate_training.networks import parameters_of
+from livegate_training.people import open_bank
+from livegate_training.portraits import pack_portraits
+from livegate_training.recipe import Recipe
+from livegate_training.shards import Maker, make_shards, read_shards
+from livegate_training.silent import SilentCourse
+from livegate_training.training import Say, Training
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What belongs to a model: its course and the maker of its samples."""
+
+    course: Callable[[Recipe], Course]
+    maker: Callable[..., Maker]
+
+
+KINDS: Mapping[str, Kind] = {
+    "lg_face": Kind(FaceCourse, face_maker),
+    "lg_silent": Kind(SilentCourse, silent_maker),
+    "lg_detect": Kind(DetectCourse, detect_maker),
+}
+
+
+def samples_of(recipe: Recipe, folders: Folders, split: Split, count: int) -> dict[str, Array]:
+    """The first `count` samples of a split, made where they are missing."""
+    plan = recipe.data
+    pack = pack_portraits(folders, limit=plan.portraits or None)
+    bank = open_bank(folders, split, plan.heads)
+    folder = folders.work / recipe.model / f"{split}-{recipe.data_digest}"
+    make_shards(folder, count, KINDS[recipe.model].maker, (recipe, folders, split, pack, bank))
+    return read_shards(folder, count)
+
+
+def train(recipe: Recipe, folders: Folders, say: Say, *, device: str | None = None) -> list[Path]:
+    """Make samples, train to the end, write the graphs; their paths.
+
+    Raises:
+        MissingMaterial: a folder of the material is not there.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    samples = samples_of(recipe, folders, "train", recipe.data.samples)
+    course = KINDS[recipe.model].course(recipe)
+    home = folders.work / recipe.model
+    checkpoint = home / f"{recipe.name}-{recipe.digest[:12]}.pt"
+    training = Training(recipe, course, samples, checkpoint, device)
+    say(f"{recipe.model}: {parameters_of(training.state.network)} parameters on {device}")
+    network = training.run(say).cpu()
+    held_out = samples_of(recipe, folders, "validation", recipe.data.validation)
+    say("validation: " + ", ".join(f"{k} {v:.4f}" for k, v in course.report(network, held_out).items()))
+    return [
+        write_onnx(export, recipe, home / recipe.name / f"{export.name}.onnx")
+        for export in course.exported(network)
+    ]
