@@ -170,6 +170,26 @@ class HttpConfig(Section, frozen=True):
     tls_key: Annotated[str, Meta(description="PEM file of its key, without a passphrase")] = ""
 
 
+class UrlsConfig(Section, frozen=True):
+    """What may be fetched when a cloud's client names a URL; nothing unless it is listed here."""
+
+    allow: Annotated[
+        tuple[str, ...], Meta(description='what a URL must begin with: "https://host/folder/"')
+    ] = ()
+    networks: Annotated[
+        tuple[str, ...], Meta(description='private networks that may be fetched from: "10.1.2.0/24"')
+    ] = ()
+    buckets: Annotated[
+        dict[str, str], Meta(description="bucket = local folder, for inputs named /bucket/object")
+    ] = {}
+    timeout_s: Annotated[
+        Seconds, Meta(description="time for one to arrive; a dialect may allow less")
+    ] = 5.0
+    ca_file: Annotated[
+        str, Meta(description="PEM file of authorities to trust; empty = the system's")
+    ] = ""
+
+
 class MetricsConfig(Section, frozen=True):
     """/metrics, /livez and /readyz."""
 
@@ -512,6 +532,7 @@ class Config(Section, frozen=True):
     server: ServerConfig = ServerConfig()
     grpc: GrpcConfig = GrpcConfig()
     http: HttpConfig = HttpConfig()
+    urls: UrlsConfig = UrlsConfig()
     metrics: MetricsConfig = MetricsConfig()
     aipaas: AipaasConfig = AipaasConfig()
     huawei_frs: HuaweiFrsConfig = HuaweiFrsConfig()

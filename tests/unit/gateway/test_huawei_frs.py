@@ -30,12 +30,13 @@ from livegate.core.results import (
     Verdict,
     VideoVerdict,
 )
-from livegate.gateway.dialect import Head
-from livegate.gateway.dialects.huawei_frs import Plugin, parse_video_question
+from livegate.gateway.dialect import Fetch, Head
+from livegate.gateway.dialects.huawei_frs import Plugin
+from livegate.gateway.fetch import Failure, FetchError
 from livegate.gateway.frs import FrsCode, FrsError, frs_table_markdown
 from support import config_with, encoded, noise
 
-LIVE_FACE, FACE = "/v1/p/live-detect-face", "/v2/p/face-detect"
+LIVE_FACE, FACE, LIVE = "/v1/p/live-detect-face", "/v2/p/face-detect", "/v2/p/live-detect"
 JPEG = encoded(".jpg", noise(64, 48))
 TOKEN = AccessToken(name="kiosk", token="token-of-the-kiosk", projects=("p",), rate_limit_rps=1)
 KEY = AccessKey(access="AK", secret="secret-of-the-key")
@@ -151,7 +152,6 @@ IMAGE = base64.b64encode(JPEG).decode()
         ({"image_base64": IMAGE, "image_url": "/b/o"}, FrsCode.BAD_PARAM),
         ({"image_base64": IMAGE, "attributes": "a"}, FrsCode.BAD_PARAM),
         ({"image_base64": IMAGE, "attributes": 2}, FrsCode.BAD_PARAM),
-        ({"image_url": "/bucket/object.jpg"}, FrsCode.NO_OBS),
         ({"image_url": "/bucket"}, FrsCode.BAD_URL),
         ({"image_url": "file:///etc/passwd"}, FrsCode.BAD_URL),
         ({"image_base64": "data:image/jpeg;base64," + IMAGE}, FrsCode.BAD_IMAGE),
@@ -176,22 +176,61 @@ def test_parse_form_fields_twice_are_refused() -> None:
 
 
 VIDEO = {"video_base64": "AAAA", "actions": "1"}
+TIMES = "0-9,9-20,30-31"
+
+
+def form_body(fields: dict[str, str]) -> bytes:
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    return ("".join(parts) + "--b--").encode()
 
 
 def test_parse_video_question_reads_json_and_form_alike() -> None:
     """Numbers come as numbers or as text, the threshold has a default."""
-    found = parse_video_question(VIDEO, "r")
-    assert found == VerifyRequest(9002, "", (1,), b"\0\0\0", "r", (), 10.0)
-    form = {
-        "actions": "1, 3,2",
-        "video_file": b"v",
-        "nod_threshold": "12.5",
-        "action_time": "0-9,9-20,30-31",
-    }
+    assert parse(VIDEO, LIVE) == VerifyRequest(9002, "", (1,), b"\0\0\0", "r", (), 10.0)
+    form = {"actions": "1, 3,2", "video_file": "v", "nod_threshold": "12.5", "action_time": TIMES}
     windows = ((0, 9), (9, 20), (30, 31))
-    found = parse_video_question(form, "r")
+    found = plugin().parse(head(LIVE, content_type="multipart/form-data; boundary=b"), form_body(form))
     assert found == VerifyRequest(9002, "", (1, 3, 2), b"v", "r", windows, 12.5)
-    assert parse_video_question({**VIDEO, "actions": ",".join("5" * 10)}, "r").actions == (5,) * 10
+    found = parse({**VIDEO, "actions": ",".join("5" * 10)}, LIVE)
+    assert isinstance(found, VerifyRequest)
+    assert found.actions == (5,) * 10
+
+
+@pytest.mark.parametrize("url", ["/bucket/folder/o.jpg", "http://host/a.jpg", "https://host/a"])
+def test_parse_of_a_url_wants_it_fetched_and_then_looks_at_the_bytes(url: str) -> None:
+    """What is fetched meets the same checks as what is sent."""
+    found = parse({"image_url": url}, FACE)
+    assert isinstance(found, Fetch)
+    assert (found.url, found.max_bytes, found.timeout_s) == (url, 8 << 20, 5.0)
+    assert found.then(JPEG) == AnalyzeRequest(1019, "", (9001,), (JPEG,), "r")
+    assert row(found.then, b"no picture") is FrsCode.BAD_IMAGE
+    video = parse({"video_url": url, "actions": "1,3"}, LIVE)
+    assert isinstance(video, Fetch)
+    asked = video.then(b"bytes")
+    assert isinstance(asked, VerifyRequest)
+    assert (asked.video, asked.actions) == (b"bytes", (1, 3))
+
+
+ROW_OF_FAILURE = {
+    Failure.REFUSED: FrsCode.BAD_URL,
+    Failure.ABSENT: FrsCode.NO_OBS,
+    Failure.FAILED: FrsCode.NO_OBS,
+    Failure.TIMEOUT: FrsCode.NO_OBS,
+    Failure.TOO_LARGE: FrsCode.BODY_TOO_LARGE,
+}
+
+
+@pytest.mark.parametrize("reason", Failure)
+def test_render_error_of_a_fetch_names_why(reason: Failure) -> None:
+    """Every way to fail, also the slow one, which is no gateway timeout of ours."""
+    expected = ROW_OF_FAILURE[reason]
+    answer = plugin().render_error(FetchError(reason, "the fact"), None)
+    body = json.loads(answer.body)
+    assert (answer.status, body["error_code"]) == (expected.http_status, expected.value)
+    assert "the fact" in body["error_msg"]
 
 
 @pytest.mark.parametrize(
@@ -218,13 +257,13 @@ def test_parse_video_question_reads_json_and_form_alike() -> None:
         ({"video_base64": None}, FrsCode.NO_PARAM),
         ({"video_base64": "@"}, FrsCode.BAD_VIDEO),
         ({"video_base64": "A" * ((8 << 20) + 1)}, FrsCode.BODY_TOO_LARGE),
-        ({"video_base64": None, "video_url": "/b/o"}, FrsCode.NO_OBS),
-        ({"video_base64": None, "video_url": "http://x"}, FrsCode.BAD_URL),
+        ({"video_base64": None, "video_url": "ftp://x/y"}, FrsCode.BAD_URL),
+        ({"video_base64": None, "video_url": "/b/o", "actions": "7"}, FrsCode.BAD_ACTION),
     ],
 )
 def test_parse_video_question_wrong_fields_have_their_row(change: Any, expected: FrsCode) -> None:
     """Each field of live-detect, wrong."""
-    assert row(parse_video_question, {**VIDEO, **change}, "r") is expected
+    assert row(parse, {**VIDEO, **change}, LIVE) is expected
 
 
 json_values = st.recursive(
@@ -237,7 +276,7 @@ NAMES += "nod_threshold"
 names = st.sampled_from(NAMES.split())
 
 
-@given(st.dictionaries(names, json_values), st.sampled_from([LIVE_FACE, FACE, "/v2/p/live-detect"]))
+@given(st.dictionaries(names, json_values), st.sampled_from([LIVE_FACE, FACE, LIVE]))
 def test_parse_any_values_are_refused_or_read(fields: dict[str, Any], path: str) -> None:
     """Any JSON in any field: a row of the table, or a question."""
     with contextlib.suppress(FrsError):

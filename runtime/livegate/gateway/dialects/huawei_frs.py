@@ -12,7 +12,7 @@ import hmac
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupEr
 from livegate.core.request import CODE_ANALYZE, CODE_VERIFY, AnalyzeRequest, Question, VerifyRequest
 from livegate.core.results import Analysis, Answer, Box, Decision, Face, Reason, Verdict, VideoVerdict
 from livegate.gateway.base64text import bytes_from_base64
-from livegate.gateway.dialect import Head, HttpAnswer, Route
+from livegate.gateway.dialect import Fetch, Head, HttpAnswer, Route
 from livegate.gateway.frs import FrsCode, FrsError, frs_code
 from livegate.gateway.multipart import is_form, parts_from_form
 from livegate.gateway.ratelimit import TokenBucket
@@ -101,13 +101,14 @@ class Plugin:
         own = config.huawei_frs
         self._config = own
         self._limits = config.limits
+        self._fetch_s = config.urls.timeout_s
         self.is_authenticated = own.auth != "none" and (own.takes_signatures or own.takes_tokens)
         _require_distinct([key.access for key in own.keys])
         secrets = {key.access: key.secret for key in own.keys}
         self._check = SdkSignatureCheck(secrets, own.clock_window_s)
         self._signers = {key.access: _caller(f"key {key.access}", key) for key in own.keys}
         self._bearers = [(t.token.encode(), _caller(f"token {t.name}", t)) for t in own.tokens]
-        self._methods: dict[tuple[str, str], Callable[[Head, Fields], Question]] = {
+        self._methods: dict[tuple[str, str], Callable[[Head, Fields], Question | Fetch]] = {
             ("v1", "live-detect-face"): self._live_detect_face,
             ("v2", "face-detect"): self._face_detect,
             ("v1", "live-detect"): self._live_detect,
@@ -136,7 +137,7 @@ class Plugin:
         else:
             self._check.admit(head)
 
-    def parse(self, head: Head, body: bytes) -> Question:
+    def parse(self, head: Head, body: bytes) -> Question | Fetch:
         """The rest of the signature, then the message."""
         if self._is_signed(head):
             self._signers[self._check.verify(head, body)].enter(_project(head))
@@ -177,53 +178,60 @@ class Plugin:
         has_token = self._config.takes_tokens and bool(head.headers.get("x-auth-token"))
         return self._config.takes_signatures and not has_token
 
-    def _live_detect_face(self, head: Head, fields: Fields) -> AnalyzeRequest:
-        return self._question(head, fields, (LIVENESS, DETECTION))
+    def _live_detect_face(self, head: Head, fields: Fields) -> Question | Fetch:
+        return self._about_picture(head, fields, (LIVENESS, DETECTION))
 
-    def _face_detect(self, head: Head, fields: Fields) -> AnalyzeRequest:
+    def _face_detect(self, head: Head, fields: Fields) -> Question | Fetch:
         attributes = _text(fields, "attributes")
         if attributes and not all(NUMBER.fullmatch(part) for part in attributes.split(",")):
             raise FrsError(FrsCode.BAD_PARAM, "attributes is a list of numbers with commas between")
-        return self._question(head, fields, (DETECTION,))
+        return self._about_picture(head, fields, (DETECTION,))
 
-    def _question(self, head: Head, fields: Fields, tasks: tuple[int, ...]) -> AnalyzeRequest:
-        image, limit = _input(fields, "image"), self._limits.max_image_bytes
+    def _about_picture(self, head: Head, fields: Fields, tasks: tuple[int, ...]) -> Question | Fetch:
+        def ask(image: bytes) -> AnalyzeRequest:
+            self._check_picture(image)
+            return AnalyzeRequest(CODE_ANALYZE, "", tasks, (image,), head.request_id)
+
+        return self._with_input(fields, "image", ask)
+
+    def _live_detect(self, head: Head, fields: Fields) -> Question | Fetch:
+        asked = video_question(fields, head.request_id)
+        return self._with_input(fields, "video", lambda video: replace(asked, video=video))
+
+    def _with_input(
+        self, fields: Fields, kind: str, ask: Callable[[bytes], Question]
+    ) -> Question | Fetch:
+        """The question about what was sent, or will be once `kind`_url is fetched."""
+        name = _given_input(fields, kind)
+        if name.endswith("_url"):
+            return Fetch(_checked_url(_text(fields, name)), MAX_INPUT_BYTES, self._fetch_s, ask)
+        return ask(_sent_bytes(fields, name))
+
+    def _check_picture(self, image: bytes) -> None:
+        limit = self._limits.max_image_bytes
         if len(image) > limit:
             raise FrsError(FrsCode.BODY_TOO_LARGE, f"[1, {limit}] bytes: the picture")
         try:
             checked_header(image, self._limits, name="the picture")
         except RequestError as error:
             raise FrsError(_row_of_picture(image, error), error.message, hint=error.hint) from error
-        return AnalyzeRequest(
-            code=CODE_ANALYZE,
-            task_id="",
-            algo_tasks=tasks,
-            images=(image,),
-            request_id=head.request_id,
-        )
-
-    def _live_detect(self, head: Head, fields: Fields) -> VerifyRequest:
-        return parse_video_question(fields, head.request_id)
 
 
-def parse_video_question(fields: Fields, request_id: str) -> VerifyRequest:
-    """What live-detect asks.
+def video_question(fields: Fields, request_id: str) -> VerifyRequest:
+    """What live-detect asks, still without its video.
 
     Raises:
-        FrsError: FRS.0011, 0012, 0017, 0021, 0022, 0701, 0702, 0704.
+        FrsError: FRS.0011, 0012, 0702, 0704.
     """
     codes = _action_codes(fields)
-    windows = _windows_ms(_text(fields, "action_time"), len(codes))
-    nod_threshold_deg = _nod_threshold_deg(fields.get("nod_threshold"))
-    video = _input(fields, "video")
     return VerifyRequest(
         code=CODE_VERIFY,
         task_id="",
         actions=tuple(map(int, codes)),
-        video=video,
+        video=b"",
         request_id=request_id,
-        windows=windows,
-        nod_deg=nod_threshold_deg,
+        windows=_windows_ms(_text(fields, "action_time"), len(codes)),
+        nod_deg=_nod_threshold_deg(fields.get("nod_threshold")),
     )
 
 
@@ -294,24 +302,32 @@ def _form_fields(content_type: str, body: bytes) -> Fields:
     return fields
 
 
-def _input(fields: Fields, kind: str) -> bytes:
-    """The bytes of `kind`_base64 or `kind`_file; exactly one input may be there."""
+def _given_input(fields: Fields, kind: str) -> str:
+    """The name of the one input that is there."""
     names = (f"{kind}_base64", f"{kind}_file", f"{kind}_url")
     given = [name for name in names if fields.get(name) not in (None, "", b"")]
     if not given:
         raise FrsError(FrsCode.NO_PARAM, names[0])
     if len(given) > 1:
         raise FrsError(FrsCode.BAD_PARAM, f"{' and '.join(given)} are given, one is read")
-    if given[0] == names[2]:
-        raise _refused_url(_text(fields, given[0]))
-    value = fields[given[0]]
-    if isinstance(value, str) and given[0] == names[1]:
-        raise FrsError(FrsCode.BAD_PARAM, f"{names[1]} is a file of a multipart form")
+    return given[0]
+
+
+def _sent_bytes(fields: Fields, name: str) -> bytes:
+    value = fields[name]
+    if isinstance(value, str) and name.endswith("_file"):
+        raise FrsError(FrsCode.BAD_PARAM, f"{name} is a file of a multipart form")
     if not isinstance(value, (str, bytes)):
-        raise FrsError(FrsCode.BAD_PARAM, f"{given[0]} is not a text")
+        raise FrsError(FrsCode.BAD_PARAM, f"{name} is not a text")
     if len(value) > MAX_INPUT_BYTES:
-        raise FrsError(FrsCode.BODY_TOO_LARGE, f"[1, {MAX_INPUT_BYTES}] bytes: {given[0]}")
-    return value if isinstance(value, bytes) else _decoded(value, given[0])
+        raise FrsError(FrsCode.BODY_TOO_LARGE, f"[1, {MAX_INPUT_BYTES}] bytes: {name}")
+    return value if isinstance(value, bytes) else _decoded(value, name)
+
+
+def _checked_url(url: str) -> str:
+    if OBS_PATH.fullmatch(url) or url.startswith(("http://", "https://")):
+        return url
+    raise FrsError(FrsCode.BAD_URL, "It is neither /bucket/object nor an http or https URL.")
 
 
 def _decoded(text: str, name: str) -> bytes:
@@ -321,16 +337,6 @@ def _decoded(text: str, name: str) -> bytes:
         row = FrsCode.BAD_IMAGE if name.startswith("image") else FrsCode.BAD_VIDEO
         hint = "send the file's bytes in base64, without a data: prefix"
         raise FrsError(row, f"{name} is not base64: {error}", hint=hint) from error
-
-
-def _refused_url(url: str) -> FrsError:
-    if OBS_PATH.fullmatch(url):
-        return FrsError(
-            FrsCode.NO_OBS, "This box fetches nothing and has no bucket: send the file or its base64."
-        )
-    return FrsError(
-        FrsCode.BAD_URL, "It is not /bucket/object, and this box fetches nothing: send the file."
-    )
 
 
 def _text(fields: Fields, name: str) -> str:
@@ -415,7 +421,7 @@ def _failure(
     return HttpAnswer(status or row.http_status, msgspec.json.encode(body))
 
 
-def _not_enabled(head: Head, fields: Fields) -> AnalyzeRequest:
+def _not_enabled(head: Head, fields: Fields) -> Question:
     raise FrsError(FrsCode.NO_SUB_SERVICE, "this box neither compares faces nor keeps them")
 
 
