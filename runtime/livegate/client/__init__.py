@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from livegate.client.answers import Answer, Result, StreamAnswer, VideoAnswer
     from livegate.client.calls import FACE_DETECTION, SILENT_LIVENESS
     from livegate.client.client import LivenessClient
+    from livegate.client.container import DeviceKey, Motion, key_from_text, pack_liveness_data
     from livegate.client.retry import RetryPolicy
     from livegate.client.stream import AnswerStream, FrameStream
 
@@ -38,16 +39,20 @@ __all__ = [
     "CameraReport",
     "CameraState",
     "Decision",
+    "DeviceKey",
     "FrameProducer",
     "FrameStream",
     "FrameTicket",
     "GateDecision",
     "LivenessClient",
+    "Motion",
     "Result",
     "RetryPolicy",
     "StreamAnswer",
     "VideoAnswer",
     "View",
+    "key_from_text",
+    "pack_liveness_data",
 ]
 
 _LATER = {
@@ -56,6 +61,7 @@ _LATER = {
     "answers": ("Answer", "Result", "StreamAnswer", "VideoAnswer"),
     "calls": ("FACE_DETECTION", "SILENT_LIVENESS"),
     "client": ("LivenessClient",),
+    "container": ("DeviceKey", "Motion", "key_from_text", "pack_liveness_data"),
     "retry": ("RetryPolicy",),
     "stream": ("AnswerStream", "FrameStream"),
 }

@@ -6,9 +6,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from livegate.core.errors import ErrorCode, RequestError
 from livegate.ingest.envelope import DeviceKey, key_from_text
-from livegate.ingest.liveness_data import LivenessData, Motion, container_from_liveness_data
+from livegate.ingest.liveness_data import (
+    LivenessData,
+    Motion,
+    container_from_liveness_data,
+    motions_from_text,
+)
 
 __all__ = ["DeviceKey", "Motion", "key_from_text", "motions_from_text", "pack_liveness_data"]
 NONCE_BYTES = 16
@@ -40,18 +44,3 @@ def pack_liveness_data(
         motions=tuple(motions),
     )
     return container_from_liveness_data(told, key)
-
-
-def motions_from_text(text: str) -> tuple[Motion, ...]:
-    """ "BLINK NOD" as motions.
-
-    Raises:
-        RequestError: PARAM_FAILURE for a word that is none.
-    """
-    try:
-        return tuple(Motion(word) for word in text.split())
-    except ValueError as error:
-        known = ", ".join(Motion)
-        raise RequestError(
-            ErrorCode.PARAM_FAILURE, f"{error}", hint=f"the motions are {known}"
-        ) from error

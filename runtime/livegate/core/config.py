@@ -183,7 +183,8 @@ class UrlsConfig(Section, frozen=True):
         dict[str, str], Meta(description="bucket = local folder, for inputs named /bucket/object")
     ] = {}
     timeout_s: Annotated[
-        Seconds, Meta(description="time for one to arrive; a dialect may allow less")
+        Seconds,
+        Meta(description="time for one to arrive; a dialect may allow less, check_liveness twice"),
     ] = 5.0
     ca_file: Annotated[
         str, Meta(description="PEM file of authorities to trust; empty = the system's")

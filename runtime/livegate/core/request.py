@@ -19,6 +19,8 @@ class AnalyzeRequest:
     request_id: str
     deadline_ns: int | None = None
     """Monotonic nanoseconds after which nobody waits for the answer any more."""
+    context: object = None
+    """What the face that asks wants to find again when it renders; nobody else looks at it."""
 
 
 CODE_VERIFY = 9002
@@ -31,6 +33,8 @@ class VerifyRequest:
 
     `windows`: for each action when it must be done, (first, last) in milliseconds of the video; empty:
     any time, in the order asked for. `is_mirrored`: the picture is a mirror's, as selfie cameras show.
+    `needs_actions`: without actions it is no request; False: they may be left out, and the verdict tells
+    what was seen, silent liveness and continuity. `context` as in an AnalyzeRequest.
     """
 
     code: int
@@ -42,6 +46,8 @@ class VerifyRequest:
     nod_deg: float | None = None
     is_mirrored: bool = False
     deadline_ns: int | None = None
+    needs_actions: bool = True
+    context: object = None
 
 
 Question = AnalyzeRequest | VerifyRequest

@@ -6,7 +6,8 @@ nothing made at or before it is judged. While the clock runs evenly the window i
 two; when the clock is set back, or when memory is short, the floor keeps forgotten containers out.
 
 It begins at the start of the server, so that what was judged before a restart is not judged again by
-clocks that agree. The price: a client whose clock lags is refused for as long as it lags, after each start.
+clocks that agree. The price: after each start, a client whose clock lags is refused for as long as it
+lags.
 """
 
 from __future__ import annotations

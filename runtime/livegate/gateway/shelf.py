@@ -51,7 +51,7 @@ class Shelf:
         name = uuid.uuid4().hex
         with self._lock:
             self._sweep()
-            if len(content) > self._max_bytes:
+            if not self.is_open or len(content) > self._max_bytes:
                 return name
             while self._bytes + len(content) > self._max_bytes:
                 self._drop(next(iter(self._files)))
@@ -68,7 +68,12 @@ class Shelf:
         return found.content if found is not None and found.owner == owner else None
 
     @property
-    def bytes(self) -> int:
+    def is_open(self) -> bool:
+        """Whether anything is kept at all."""
+        return self._max_bytes > 0
+
+    @property
+    def used_bytes(self) -> int:
         """How many are kept."""
         return self._bytes
 

@@ -73,6 +73,21 @@ def is_container(content: bytes) -> bool:
     return content.startswith(MAGIC)
 
 
+def motions_from_text(text: str) -> tuple[Motion, ...]:
+    """Words with blanks between, as in "BLINK NOD".
+
+    Raises:
+        RequestError: PARAM_FAILURE for a word that is no motion.
+    """
+    known = [motion.value for motion in Motion]
+    wrong = next((word for word in text.split() if word not in known), None)
+    if wrong is not None:
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE, f"there is no motion {wrong[:20]!r}", hint=f"use {', '.join(known)}"
+        )
+    return tuple(Motion(word) for word in text.split())
+
+
 def container_from_liveness_data(told: LivenessData, seal: DeviceKey | None = None) -> bytes:
     """The file, sealed where there is a key; `is_sealed` is not looked at.
 
@@ -92,7 +107,7 @@ def container_from_liveness_data(told: LivenessData, seal: DeviceKey | None = No
         device_id=told.device_id,
         images=told.images,
         video=told.video,
-        motions=[pb.Motion.Value(f"MOTION_{motion.value}") for motion in told.motions],
+        motions=[f"MOTION_{motion.value}" for motion in told.motions],
     )
     return wrap(message.SerializeToString(), seal)
 
