@@ -70,13 +70,15 @@ def _form(content_type: str, body: bytes, files: Collection[str]) -> Iterator[Pa
 
 
 def _urlencoded(content: bytes, where: str) -> Iterator[Pair]:
+    # Latin-1 keeps every byte, encoded or not; whether they are UTF-8 is looked at afterwards.
+    text = content.decode("latin-1")
     try:
-        pairs = parse_qsl(content, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        pairs = parse_qsl(text, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FIELDS)
     except ValueError as error:
         fact = f"the {where} has more than {MAX_FIELDS} parameters"
         raise RequestError(ErrorCode.PARAM_FAILURE, fact) from error
     for name, value in pairs:
-        yield _text(name, where), _text(value, where)
+        yield _text(name.encode("latin-1"), where), _text(value.encode("latin-1"), where)
 
 
 def _json(body: bytes) -> Iterator[Pair]:
