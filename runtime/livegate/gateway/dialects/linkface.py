@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -114,17 +115,17 @@ class Plugin:
     prefixes = ("/hackness/", "/liveness/", "/resources/", "/identity/", "/ocr/", "/data/", "/face/")
     credentials = "linkface.apps"
 
-    def __init__(self, config: Config) -> None:
-        """Know the callers and the devices."""
+    def __init__(self, config: Config, *, now_s: Callable[[], float] = time.time) -> None:
+        """Know the callers and the devices; what was recorded until now is too old."""
         own = config.linkface
         self.is_authenticated = own.needs_secret
         self._limits = config.limits
         self._actions = config.actions
         self._fetch_s = config.urls.timeout_s
         self._max_bytes = config.http.max_body_mib << 20
-        self._accounts = Accounts(own.apps)
+        self._accounts = Accounts(own.apps, now_s)
         self._reader = RecordingReader(config)
-        self._nonces = Nonces(own.data_window_s)
+        self._nonces = Nonces(own.data_window_s, now_s=now_s)
         self._shelf = Shelf((own.uploads_mib << 20) if own.uploads else 0, own.upload_ttl_s)
         self._methods: dict[str, Method] = {
             "/hackness/liveness_hack_detect": self._liveness_hack_detect,
