@@ -515,6 +515,23 @@ class SilentLivenessConfig(Section, frozen=True):
     ] = "min"
 
 
+class QualityConfig(Section, frozen=True):
+    """Which pictures of a face a dialect warns of; nothing is refused for it."""
+
+    min_overall: Annotated[
+        Fraction, Meta(description="size x sharpness x brightness, each in parts of a good face's")
+    ] = 0.3
+    min_sharpness: Annotated[
+        Fraction, Meta(description="edges over contrast of a face of 64 pixels; blurred below")
+    ] = 0.1
+    min_brightness: Annotated[
+        Fraction, Meta(description="mean of the face; the skin's own shade counts, so keep it low")
+    ] = 0.16
+    max_yaw_deg: Annotated[float, Meta(gt=0, le=90, description="to a side, in degrees")] = 30.0
+    max_pitch_deg: Annotated[float, Meta(gt=0, le=90, description="up or down, in degrees")] = 15.0
+    max_roll_deg: Annotated[float, Meta(gt=0, le=180, description="leaning, in degrees")] = 15.0
+
+
 class LogConfig(Section, frozen=True):
     """Logs, on standard error."""
 
@@ -548,4 +565,5 @@ class Config(Section, frozen=True):
     face_detection: FaceDetectionConfig = FaceDetectionConfig()
     silent_liveness: SilentLivenessConfig = SilentLivenessConfig()
     actions: ActionsConfig = ActionsConfig()
+    quality: QualityConfig = QualityConfig()
     log: LogConfig = LogConfig()

@@ -25,6 +25,8 @@ from livegate.core.results import (
     Decision,
     DetectedFace,
     Face,
+    FaceQuality,
+    HeadPose,
     Reason,
     StageTimes,
     Verdict,
@@ -290,11 +292,16 @@ def face(x: float, y: float, side: float) -> DetectedFace:
     return DetectedFace(0, Face(Box(x, y, side, side), (), 0.9))
 
 
-def render(decision: Decision, *found: DetectedFace, detects: bool = False) -> tuple[int, Any]:
+def render(
+    decision: Decision,
+    *found: DetectedFace,
+    detects: bool = False,
+    qualities: tuple[FaceQuality | None, ...] = (),
+) -> tuple[int, Any]:
     detection = Verdict(9001, "face_detection", Decision.FACE, 0.9, (), (0.9,), found)
     liveness = Verdict(1031, "silent_liveness", decision, 0.966, (), (0.966,))
     verdicts = (detection,) if detects else (liveness, detection)
-    analysis = Analysis(1020, "", "r", 1, 640, 480, verdicts, (), StageTimes())
+    analysis = Analysis(1020, "", "r", 1, 640, 480, verdicts, (), StageTimes(), qualities)
     request = AnalyzeRequest(1019, "", (), (JPEG,), "r")
     answer = plugin().render(request, analysis)
     return answer.status, json.loads(answer.body)
@@ -309,6 +316,39 @@ def test_render_liveness_is_the_clouds_answer() -> None:
     status, body = render(Decision.SPOOF, face(10, 10, 100), face(300, 10, 50))
     assert (status, body["result"]["alive"]) == (200, False)
     assert [warning["warningCode"] for warning in body["warning-list"]] == [106]
+
+
+GOOD = FaceQuality(200, 0.3, 0.5, HeadPose(0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("quality", "codes"),
+    [
+        (None, []),
+        (GOOD, []),
+        (replace(GOOD, pose=None), []),
+        (replace(GOOD, side_px=35), [101]),
+        (replace(GOOD, sharpness=0.09), [102]),
+        (replace(GOOD, pose=HeadPose(-31, 0, 0)), [103]),
+        (replace(GOOD, brightness=0.1), [105]),
+        (FaceQuality(60, 0.05, 0.05, HeadPose(0, 16, 0)), [101, 102, 103, 105]),
+    ],
+)
+def test_render_liveness_warns_of_the_pictures_flaws(
+    quality: FaceQuality | None, codes: list[int]
+) -> None:
+    """Each has its number and its text, and none changes the verdict."""
+    answer = render(Decision.GENUINE, face(10, 10, 100), qualities=(quality,))[1]
+    assert answer["result"]["alive"] is True
+    assert [warning["warningCode"] for warning in answer["warning-list"]] == codes
+    assert all(warning["warningMsg"] for warning in answer["warning-list"])
+
+
+def test_parse_liveness_wants_the_pictures_quality_and_faces_do_not() -> None:
+    """It costs a network, which is run for whoever reads its answer."""
+    fields = {"image_base64": IMAGE}
+    asked = [parse(fields, path) for path in (LIVE_FACE, FACE)]
+    assert [isinstance(one, AnalyzeRequest) and one.wants_quality for one in asked] == [True, False]
 
 
 def test_render_liveness_without_a_face_is_an_error_of_the_cloud() -> None:
@@ -349,6 +389,7 @@ SEEN = VideoVerdict(
     frames=36,
     samples=20,
     sample_fps=15,
+    most_faces=1,
     codec="h264",
     container="mp4",
     engines=(),
@@ -373,6 +414,9 @@ def test_render_video_reasons_are_warnings() -> None:
     assert answer.status == 200
     assert [warning["warningCode"] for warning in body["warning-list"]] == [1, 5, 6, 7, 8]
     assert all(warning["warningMsg"] for warning in body["warning-list"])
+    body = json.loads(plugin().render(QUESTION, replace(SEEN, most_faces=2)).body)
+    assert [warning["warningCode"] for warning in body["warning-list"]] == [4]
+    assert body["video-result"]["alive"] is True
 
 
 def test_render_error_gateway_codes_carry_the_requests_id() -> None:

@@ -7,7 +7,6 @@ leaves open is decided in docs/dialects/huawei_frs.md.
 
 from __future__ import annotations
 
-import base64
 import hmac
 import math
 import re
@@ -20,44 +19,31 @@ import msgspec
 from livegate.core.config import AccessKey, AccessToken, Config
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError
 from livegate.core.request import CODE_ANALYZE, CODE_VERIFY, AnalyzeRequest, Question, VerifyRequest
-from livegate.core.results import Analysis, Answer, Box, Decision, Face, Reason, Verdict, VideoVerdict
+from livegate.core.results import Answer, VideoVerdict
 from livegate.gateway.base64text import bytes_from_base64
 from livegate.gateway.dialect import Fetch, Head, HttpAnswer, Route
 from livegate.gateway.frs import FrsCode, FrsError, frs_code
+from livegate.gateway.frsanswers import (
+    DETECTION,
+    LIVENESS,
+    failure_answer,
+    picture_answer,
+    video_answer,
+)
 from livegate.gateway.multipart import is_form, parts_from_form
 from livegate.gateway.ratelimit import TokenBucket
 from livegate.gateway.sdkhmac import DATE, SdkSignatureCheck
-from livegate.ingest.clip_messages import LASTS
 from livegate.ingest.headers import is_other_picture
 from livegate.ingest.image import checked_header
 
-LIVENESS, DETECTION = 1031, 9001
 MAX_INPUT_BYTES = 8 << 20
 """Of a file, and of a base64 text: the cloud's limit."""
-MIN_FACE_PIXELS = 40
 MAX_ACTIONS = 10
 ACTIONS = (1, 2, 3, 4, 5)
 DEFAULT_NOD_DEG, NOD_DEG = 10.0, (1.0, 90.0)
 OBS_PATH = re.compile(r"/[^/\s]+/\S+")
 NUMBER = re.compile(r"[0-9]{1,9}")
 WINDOW = re.compile(r"([0-9]{1,6})-([0-9]{1,6})")
-SEVERAL_FACES = {"warningCode": 106, "warningMsg": "The image contains multiple faces."}
-VIDEO_WARNINGS = {
-    1: "The face is not facing forward.",
-    5: "No face is detected.",
-    6: "The range of motion is too small.",
-    7: "The video quality is poor or the person in the video is not a real person.",
-    8: "Failed to select a preferred image.",
-}
-WARNING_OF_REASON = {
-    Reason.NO_FRONTAL_FACE: 1,
-    Reason.NO_FACE: 5,
-    Reason.FACE_LOST: 5,
-    Reason.ACTION_MISSING: 6,
-    Reason.SCORE_BELOW_THRESHOLD: 7,
-    Reason.PERSON_CHANGED: 7,
-    Reason.VIDEO_CUT: 7,
-}
 VIDEO_CODES = frozenset(code for code in ErrorCode if 2001 <= code < 2030) | {
     ErrorCode.DECODE_FAIL,
     ErrorCode.OUT_OF_RANGE,
@@ -99,6 +85,7 @@ class Plugin:
         own = config.huawei_frs
         self._config = own
         self._limits = config.limits
+        self._quality = config.quality
         self._fetch_s = config.urls.timeout_s
         self.is_authenticated = own.auth != "none" and (own.takes_signatures or own.takes_tokens)
         _require_distinct([key.access for key in own.keys])
@@ -147,22 +134,18 @@ class Plugin:
     def render(self, request: Question, answer: Answer) -> HttpAnswer:
         """The cloud's answer; a picture without a face is one of its errors."""
         if isinstance(answer, VideoVerdict):
-            return _video_result(answer)
-        verdicts = {verdict.algo_task: verdict for verdict in answer.verdicts}
-        faces = [found.face for verdict in answer.verdicts for found in verdict.faces]
-        faces.sort(key=lambda face: face.box.area, reverse=True)
-        if LIVENESS not in verdicts:
-            return _face_list(faces, answer)
+            return video_answer(answer)
         picture = request.images[0] if isinstance(request, AnalyzeRequest) and request.images else b""
-        return _liveness(picture, verdicts[LIVENESS], faces)
+        return picture_answer(picture, answer, self._quality)
 
     def render_error(self, error: LiveGateError, request: Question | None) -> HttpAnswer:
         """The cloud's failure; its gateway's codes carry the request's id, too."""
         row = _row_of_video(error) if isinstance(request, VerifyRequest) else frs_code(error)
         is_late_body = row is FrsCode.BACKEND_TIMEOUT and request is None
         status = error.code.http_status if is_late_body else row.http_status
-        fact = error.message.removeprefix(LASTS).strip()
-        return _failure(row, fact, status, error.fields.get("request_id"))
+        length_s = error.fields.get("length_s")
+        fact = f"{length_s} s" if length_s and row is FrsCode.VIDEO_LENGTH else error.message
+        return failure_answer(row, fact, status, error.fields.get("request_id"))
 
     def _bearer(self, token: str) -> Caller:
         # Every token is compared, so that the time does not tell which one came near.
@@ -188,7 +171,14 @@ class Plugin:
     def _about_picture(self, head: Head, fields: Fields, tasks: tuple[int, ...]) -> Question | Fetch:
         def ask(image: bytes) -> AnalyzeRequest:
             self._check_picture(image)
-            return AnalyzeRequest(CODE_ANALYZE, "", tasks, (image,), head.request_id)
+            return AnalyzeRequest(
+                code=CODE_ANALYZE,
+                task_id="",
+                algo_tasks=tasks,
+                images=(image,),
+                request_id=head.request_id,
+                wants_quality=LIVENESS in tasks,
+            )
 
         return self._with_input(fields, "image", ask)
 
@@ -354,68 +344,9 @@ def _row_of_video(error: LiveGateError) -> FrsCode:
     """A video's errors: its length, models that this box has not, or a file that cannot be read."""
     if "missing_task" in error.fields:
         return FrsCode.NO_SERVICE
-    if error.message.startswith(LASTS):
+    if "length_s" in error.fields:
         return FrsCode.VIDEO_LENGTH
     return FrsCode.BAD_VIDEO if error.code in VIDEO_CODES else frs_code(error)
-
-
-def _video_result(verdict: VideoVerdict) -> HttpAnswer:
-    result = {
-        "alive": verdict.is_alive,
-        "actions": [
-            {"action": int(one.action), "confidence": one.confidence} for one in verdict.actions
-        ],
-        "picture": base64.b64encode(verdict.picture).decode(),
-    }
-    codes = {WARNING_OF_REASON[reason] for reason in verdict.reasons if reason in WARNING_OF_REASON}
-    if not verdict.picture:
-        codes.add(8)
-    warnings = [{"warningCode": code, "warningMsg": VIDEO_WARNINGS[code]} for code in sorted(codes)]
-    return HttpAnswer(200, msgspec.json.encode({"video-result": result, "warning-list": warnings}))
-
-
-def _liveness(picture: bytes, verdict: Verdict, faces: Sequence[Face]) -> HttpAnswer:
-    if verdict.decision is Decision.NO_FACE:
-        return _failure(FrsCode.SILENT_NO_FACE)
-    if faces and min(faces[0].box.width, faces[0].box.height) < MIN_FACE_PIXELS:
-        width, height = round(faces[0].box.width), round(faces[0].box.height)
-        least = f"{MIN_FACE_PIXELS}x{MIN_FACE_PIXELS}"
-        return _failure(FrsCode.BAD_SIZE, f"The largest face has {width}x{height} pixels of {least}.")
-    result = {
-        "alive": verdict.decision is Decision.GENUINE,
-        "confidence": verdict.score,
-        "picture": base64.b64encode(picture).decode(),
-    }
-    warnings = [SEVERAL_FACES] if len(faces) > 1 else []
-    return HttpAnswer(200, msgspec.json.encode({"result": result, "warning-list": warnings}))
-
-
-def _face_list(faces: Sequence[Face], analysis: Analysis) -> HttpAnswer:
-    if not faces:
-        return _failure(FrsCode.NO_FACE)
-    boxes = [_bounding_box(face.box, analysis.src_width, analysis.src_height) for face in faces]
-    return HttpAnswer(200, msgspec.json.encode({"faces": [{"bounding_box": box} for box in boxes]}))
-
-
-def _bounding_box(box: Box, width: int, height: int) -> dict[str, int]:
-    """Whole pixels inside the picture; ours may reach over its edge."""
-    left, top = (max(0, round(start)) for start in (box.x, box.y))
-    right, bottom = min(width, round(box.x + box.width)), min(height, round(box.y + box.height))
-    return {
-        "top_left_x": left,
-        "top_left_y": top,
-        "width": max(0, right - left),
-        "height": max(0, bottom - top),
-    }
-
-
-def _failure(
-    row: FrsCode, fact: str = "", status: int | None = None, this_id: str | None = None
-) -> HttpAnswer:
-    body = {"error_code": row.value, "error_msg": row.message(fact)}
-    if this_id and row.value.startswith("APIG"):
-        body["request_id"] = this_id
-    return HttpAnswer(status or row.http_status, msgspec.json.encode(body))
 
 
 def _not_enabled(head: Head, fields: Fields) -> Question:
