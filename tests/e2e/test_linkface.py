@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
 import os
 import re
@@ -473,6 +475,41 @@ def test_check_liveness_answers_motions(linkface: Running, video: bytes) -> None
     assert {one["passed"] for one in told["result"]["motions"]} == {False}
     assert "ACTION_MISSING" in told["result"]["reasons"]
     assert 0 <= told["anti_hack_result"]["score"] <= 1
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """A host with a picture and a container."""
+    (tmp_path / "face.jpg").write_bytes(PICTURE)
+    (tmp_path / "blob").write_bytes(b"no picture")
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as host:
+        thread = threading.Thread(target=host.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{host.server_port}/"
+        host.shutdown()
+        thread.join(kit.HANG_S)
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Says nothing on standard error."""
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing."""
+
+
+def test_url_is_fetched_where_the_operator_lists_it(folder: Path, site: str) -> None:
+    """And read as if it had been sent; what is not there, or leads nowhere, is told."""
+    flags = ("--set", f"urls.allow={site}", "--set", "urls.networks=127.0.0.0/8")
+    with linkface_server(folder, *flags, extra="uploads = true") as running:
+        assert answered(send(running, HACK, None, liveness_data_url=f"{site}face.jpg"))["score"] > 0.98
+        assert answered(send(running, SELFIE, None, url=f"{site}face.jpg"))["image_id"]
+        stored = answered(send(running, UPLOAD, None, url=f"{site}face.jpg"))["liveness_data_id"]
+        assert answered(send(running, HACK, None, liveness_data_id=stored))
+        blob = said(send(running, HACK, None, liveness_data_url=f"{site}blob"))
+        absent = said(send(running, HACK, None, liveness_data_url=f"{site}absent"))
+    assert blob[:2] == ("WRONG_LIVENESS_DATA", 400)
+    assert absent[:2] == ("DOWNLOAD_ERROR", 400)
 
 
 def test_uploads_are_off_unless_the_operator_says_so(linkface: Running) -> None:

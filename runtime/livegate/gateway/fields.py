@@ -17,6 +17,8 @@ from livegate.gateway.multipart import is_form, parts_from_form
 
 MAX_FIELDS = 64
 MAX_TEXT_BYTES = 8192
+MAX_TEXT_BODY_BYTES = MAX_FIELDS * MAX_TEXT_BYTES
+"""Of a body without files: text that is taken apart needs many times its own memory."""
 Fields = Mapping[str, str | bytes]
 """Texts, and the bytes of files."""
 Pair = tuple[str, str | bytes]
@@ -47,7 +49,8 @@ def all_fields(head: Head, body: bytes, *, files: Collection[str]) -> Fields:
     """The parameters of query and body; parts of a form that are named in `files` stay bytes.
 
     Raises:
-        RequestError: INVALID_PARAM, PARAM_FAILURE; OUT_OF_RANGE for a form with too many parts.
+        RequestError: INVALID_PARAM, PARAM_FAILURE; OUT_OF_RANGE for a form with too many parts, or
+            another body that is too large.
     """
     return _merged((*query_fields(head).items(), *_body_pairs(head, body, files)))
 
@@ -56,9 +59,19 @@ def _body_pairs(head: Head, body: bytes, files: Collection[str]) -> Iterable[Pai
     content_type = head.headers.get("content-type", "")
     if is_form(content_type):
         return _form(content_type, body, files)
+    _require_short(body)
     if "json" in content_type.lower() or body.lstrip()[:1] == b"{":
         return _json(body)
     return _urlencoded(body, "body")
+
+
+def _require_short(body: bytes) -> None:
+    if len(body) > MAX_TEXT_BODY_BYTES:
+        raise RequestError(
+            ErrorCode.OUT_OF_RANGE,
+            f"a body without files has {len(body)} bytes, the limit is {MAX_TEXT_BODY_BYTES}",
+            hint="send files as files of a multipart form",
+        )
 
 
 def _form(content_type: str, body: bytes, files: Collection[str]) -> Iterator[Pair]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -115,6 +116,25 @@ def test_too_many_or_too_long_parameters_are_refused(body: bytes) -> None:
     with pytest.raises(RequestError) as caught:
         fields(body, URLENCODED)
     assert caught.value.code is ErrorCode.PARAM_FAILURE
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"a": [' + b"[]," * 300_000 + b"[]]}", "application/json"),
+        (b"a=" + b"%41" * 300_000, URLENCODED),
+        (b"x" * 600_000, ""),
+    ],
+)
+def test_large_text_takes_no_memory_before_it_is_refused(body: bytes, content_type: str) -> None:
+    """A stranger's, too: taken apart it would need many times its bytes."""
+    tracemalloc.start()
+    with pytest.raises(RequestError) as caught:
+        fields(body, content_type)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert caught.value.code is ErrorCode.OUT_OF_RANGE
+    assert most < 100_000
 
 
 @given(st.binary(max_size=200), st.sampled_from([FORM, URLENCODED, "application/json", ""]), st.text())

@@ -41,6 +41,7 @@ VERDICT = VideoVerdict(
     frames=1,
     samples=1,
     sample_fps=15,
+    most_faces=1,
     codec="h264",
     container="mp4",
     engines=(),

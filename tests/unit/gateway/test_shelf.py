@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from livegate.gateway.shelf import Shelf
+from support import HANG_S
 
 
 class Time:
@@ -114,11 +116,9 @@ def test_bytes_kept_never_exceed_the_bound(steps: list[tuple[int, float]]) -> No
 
 def test_default_timer_sweeps() -> None:
     """The real one, with no time to wait for."""
+    before = set(threading.enumerate())
     own = Shelf(10, 1e-9)
     own.put("me", b"file")
-    import threading
-
-    for thread in threading.enumerate():
-        if isinstance(thread, threading.Timer):
-            thread.join(30)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(HANG_S)
     assert own.used_bytes == 0
