@@ -66,7 +66,6 @@ NOT_HERE = {
 }
 """Methods of the cloud that this box does not have, and why."""
 
-
 LIVENESS_DATA = Inputs(("liveness_data_file", "file"), "liveness_data_url", "liveness_data_id")
 VIDEO = Inputs(("liveness_data_file", "file"), "liveness_data_url")
 SELFIE = Inputs(("file",), "url", "image_id")
@@ -186,16 +185,16 @@ class Plugin:
 
     def _liveness_hack_detect(self, call: Call) -> Question | Fetch | HttpAnswer:
         def ask(content: bytes) -> Question:
-            name = self._naming(call, content, "liveness_data_id")
-            return self._about(call, self._read(content), lambda told: {**hack_fields(told), **name()})
+            told = self._hack_told(call, content, "liveness_data_id")
+            return self._about(call, self._read(content), told)
 
         return self._with_input(call, LIVENESS_DATA, ask)
 
     def _selfie_hack_detect(self, call: Call) -> Question | Fetch | HttpAnswer:
         def ask(content: bytes) -> Question:
             self._check_selfie(content)
-            name = self._naming(call, content, "image_id")
-            asked = Asked(lambda told: {**hack_fields(told), **name()}, LinkfaceStatus.CORRUPT_IMAGE)
+            told = self._hack_told(call, content, "image_id")
+            asked = Asked(told, LinkfaceStatus.CORRUPT_IMAGE)
             return _pictures_question((content,), call.request_id, asked)
 
         return self._with_input(call, SELFIE, ask)
@@ -269,11 +268,18 @@ class Plugin:
             hint="send the file; the operator can have uploads kept (linkface.uploads)",
         )
 
-    def _naming(self, call: Call, content: bytes, field: str) -> Callable[[], dict[str, str]]:
-        """Gives an answer the id of its input: the one it came by, or a new one, kept or not."""
-        stored, owner = call.text(field), call.owner
+    def _hack_told(self, call: Call, content: bytes, id_name: str) -> Callable[[Answer], dict[str, Any]]:
+        """The score, and the id of its input: the one it came by, or a new one, kept or not."""
+        stored, owner = call.text(id_name), call.owner
         kept = content if self._shelf.is_open else b""  # else the answer would hold on to the file
-        return lambda: {field: stored or self._shelf.put(owner, kept)}
+
+        def told(answer: Answer) -> dict[str, Any]:
+            fields = hack_fields(answer)
+            if "score" not in fields:
+                return fields
+            return {**fields, id_name: stored or self._shelf.put(owner, kept)}
+
+        return told
 
     def _read(self, content: bytes) -> Recording:
         try:
