@@ -164,6 +164,17 @@ def test_stranger_burns_no_nonce_and_stores_nothing() -> None:
     assert isinstance(asked(dialect, HACK, file=container, **good), AnalyzeRequest)
 
 
+def test_caller_above_its_rate_burns_no_nonce() -> None:
+    """Refused before the container is looked at: another may have it judged."""
+    slow = LinkfaceApp(api_id="slow", api_secret="secret-of-the-slow", rate_limit_rps=0.001)
+    dialect = plugin(apps=(slow, APP))
+    own = {"api_id": "slow", "api_secret": "secret-of-the-slow"}
+    assert asked(dialect, HACK, file=JPEG, **own)
+    container = packed()
+    assert refusal(dialect, HACK, file=container, **own)[0] is LinkfaceStatus.RATE_LIMIT_EXCEEDED
+    assert asked(dialect, HACK, file=container, api_id="app", api_secret="secret-of-the-app")
+
+
 # --- methods --------------------------------------------------------------------------------------
 
 
