@@ -40,7 +40,8 @@ class Nonces:
         self._capacity = capacity
         self._now_s = now_s
         self._floor_ms = int(now_s() * 1000)
-        self._is_used: dict[Nonce, bool] = {}
+        self._known: dict[Nonce, tuple[int, bool]] = {}
+        """When its container was made, and whether it is taken."""
         self._by_age: list[tuple[int, Nonce]] = []
         self._lock = threading.Lock()
 
@@ -54,23 +55,26 @@ class Nonces:
         with self._lock:
             self._forget(now_ms - self._window_ms)
             self._require_in_time(created_ms, now_ms)
-            if self._is_used.get(nonce):
+            known_ms, is_taken = self._known.get(nonce, (created_ms, False))
+            if is_taken:
                 raise _refused("was judged already", "a container is judged once; pack a new one")
-            if nonce not in self._is_used:
+            if known_ms != created_ms:  # it would be forgotten with the older of the two
+                raise _refused("has the nonce of another one", "pack it anew")
+            if nonce not in self._known:
                 heapq.heappush(self._by_age, (created_ms, nonce))
-            self._is_used[nonce] = True
+            self._known[nonce] = (created_ms, True)
             while len(self._by_age) > self._capacity:
                 self._forget_oldest()
 
     def release(self, nonce: Nonce) -> None:
         """The request got no verdict: its container may come again."""
         with self._lock:
-            if nonce in self._is_used:
-                self._is_used[nonce] = False
+            if nonce in self._known:
+                self._known[nonce] = (self._known[nonce][0], False)
 
     def __len__(self) -> int:
         """How many are remembered."""
-        return len(self._is_used)
+        return len(self._known)
 
     def _require_in_time(self, created_ms: int, now_ms: int) -> None:
         ahead_ms = created_ms - now_ms
@@ -88,7 +92,7 @@ class Nonces:
 
     def _forget_oldest(self) -> None:
         created_ms, nonce = heapq.heappop(self._by_age)
-        del self._is_used[nonce]
+        del self._known[nonce]
         self._floor_ms = max(self._floor_ms, created_ms)
 
 
