@@ -485,6 +485,9 @@ class ModelsConfig(Section, frozen=True):
     """Which models, and where their files may lie."""
 
     dirs: Annotated[tuple[str, ...], Meta(description="folders to look for model files in")] = ()
+    upstream: Annotated[
+        str, Meta(description="where `models pull` downloads from, only when it is called; a mirror")
+    ] = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
     use: Annotated[
         dict[str, str],
         Meta(description="task = model id, where the default model of a task is not wanted"),
