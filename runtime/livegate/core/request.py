@@ -23,6 +23,8 @@ class AnalyzeRequest:
 
 CODE_VERIFY = 9002
 """Message code of a video request."""
+CODE_CHALLENGE = 9011
+"""Message code of a request for a challenge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class VerifyRequest:
 
     `windows`: for each action when it must be done, (first, last) in milliseconds of the video; empty:
     any time, in the order asked for. `is_mirrored`: the picture is a mirror's, as selfie cameras show.
+    `challenge`: the nonce of the challenge that this answers, whose actions then hold; empty: none.
     """
 
     code: int
@@ -42,6 +45,7 @@ class VerifyRequest:
     nod_deg: float | None = None
     is_mirrored: bool = False
     deadline_ns: int | None = None
+    challenge: str = ""
 
 
 Question = AnalyzeRequest | VerifyRequest
