@@ -57,7 +57,7 @@ def at_the_box(client: LivenessClient, name: str, language: str) -> ChallengeRes
 
 
 def from_here(client: LivenessClient, source: str, language: str) -> ChallengeResult | None:
-    """One thread sends pictures, this one takes the answers. Left and right need an unmirrored picture."""
+    """One thread sends pictures, not mirrored; this one takes the answers."""
     challenge = client.start_challenge()
     with client.stream(overflow="newest_wins", challenge=challenge.nonce) as stream:
         threading.Thread(target=send_all, args=(stream, source), daemon=True).start()
