@@ -1,4 +1,4 @@
-"""A person of rendered clips in front of a camera, for the tests of challenges."""
+"""For the tests of challenges: a person of rendered clips at a camera, and a challenge that obeys."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from typing import Any
 import av
 import numpy as np
 
-from livegate.core.challenge import Challenge, ChallengeNews, ChallengeOutcome, PromptKind
+from livegate.core.challenge import (
+    Challenge,
+    ChallengeNews,
+    ChallengeOutcome,
+    Prompt,
+    PromptKind,
+)
 from livegate.core.config import Config
 from livegate.core.frame import Frame
-from livegate.core.results import Action
+from livegate.core.results import Action, GateDecision, Reason
 from livegate.core.telemetry import StageClock
 from livegate.core.view import View
 from livegate.pipelines.action_session import ActionSession
@@ -105,3 +111,29 @@ def prompts_for(*actions: Action) -> list[Any]:
     """What a person hears who stands ready and does everything well."""
     steps = [((PromptKind.DO.value, one), (PromptKind.GOOD.value, one)) for one in actions]
     return [*(prompt for step in steps for prompt in step), PromptKind.PASSED]
+
+
+class FakeLive:
+    """Plays a LiveChallenge towards watches and cameras; sees what it is told to."""
+
+    def __init__(self, nonce: str = "n") -> None:
+        self.nonce = nonce
+        self.is_over = False
+        self.left_s: float | None = 9.0
+        self.ends: ChallengeNews | None = None
+        self.abandoned = 0
+
+    @property
+    def silence(self) -> ChallengeNews:
+        return ChallengeNews(self.nonce, (Reason.CHALLENGE_OPEN,))
+
+    def prompt(self, gate: GateDecision | None = None) -> ChallengeNews:
+        """Something to tell, with a word of the gate."""
+        reasons = (Reason.CHALLENGE_OPEN,)
+        return ChallengeNews(self.nonce, reasons, gate, Prompt(PromptKind.LOOK_STRAIGHT))
+
+    def expire(self) -> ChallengeNews | None:
+        return self.ends
+
+    def abandon(self) -> None:
+        self.abandoned += 1
