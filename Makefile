@@ -17,7 +17,7 @@ install: $(VENV)/.installed ## a virtual environment with everything (EXTRA=cpu|
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA),demo,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA),demo,plot,dev]'
 	touch $@
 
 run: install ## serve, send a photograph over gRPC and HTTP, stay up (MODELS_FROM=DIR)

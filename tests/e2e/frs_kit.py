@@ -30,12 +30,12 @@ Said = tuple[str, int, str]
 
 
 @contextmanager
-def frs_server(folder: Path, *flags: str, limit_rps: float = 0) -> Iterator[Running]:
-    """A server that wants a signature or a token; the key may name PROJECT only."""
+def frs_server(folder: Path, *flags: str, limit_rps: float = 0, more: str = "") -> Iterator[Running]:
+    """A server that wants a signature or a token; the key may name PROJECT only. `more`: TOML."""
     config = folder / "frs.toml"
     config.write_text(
         f'[[huawei_frs.keys]]\naccess = "{ACCESS}"\nsecret = "{SECRET}"\nprojects = ["{PROJECT}"]\n'
-        f'rate_limit_rps = {limit_rps}\n[[huawei_frs.tokens]]\nname = "kiosk"\ntoken = "{TOKEN}"\n'
+        f'rate_limit_rps = {limit_rps}\n[[huawei_frs.tokens]]\nname = "kiosk"\ntoken = "{TOKEN}"\n{more}'
     )
     running = start(folder, "--config", str(config), *flags)
     try:

@@ -26,6 +26,7 @@ from livegate.app.server import build_dialects
 from livegate.client import FrameProducer, LivenessClient
 from livegate.core.errors import EngineError, ErrorCode, LiveGateError
 from livegate.core.telemetry import Metrics
+from livegate.gateway.fetch import Fetcher
 from livegate.gateway.http import Gateway
 from livegate.gateway.listener import HttpListener
 from livegate.grpcapi.server import GrpcServer
@@ -80,7 +81,9 @@ def faces(pipeline: Any) -> Iterator[tuple[str, str]]:
         challenges = Challenges(config, service, metrics)
         actions = ActionService(config, service, metrics, challenges)
         grpc = GrpcServer(config.grpc, service, streams, cameras, actions, challenges, metrics)
-        app = Gateway(build_dialects(config), service, actions, config.http, metrics).app
+        app = Gateway(
+            build_dialects(config), service, actions, Fetcher(config.urls), config.http, metrics
+        ).app
         http = HttpListener("http", "127.0.0.1:0", app)
         await grpc.start()
         await http.start()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import json
 import re
 import resource
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +155,49 @@ def test_sdk_reads_actions(
         assert [one.action for one in answer.video_result.actions] == [1, 3]
         assert all(0 <= one.confidence < 0.5 for one in answer.video_result.actions)
         assert {warning.warning_code for warning in answer.warning_list} >= {6}
+
+
+URL_CALLS: list[tuple[str, Any, str]] = [
+    ("detect_live_face_by_url", kit.live_face_url, "a.jpg"),
+    ("detect_face_by_url", kit.face_url, "a.jpg"),
+    ("detect_face_by_url_intl", kit.face_url, "a.jpg"),
+    ("detect_live_by_url", kit.live_url, "a.mp4"),
+    ("detect_live_by_url_intl", kit.live_url, "a.mp4"),
+]
+
+
+@pytest.fixture(scope="module")
+def listed(
+    tmp_path_factory: pytest.TempPathFactory, video: bytes
+) -> Iterator[tuple[Running, list[str]]]:
+    """A server with a bucket and a site that it may fetch from; the beginnings of their URLs."""
+    folder = tmp_path_factory.mktemp("b")
+    (folder / "a.jpg").write_bytes(PICTURE)
+    (folder / "a.mp4").write_bytes(video)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
+        threading.Thread(target=site.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{site.server_port}/"
+        more = f'[urls]\nallow = ["{url}"]\nnetworks = ["127.0.0.0/8"]\nbuckets.faces = "{folder}"\n'
+        with frs_server(tmp_path_factory.mktemp("u"), more=more) as running:
+            yield running, ["/faces/", url]
+        site.shutdown()
+
+
+@pytest.mark.parametrize(("name", "make", "file"), URL_CALLS, ids=[call[0] for call in URL_CALLS])
+def test_sdk_names_what_the_box_may_fetch(
+    listed: tuple[Running, list[str]], name: str, make: Callable[[str], Any], file: str
+) -> None:
+    """A bucket that is a folder here, and a listed site; what is not there is FRS.0022."""
+    running, starts = listed
+    for call in calls((f"http://{running.http}", None), name):
+        for start_of_url in starts:
+            answer = ask(call, lambda: make(f"{start_of_url}{file}"))  # noqa: B023 - asked at once
+            assert answer.x_request_id
+            code, status, _ = refusal(call, lambda: make(f"{start_of_url}none"))  # noqa: B023
+            assert (code, status) == ("FRS.0022", 400)
+        assert refusal(call, lambda: make("http://10.0.0.1/a.jpg"))[0] == "FRS.0021"
+    assert "a.jpg" not in running.log.read_text()
 
 
 def test_sdk_without_the_authority_refuses_the_box(https: Running) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import cv2
 import pytest
 
 from clips import GREY, clip, tone
@@ -101,7 +102,7 @@ def test_status_tells_that_videos_are_judged(server: Running) -> None:
         assert 9002 in client.status()["algo_tasks"]
 
 
-def test_command_line_says_alive_or_not() -> None:
+def test_command_line_says_alive_or_not(tmp_path: Path) -> None:
     """Exit status 0 for a clip's own action, 1 for another, 2 for an error."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
     name = str(shared("media", "rendered", "ict_b_mouth.mp4"))
@@ -109,7 +110,9 @@ def test_command_line_says_alive_or_not() -> None:
     done = run_cli("verify", name, "--actions", "4", *models)
     assert done.returncode == 0, done.stderr
     assert "ALIVE" in done.stdout
-    done = run_cli("verify", name, "--actions", "1,4", "--json", *models)
+    plot = tmp_path / "out.png"
+    done = run_cli("verify", name, "--actions", "1,4", "--json", "--plot", str(plot), *models)
+    assert cv2.imread(str(plot)).shape == (800, 1000, 3)
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)
     assert (said["alive"], said["reasons"]) == (False, ["ACTION_MISSING"])

@@ -27,6 +27,7 @@ from livegate.core.socketlock import configured_path
 from livegate.core.telemetry import Metrics, get_logger
 from livegate.engines.pool import shutting_down
 from livegate.gateway.dialect import Dialect
+from livegate.gateway.fetch import Fetcher
 from livegate.gateway.http import Gateway
 from livegate.gateway.listener import HttpListener
 from livegate.gateway.operations import operations_app
@@ -95,7 +96,8 @@ class Server:
         self._actions = ActionService(config, self._service, metrics, challenges)
         self._listeners: dict[str, HttpListener] = {}
         if config.http.bind:
-            app = Gateway(dialects, self._service, self._actions, config.http, metrics).app
+            fetcher = Fetcher(config.urls)
+            app = Gateway(dialects, self._service, self._actions, fetcher, config.http, metrics).app
             self._listeners["http"] = HttpListener(
                 "http",
                 config.http.bind,

@@ -13,16 +13,8 @@ from livegate.cli.output import errors
 from livegate.core.errors import LiveGateError
 
 COMMANDS = (
-    "serve",
-    "detect",
-    "verify",
-    "challenge",
-    "status",
-    "cameras",
-    "doctor",
-    "models",
-    "config",
-    "bench",
+    *("serve", "detect", "verify", "challenge", "status", "cameras"),
+    *("doctor", "models", "evaluate", "config", "bench"),
 )
 """In the order of the help; each is a module of this folder with `add` and `run`."""
 EXIT_ERROR = 2

@@ -12,6 +12,7 @@ from typing import Any
 from rich.markup import escape
 
 from livegate.cli.output import answers, errors, print_json, table, write_file
+from livegate.cli.plot import plot_verdict, require_plots
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.ids import request_id
@@ -38,6 +39,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--nod-threshold", type=float, metavar="DEG", help="least nod, 1 to 90")
     parser.add_argument("--mirrored", action="store_true", help="the video shows a mirror's picture")
     parser.add_argument("--picture", metavar="FILE", help="write the best picture there, as JPEG")
+    parser.add_argument("--plot", metavar="FILE", help="draw the movements over time there, as PNG")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     add_settings(parser)
     parser.set_defaults(run=run)
@@ -50,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
 
     config = load_settings(options, log__level="warning").config
     configure_logging(config.log)
+    if options.plot:
+        require_plots()
     metrics = Metrics()
     service = build_service(config, metrics)
     actions = ActionService(config, service, metrics)
@@ -59,6 +63,8 @@ def run(options: argparse.Namespace) -> int:
         verdict = actions.verify(request)
         if options.picture and verdict.picture:
             write_file(Path(options.picture), verdict.picture)
+        if options.plot:
+            plot_verdict(verdict, config.actions, Path(options.clip).name, Path(options.plot))
     except LiveGateError as error:
         if not options.json:
             raise

@@ -146,6 +146,26 @@ class HttpConfig(Section, frozen=True):
     tls_key: Annotated[str, Meta(description="PEM file of its key, without a passphrase")] = ""
 
 
+class UrlsConfig(Section, frozen=True):
+    """What may be fetched when a cloud's client names a URL; nothing unless it is listed here."""
+
+    allow: Annotated[
+        tuple[str, ...], Meta(description='what a URL must begin with: "https://host/folder/"')
+    ] = ()
+    networks: Annotated[
+        tuple[str, ...], Meta(description='private networks that may be fetched from: "10.1.2.0/24"')
+    ] = ()
+    buckets: Annotated[
+        dict[str, str], Meta(description="bucket = local folder, for inputs named /bucket/object")
+    ] = {}
+    timeout_s: Annotated[
+        Seconds, Meta(description="time for one to arrive; a dialect may allow less")
+    ] = 5.0
+    ca_file: Annotated[
+        str, Meta(description="PEM file of authorities to trust; empty = the system's")
+    ] = ""
+
+
 class MetricsConfig(Section, frozen=True):
     """/metrics, /livez and /readyz."""
 
@@ -462,6 +482,23 @@ class SilentLivenessConfig(Section, frozen=True):
     ] = "min"
 
 
+class QualityConfig(Section, frozen=True):
+    """Which pictures of a face a dialect warns of; nothing is refused for it."""
+
+    min_overall: Annotated[
+        Fraction, Meta(description="size x sharpness x brightness, each in parts of a good face's")
+    ] = 0.3
+    min_sharpness: Annotated[
+        Fraction, Meta(description="edges over contrast of a face of 64 pixels; blurred below")
+    ] = 0.1
+    min_brightness: Annotated[
+        Fraction, Meta(description="mean of the face; the skin's own shade counts, so keep it low")
+    ] = 0.16
+    max_yaw_deg: Annotated[float, Meta(gt=0, le=90, description="to a side, in degrees")] = 30.0
+    max_pitch_deg: Annotated[float, Meta(gt=0, le=90, description="up or down, in degrees")] = 15.0
+    max_roll_deg: Annotated[float, Meta(gt=0, le=180, description="leaning, in degrees")] = 15.0
+
+
 class LogConfig(Section, frozen=True):
     """Logs, on standard error."""
 
@@ -480,6 +517,7 @@ class Config(Section, frozen=True):
     server: ServerConfig = ServerConfig()
     grpc: GrpcConfig = GrpcConfig()
     http: HttpConfig = HttpConfig()
+    urls: UrlsConfig = UrlsConfig()
     metrics: MetricsConfig = MetricsConfig()
     aipaas: AipaasConfig = AipaasConfig()
     huawei_frs: HuaweiFrsConfig = HuaweiFrsConfig()
@@ -494,4 +532,5 @@ class Config(Section, frozen=True):
     silent_liveness: SilentLivenessConfig = SilentLivenessConfig()
     actions: ActionsConfig = ActionsConfig()
     challenge: ChallengeConfig = ChallengeConfig()
+    quality: QualityConfig = QualityConfig()
     log: LogConfig = LogConfig()

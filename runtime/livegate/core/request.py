@@ -10,7 +10,10 @@ CODE_ANALYZE = 1019
 
 @dataclass(frozen=True, slots=True)
 class AnalyzeRequest:
-    """An image request: some pictures of one resolution and the algorithms to run on them."""
+    """An image request: some pictures of one resolution and the algorithms to run on them.
+
+    `wants_quality`: measure the largest face of each as well.
+    """
 
     code: int
     task_id: str
@@ -19,6 +22,7 @@ class AnalyzeRequest:
     request_id: str
     deadline_ns: int | None = None
     """Monotonic nanoseconds after which nobody waits for the answer any more."""
+    wants_quality: bool = False
 
 
 CODE_VERIFY = 9002

@@ -128,6 +128,44 @@ class HeadPose:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """How good a picture of a face is.
+
+    `side_px`: the shorter side of its box. `sharpness`: 0 = blurred, about 0.2 and more = sharp.
+    `brightness`: mean of the face, 0..1. `pose`: None where no model tells it.
+    """
+
+    side_px: float
+    sharpness: float
+    brightness: float
+    pose: HeadPose | None
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSample:
+    """One picture of a track. Angles as in HeadPose; None where the networks and the landmarks disagree.
+
+    `mouth`: opening of the inner lips over their width, about 0 shut, 0.5 wide open.
+    `eyes`: opening of both eyes over their width, the mean; about 0.3 open, below 0.2 shut.
+    """
+
+    pts_ms: int
+    yaw_deg: float | None
+    pitch_deg: float | None
+    mouth: float
+    eyes: float
+
+
+class Flaw(str, Enum):
+    """What is wrong with a picture of a face."""
+
+    LOW_QUALITY = "LOW_QUALITY"
+    BLURRED = "BLURRED"
+    TURNED_AWAY = "TURNED_AWAY"
+    DARK = "DARK"
+
+
+@dataclass(frozen=True, slots=True)
 class DetectedFace:
     """A face and the picture (from 0) that it was found in."""
 
@@ -189,7 +227,10 @@ class StageTimes:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The answer to an AnalyzeRequest."""
+    """The answer to an AnalyzeRequest.
+
+    `qualities`: of the largest face of each picture, None without a face; empty unless asked for.
+    """
 
     code: int
     task_id: str
@@ -200,6 +241,7 @@ class Analysis:
     verdicts: tuple[Verdict, ...]
     engines: tuple[EngineInfo, ...]
     stages: StageTimes
+    qualities: tuple[FaceQuality | None, ...] = ()
 
 
 class Action(int, Enum):
@@ -240,7 +282,8 @@ class VideoVerdict:
     `actions` in the order of the request; `events`: every movement that was seen, asked for or not.
     `is_alive` is decided by the actions, silent liveness and continuity; `reasons` name what failed,
     none when alive. `picture`: the best face as a JPEG file, empty without one; `picture_box` in it.
-    `sample_fps`: pictures a second that were looked at; `samples`: how many.
+    `sample_fps`: pictures a second that were looked at; `samples`: how many; `most_faces`: how many
+    faces were in one of them, at most.
     """
 
     code: int
@@ -261,10 +304,13 @@ class VideoVerdict:
     frames: int
     samples: int
     sample_fps: float
+    most_faces: int
     codec: str
     container: str
     engines: tuple[EngineInfo, ...]
     stages: StageTimes
+    track: tuple[FaceSample, ...] = ()
+    """The face in front, picture by picture: what the actions were told from."""
 
 
 Answer = Analysis | VideoVerdict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,6 +42,19 @@ class HttpAnswer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What a message names by URL, or as /bucket/object, instead of sending it.
+
+    `then` reads on as soon as its bytes are here, at most `max_bytes` of them; in any thread.
+    """
+
+    url: str
+    max_bytes: int
+    timeout_s: float
+    then: Callable[[bytes], Question]
+
+
 class Dialect(Protocol):
     """One cloud's manners."""
 
@@ -66,8 +79,8 @@ class Dialect(Protocol):
         """
         ...
 
-    def parse(self, head: Head, body: bytes) -> Question:
-        """Read the cloud's message; called in any thread.
+    def parse(self, head: Head, body: bytes) -> Question | Fetch:
+        """Read the cloud's message; called in any thread. What is fetched may fail with FetchError.
 
         Raises:
             AuthError: the body, too, is signed, and wrongly.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum
 
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.gateway.fetch import Failure, FetchError
 
 FACE_SETS = "reserved: face sets are not served"
 
@@ -48,12 +49,12 @@ class FrsCode(str, Enum):
     BAD_JSON = "FRS.0014", 400, "The JSON format of the input data is incorrect.", ErrorCode.INVALID_PARAM, "a body that is not a JSON object"
     BAD_IMAGE = "FRS.0015", 400, "The image cannot be read.", ErrorCode.DECODE_FAIL, "base64 that is not base64; a file that is damaged or no picture"
     BAD_FORMAT = "FRS.0016", 400, "The file format is not supported.", ErrorCode.DECODE_FAIL, "GIF, TIFF, HEIC and AVIF"
-    BODY_TOO_LARGE = "FRS.0017", 400, "The size of the request body is out of the range %s.", ErrorCode.OUT_OF_RANGE, "a body, a base64 text or a file above its limit"
+    BODY_TOO_LARGE = "FRS.0017", 400, "The size of the request body is out of the range %s.", ErrorCode.OUT_OF_RANGE, "a body, a base64 text, a file or what a *_url names, above its limit"
     INNER = "FRS.0018", 500, "The service inner error.", ErrorCode.INNER, "a network that failed, or a defect of ours"
     NO_SERVICE = "FRS.0019", 400, "The service has not been subscribed, %s", ErrorCode.UNREALIZED, "live-detect on a box without the models of landmarks and head pose, or with `challenge.required`"
     NO_SUB_SERVICE = "FRS.0020", 400, "The sub-service is not enabled, %s", ErrorCode.UNREALIZED, "face-compare and face-sets: comparing and keeping faces is not what this box does"
-    BAD_URL = "FRS.0021", 400, "The URL is invalid.", ErrorCode.PARAM_FAILURE, "a *_url that is not of the form /bucket/object"
-    NO_OBS = "FRS.0022", 400, "The OBS path cannot be read.", ErrorCode.NO_PERMISSION, "a *_url of that form: no bucket is given to this box"
+    BAD_URL = "FRS.0021", 400, "The URL is invalid.", ErrorCode.PARAM_FAILURE, "a *_url that is neither /bucket/object nor http(s), or that urls.allow does not list"
+    NO_OBS = "FRS.0022", 400, "The OBS path cannot be read.", ErrorCode.NO_EXIST, "a bucket or an object that this box has not; a URL whose server does not answer, or too late"
     BAD_PROJECT = "FRS.0028", 403, "The project ID does not match the credentials.", ErrorCode.NO_PERMISSION, "a project_id that is none of the key's or the token's projects"
     BAD_SORT = "FRS.0032", 400, "The sort field is not supported.", ErrorCode.PARAM_FAILURE, FACE_SETS
     TOO_MANY = "FRS.0033", 429, "Too many requests.", ErrorCode.FULL, "a key or a token above its rate_limit_rps"
@@ -120,10 +121,22 @@ _ROWS: dict[ErrorCode, FrsCode] = {
     **dict.fromkeys(_BUSY, FrsCode.BUSY),
 }
 
+_FETCH_ROWS = {
+    Failure.REFUSED: FrsCode.BAD_URL,
+    Failure.ABSENT: FrsCode.NO_OBS,
+    Failure.FAILED: FrsCode.NO_OBS,
+    Failure.TIMEOUT: FrsCode.NO_OBS,
+    Failure.TOO_LARGE: FrsCode.BODY_TOO_LARGE,
+}
+
 
 def frs_code(error: LiveGateError) -> FrsCode:
     """The row of any error; FRS.0018 for what is not the caller's to mend."""
-    return error.row if isinstance(error, FrsError) else _ROWS.get(error.code, FrsCode.INNER)
+    if isinstance(error, FrsError):
+        return error.row
+    if isinstance(error, FetchError):
+        return _FETCH_ROWS[error.reason]
+    return _ROWS.get(error.code, FrsCode.INNER)
 
 
 def frs_table_markdown() -> list[str]:

@@ -29,7 +29,8 @@ from livegate.core.ids import request_id
 from livegate.core.request import Question, VerifyRequest
 from livegate.core.results import Answer
 from livegate.core.telemetry import Metrics, get_logger
-from livegate.gateway.dialect import JSON, Dialect, Head, HttpAnswer
+from livegate.gateway.dialect import JSON, Dialect, Fetch, Head, HttpAnswer
+from livegate.gateway.fetch import Fetcher
 from livegate.service.actions import ActionService
 from livegate.service.liveness import LivenessService
 
@@ -48,10 +49,12 @@ class Gateway:
         dialects: Sequence[Dialect],
         service: LivenessService,
         actions: ActionService,
+        fetcher: Fetcher,
         config: HttpConfig,
         metrics: Metrics,
     ) -> None:
         """Mount every dialect's routes."""
+        self._fetcher = fetcher
         self._dialects = tuple(dialects)
         self._service = service
         self._actions = actions
@@ -97,10 +100,12 @@ class Gateway:
         code = ErrorCode.OK
         try:
             dialect.authenticate(head)
-            with self._reserve(request):
+            with self._reserve(self._declared_bytes(request)):
                 # The body, which is longer than its pictures, is let go before the queue.
-                parsed = await _parse(dialect, head, await self._body(request))
-                answer = dialect.render(parsed, await self._asked(request, parsed))
+                found = await _parse(dialect, head, await self._body(request))
+                with self._reserve(found.max_bytes if isinstance(found, Fetch) else 0):
+                    parsed = await self._fetched(found)
+                    answer = dialect.render(parsed, await self._asked(request, parsed))
         except Exception as error:  # noqa: BLE001 - every error leaves in the dialect's manner
             failure = _failure(error, parsed, head.request_id)
             code = failure.code
@@ -110,19 +115,26 @@ class Gateway:
         self._metrics.request_seconds.labels(dialect.name).observe(time.perf_counter() - started_s)
         return _response(answer, head.request_id, closes=code is ErrorCode.TIMEOUT)
 
-    @contextlib.contextmanager
-    def _reserve(self, request: Request) -> Iterator[None]:
-        """Memory for a body: what it declares, or the limit, until the request is answered.
+    def _declared_bytes(self, request: Request) -> int:
+        """What a body says that it has, or the limit.
 
         Raises:
-            RequestError: OUT_OF_RANGE for one body.
-            QueueError: QUEUE_FULL for all together.
+            RequestError: OUT_OF_RANGE.
         """
         limit = self._config.max_body_mib << 20
         declared = request.headers.get("content-length", "")
         wanted = int(declared) if declared.isdigit() and len(declared) < 19 else limit
         if wanted > limit:
             raise _too_large(wanted, limit)
+        return wanted
+
+    @contextlib.contextmanager
+    def _reserve(self, wanted: int) -> Iterator[None]:
+        """Memory for a body, or for what is fetched, until the request is answered.
+
+        Raises:
+            QueueError: QUEUE_FULL for all together.
+        """
         if self._reserved + wanted > self._config.max_in_flight_mib << 20:
             raise QueueError(
                 ErrorCode.QUEUE_FULL,
@@ -152,6 +164,17 @@ class Gateway:
                 hint="send smaller pictures, or raise http.body_timeout_s",
             ) from error
 
+    async def _fetched(self, found: Question | Fetch) -> Question:
+        """The question, once what it names by URL is here.
+
+        Raises:
+            RequestError: it cannot be had, or cannot be read.
+        """
+        if not isinstance(found, Fetch):
+            return found
+        content = await self._fetcher.fetch(found)
+        return await asyncio.to_thread(found.then, content)
+
     async def _asked(self, request: Request, parsed: Question) -> Answer:
         """The service's answer; a client that leaves takes its request out of the queue.
 
@@ -177,7 +200,7 @@ class Gateway:
             waiting.cancel()
 
 
-async def _parse(dialect: Dialect, head: Head, body: bytes) -> Question:
+async def _parse(dialect: Dialect, head: Head, body: bytes) -> Question | Fetch:
     if len(body) < LARGE_BODY_BYTES:
         return dialect.parse(head, body)
     return await asyncio.to_thread(dialect.parse, head, body)

@@ -26,7 +26,6 @@ from av.video.stream import VideoStream
 from livegate.core.config import VideoConfig
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Pixels
-from livegate.ingest.clip_messages import LASTS
 from livegate.ingest.decoding import opened_size, whole_frames
 from livegate.ingest.failure import CaptureError
 from livegate.ingest.picture import Picture
@@ -257,8 +256,9 @@ class Clip:
         if not config.min_s <= seconds <= config.max_s:
             raise RequestError(
                 ErrorCode.PARAM_FAILURE,
-                f"{LASTS} {seconds:.2f} s, the limits are {config.min_s:g} and {config.max_s:g}",
+                f"the video lasts {seconds:.2f} s, the limits are {config.min_s:g} and {config.max_s:g}",
                 hint="send a video of another length, or change video.min_s or video.max_s",
+                fields={"length_s": f"{seconds:.2f}"},
             )
 
     def _require_whole(self, last_ms: float, step_ms: float) -> None:

@@ -15,8 +15,6 @@ from livegate.core.config import VideoConfig
 
 LENGTH = struct.Struct("<I")
 MAX_MESSAGE_BYTES = 8192
-LASTS = "the video lasts"
-"""What the complaint about a length begins with, for those who have a code of their own for it."""
 
 
 class ClipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,6 +56,7 @@ class ClipFailed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="f
     code: int
     message: str
     hint: str
+    fields: dict[str, str] = {}
 
 
 ClipMessage = ClipOpened | ClipPicture | ClipEnded | ClipFailed

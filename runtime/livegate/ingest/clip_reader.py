@@ -54,7 +54,7 @@ def tell_clip(clip: Clip, out: BinaryIO) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is belongs to this one clip
         failure = failure_of(error)
-        say(out, ClipFailed(int(failure.code), failure.message, failure.hint))
+        say(out, ClipFailed(int(failure.code), failure.message, failure.hint, failure.fields))
     finally:
         clip.close()
 

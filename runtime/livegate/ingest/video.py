@@ -241,7 +241,7 @@ def _as_error(failed: ClipFailed) -> LiveGateError:
     """The error that the process told, with the class that its code has here."""
     code = ErrorCode.from_number(failed.code)
     kind: type[LiveGateError] = LiveGateError if code is ErrorCode.OUT_OF_MEM else RequestError
-    return kind(code, failed.message, hint=failed.hint)
+    return kind(code, failed.message, hint=failed.hint, fields=failed.fields)
 
 
 def _broken(how: str) -> CaptureError:

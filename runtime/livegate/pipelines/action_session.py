@@ -19,6 +19,7 @@ from livegate.core.results import (
     Decision,
     EngineInfo,
     Face,
+    FaceSample,
     Reason,
     Verdict,
 )
@@ -26,7 +27,7 @@ from livegate.core.telemetry import StageClock
 from livegate.pipelines.actions import ActionDetector
 from livegate.pipelines.asking import Window, compare
 from livegate.pipelines.continuity import Continuity
-from livegate.pipelines.evidence import FaceSample, sample_from_findings
+from livegate.pipelines.evidence import sample_from_findings
 from livegate.pipelines.pipeline import Pipeline
 from livegate.pipelines.portrait import grade, jpeg_from_frame
 from livegate.pipelines.session import FACES
@@ -61,6 +62,8 @@ class Word:
     silent: Verdict | None
     portrait: Portrait | None
     samples: int
+    most_faces: int
+    track: tuple[FaceSample, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ class ActionSession:
         self._spacing_ms = self._spacing(round(config.video.max_s * 1000))
         self._judged_ms: int | None = None
         self._last_ms = 0
-        self._samples = self._faces = 0
+        self._track: list[FaceSample] = []
+        self._samples = self._most_faces = 0
         self._is_too_small = self._is_judging_due = False
         self.engines: tuple[EngineInfo, ...] = tuple(info for step in plan for info in step.model.infos)
 
@@ -159,14 +163,16 @@ class ActionSession:
         self._samples += 1
         self._last_ms = pts_ms
         self._continuity.see(pts_ms, frame)
-        subject = self._tracker.follow(self._counting(faces), pts_ms * 1_000_000)
+        counting = self._counting(faces)
+        self._most_faces = max(self._most_faces, len(counting))
+        subject = self._tracker.follow(counting, pts_ms * 1_000_000)
         if subject.face is None:
             return Sighting()
-        self._faces += 1
         chosen: dict[str, Any] = {FACES: (subject.face,)}
         chosen = self._pipeline.run(frame, self._measuring, clock, scratch, chosen)
         points, pose = (chosen[name] for name in GEOMETRY)
         sample = sample_from_findings(pts_ms, points, pose, frame.width, frame.height)
+        self._track.append(sample)
         self._continuity.follow(sample, subject.person, frame, subject.face.box)
         if self._is_to_judge(sample):
             self._judge(frame, sample, subject.face, clock, scratch)
@@ -192,11 +198,13 @@ class ActionSession:
             silent=silent,
             portrait=self._portrait,
             samples=self._samples,
+            most_faces=self._most_faces,
+            track=tuple(self._track),
         )
 
     def _objections(self, silent: Verdict | None) -> tuple[Reason, ...]:
         """What speaks against a living person, the actions apart."""
-        if not self._faces:
+        if not self._track:
             return (Reason.FACE_TOO_SMALL if self._is_too_small else Reason.NO_FACE,)
         found: tuple[Reason, ...] = ()
         if self._config.needs_silent:

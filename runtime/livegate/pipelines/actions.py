@@ -30,8 +30,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from livegate.core.config import ActionsConfig
-from livegate.core.results import Action, ActionEvent
-from livegate.pipelines.evidence import FaceSample
+from livegate.core.results import Action, ActionEvent, FaceSample
 
 OUT, BACK = 0.5, 0.35
 """Parts of the threshold and of the peak."""

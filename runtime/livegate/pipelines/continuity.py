@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from livegate.core.config import ActionsConfig
 from livegate.core.frame import Frame
-from livegate.core.results import Box, Reason
-from livegate.pipelines.evidence import FaceSample
+from livegate.core.results import Box, FaceSample, Reason
 
 Small = NDArray[np.float32]
 SCENE_SIDE, FACE_SIDE = 32, 24

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from livegate.core.results import FacePoints, HeadPose, Point
+from livegate.core.results import FacePoints, FaceSample, HeadPose, Point
 
 # Of a general head, in millimetres: x to the image's right, y down, z away from the camera.
 HEAD = np.array(
@@ -32,21 +31,6 @@ HEAD = np.array(
 )
 MAX_APART_DEG = 40.0
 """Measured: up to 29 on rendered heads, where an open mouth tilts the general head."""
-
-
-@dataclass(frozen=True, slots=True)
-class FaceSample:
-    """One picture of a track. Angles as in HeadPose; None where networks and landmarks disagree.
-
-    `mouth`: opening of the inner lips over their width, about 0 shut, 0.5 wide open.
-    `eyes`: opening of both eyes over their width, the mean; about 0.3 open, below 0.2 shut.
-    """
-
-    pts_ms: int
-    yaw_deg: float | None
-    pitch_deg: float | None
-    mouth: float
-    eyes: float
 
 
 def sample_from_findings(

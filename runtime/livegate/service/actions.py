@@ -176,10 +176,12 @@ class ActionService:
             frames=facts.frames,
             samples=word.samples,
             sample_fps=facts.sample_fps,
+            most_faces=word.most_faces,
             codec=facts.codec,
             container=facts.container,
             engines=session.engines,
             stages=clock.times(),
+            track=word.track,
         )
 
     def _look(

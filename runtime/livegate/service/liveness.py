@@ -27,6 +27,7 @@ from livegate.ingest.headers import ImageHeader
 from livegate.ingest.image import checked_header, decode_frame
 from livegate.pipelines.action_session import ALGO_TASK, GEOMETRY, SILENT, ActionSession
 from livegate.pipelines.pipeline import Pipeline
+from livegate.pipelines.quality import measure
 from livegate.pipelines.session import FACES, Look, Session
 from livegate.preprocess.scratch import Scratch
 
@@ -222,11 +223,16 @@ class LivenessService:
             for index, content in enumerate(request.images)
         ]
         width, height = _one_size(headers)
-        findings = []
+        findings, qualities = [], []
         for index, (content, header) in enumerate(zip(request.images, headers, strict=True)):
             frame = decode_frame(content, header, name=_name(index, request))
             clock.lap("decode")
-            findings.append(pipeline.run(frame, steps, clock, scratch))
+            found = pipeline.run(frame, steps, clock, scratch)
+            findings.append(found)
+            if request.wants_quality:
+                faces = found.get(FACES, ())
+                best = max(faces, key=lambda face: face.box.area, default=None)
+                qualities.append(measure(pipeline, frame, best, clock, scratch) if best else None)
         verdicts = pipeline.judge(request.algo_tasks, findings)
         clock.lap("postprocess")
         analysis = Analysis(
@@ -239,6 +245,7 @@ class LivenessService:
             verdicts=verdicts,
             engines=tuple(info for step in steps for info in step.model.infos),
             stages=clock.times(),
+            qualities=tuple(qualities),
         )
         self._count(analysis.stages, verdicts, sum(len(found.get(FACES, ())) for found in findings))
         return analysis

@@ -25,17 +25,20 @@ from livegate.core.results import (
     Decision,
     DetectedFace,
     Face,
+    FaceQuality,
+    HeadPose,
     Reason,
     StageTimes,
     Verdict,
     VideoVerdict,
 )
-from livegate.gateway.dialect import Head
-from livegate.gateway.dialects.huawei_frs import Plugin, parse_video_question
+from livegate.gateway.dialect import Fetch, Head
+from livegate.gateway.dialects.huawei_frs import Plugin
+from livegate.gateway.fetch import Failure, FetchError
 from livegate.gateway.frs import FrsCode, FrsError, frs_table_markdown
 from support import config_with, encoded, noise
 
-LIVE_FACE, FACE = "/v1/p/live-detect-face", "/v2/p/face-detect"
+LIVE_FACE, FACE, LIVE = "/v1/p/live-detect-face", "/v2/p/face-detect", "/v2/p/live-detect"
 JPEG = encoded(".jpg", noise(64, 48))
 TOKEN = AccessToken(name="kiosk", token="token-of-the-kiosk", projects=("p",), rate_limit_rps=1)
 KEY = AccessKey(access="AK", secret="secret-of-the-key")
@@ -151,7 +154,6 @@ IMAGE = base64.b64encode(JPEG).decode()
         ({"image_base64": IMAGE, "image_url": "/b/o"}, FrsCode.BAD_PARAM),
         ({"image_base64": IMAGE, "attributes": "a"}, FrsCode.BAD_PARAM),
         ({"image_base64": IMAGE, "attributes": 2}, FrsCode.BAD_PARAM),
-        ({"image_url": "/bucket/object.jpg"}, FrsCode.NO_OBS),
         ({"image_url": "/bucket"}, FrsCode.BAD_URL),
         ({"image_url": "file:///etc/passwd"}, FrsCode.BAD_URL),
         ({"image_base64": "data:image/jpeg;base64," + IMAGE}, FrsCode.BAD_IMAGE),
@@ -176,22 +178,61 @@ def test_parse_form_fields_twice_are_refused() -> None:
 
 
 VIDEO = {"video_base64": "AAAA", "actions": "1"}
+TIMES = "0-9,9-20,30-31"
+
+
+def form_body(fields: dict[str, str]) -> bytes:
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    return ("".join(parts) + "--b--").encode()
 
 
 def test_parse_video_question_reads_json_and_form_alike() -> None:
     """Numbers come as numbers or as text, the threshold has a default."""
-    found = parse_video_question(VIDEO, "r")
-    assert found == VerifyRequest(9002, "", (1,), b"\0\0\0", "r", (), 10.0)
-    form = {
-        "actions": "1, 3,2",
-        "video_file": b"v",
-        "nod_threshold": "12.5",
-        "action_time": "0-9,9-20,30-31",
-    }
+    assert parse(VIDEO, LIVE) == VerifyRequest(9002, "", (1,), b"\0\0\0", "r", (), 10.0)
+    form = {"actions": "1, 3,2", "video_file": "v", "nod_threshold": "12.5", "action_time": TIMES}
     windows = ((0, 9), (9, 20), (30, 31))
-    found = parse_video_question(form, "r")
+    found = plugin().parse(head(LIVE, content_type="multipart/form-data; boundary=b"), form_body(form))
     assert found == VerifyRequest(9002, "", (1, 3, 2), b"v", "r", windows, 12.5)
-    assert parse_video_question({**VIDEO, "actions": ",".join("5" * 10)}, "r").actions == (5,) * 10
+    found = parse({**VIDEO, "actions": ",".join("5" * 10)}, LIVE)
+    assert isinstance(found, VerifyRequest)
+    assert found.actions == (5,) * 10
+
+
+@pytest.mark.parametrize("url", ["/bucket/folder/o.jpg", "http://host/a.jpg", "https://host/a"])
+def test_parse_of_a_url_wants_it_fetched_and_then_looks_at_the_bytes(url: str) -> None:
+    """What is fetched meets the same checks as what is sent."""
+    found = parse({"image_url": url}, FACE)
+    assert isinstance(found, Fetch)
+    assert (found.url, found.max_bytes, found.timeout_s) == (url, 8 << 20, 5.0)
+    assert found.then(JPEG) == AnalyzeRequest(1019, "", (9001,), (JPEG,), "r")
+    assert row(found.then, b"no picture") is FrsCode.BAD_IMAGE
+    video = parse({"video_url": url, "actions": "1,3"}, LIVE)
+    assert isinstance(video, Fetch)
+    asked = video.then(b"bytes")
+    assert isinstance(asked, VerifyRequest)
+    assert (asked.video, asked.actions) == (b"bytes", (1, 3))
+
+
+ROW_OF_FAILURE = {
+    Failure.REFUSED: FrsCode.BAD_URL,
+    Failure.ABSENT: FrsCode.NO_OBS,
+    Failure.FAILED: FrsCode.NO_OBS,
+    Failure.TIMEOUT: FrsCode.NO_OBS,
+    Failure.TOO_LARGE: FrsCode.BODY_TOO_LARGE,
+}
+
+
+@pytest.mark.parametrize("reason", Failure)
+def test_render_error_of_a_fetch_names_why(reason: Failure) -> None:
+    """Every way to fail, also the slow one, which is no gateway timeout of ours."""
+    expected = ROW_OF_FAILURE[reason]
+    answer = plugin().render_error(FetchError(reason, "the fact"), None)
+    body = json.loads(answer.body)
+    assert (answer.status, body["error_code"]) == (expected.http_status, expected.value)
+    assert "the fact" in body["error_msg"]
 
 
 @pytest.mark.parametrize(
@@ -218,13 +259,13 @@ def test_parse_video_question_reads_json_and_form_alike() -> None:
         ({"video_base64": None}, FrsCode.NO_PARAM),
         ({"video_base64": "@"}, FrsCode.BAD_VIDEO),
         ({"video_base64": "A" * ((8 << 20) + 1)}, FrsCode.BODY_TOO_LARGE),
-        ({"video_base64": None, "video_url": "/b/o"}, FrsCode.NO_OBS),
-        ({"video_base64": None, "video_url": "http://x"}, FrsCode.BAD_URL),
+        ({"video_base64": None, "video_url": "ftp://x/y"}, FrsCode.BAD_URL),
+        ({"video_base64": None, "video_url": "/b/o", "actions": "7"}, FrsCode.BAD_ACTION),
     ],
 )
 def test_parse_video_question_wrong_fields_have_their_row(change: Any, expected: FrsCode) -> None:
     """Each field of live-detect, wrong."""
-    assert row(parse_video_question, {**VIDEO, **change}, "r") is expected
+    assert row(parse, {**VIDEO, **change}, LIVE) is expected
 
 
 json_values = st.recursive(
@@ -237,7 +278,7 @@ NAMES += "nod_threshold"
 names = st.sampled_from(NAMES.split())
 
 
-@given(st.dictionaries(names, json_values), st.sampled_from([LIVE_FACE, FACE, "/v2/p/live-detect"]))
+@given(st.dictionaries(names, json_values), st.sampled_from([LIVE_FACE, FACE, LIVE]))
 def test_parse_any_values_are_refused_or_read(fields: dict[str, Any], path: str) -> None:
     """Any JSON in any field: a row of the table, or a question."""
     with contextlib.suppress(FrsError):
@@ -251,11 +292,16 @@ def face(x: float, y: float, side: float) -> DetectedFace:
     return DetectedFace(0, Face(Box(x, y, side, side), (), 0.9))
 
 
-def render(decision: Decision, *found: DetectedFace, detects: bool = False) -> tuple[int, Any]:
+def render(
+    decision: Decision,
+    *found: DetectedFace,
+    detects: bool = False,
+    qualities: tuple[FaceQuality | None, ...] = (),
+) -> tuple[int, Any]:
     detection = Verdict(9001, "face_detection", Decision.FACE, 0.9, (), (0.9,), found)
     liveness = Verdict(1031, "silent_liveness", decision, 0.966, (), (0.966,))
     verdicts = (detection,) if detects else (liveness, detection)
-    analysis = Analysis(1020, "", "r", 1, 640, 480, verdicts, (), StageTimes())
+    analysis = Analysis(1020, "", "r", 1, 640, 480, verdicts, (), StageTimes(), qualities)
     request = AnalyzeRequest(1019, "", (), (JPEG,), "r")
     answer = plugin().render(request, analysis)
     return answer.status, json.loads(answer.body)
@@ -270,6 +316,39 @@ def test_render_liveness_is_the_clouds_answer() -> None:
     status, body = render(Decision.SPOOF, face(10, 10, 100), face(300, 10, 50))
     assert (status, body["result"]["alive"]) == (200, False)
     assert [warning["warningCode"] for warning in body["warning-list"]] == [106]
+
+
+GOOD = FaceQuality(200, 0.3, 0.5, HeadPose(0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("quality", "codes"),
+    [
+        (None, []),
+        (GOOD, []),
+        (replace(GOOD, pose=None), []),
+        (replace(GOOD, side_px=35), [101]),
+        (replace(GOOD, sharpness=0.09), [102]),
+        (replace(GOOD, pose=HeadPose(-31, 0, 0)), [103]),
+        (replace(GOOD, brightness=0.1), [105]),
+        (FaceQuality(60, 0.05, 0.05, HeadPose(0, 16, 0)), [101, 102, 103, 105]),
+    ],
+)
+def test_render_liveness_warns_of_the_pictures_flaws(
+    quality: FaceQuality | None, codes: list[int]
+) -> None:
+    """Each has its number and its text, and none changes the verdict."""
+    answer = render(Decision.GENUINE, face(10, 10, 100), qualities=(quality,))[1]
+    assert answer["result"]["alive"] is True
+    assert [warning["warningCode"] for warning in answer["warning-list"]] == codes
+    assert all(warning["warningMsg"] for warning in answer["warning-list"])
+
+
+def test_parse_liveness_wants_the_pictures_quality_and_faces_do_not() -> None:
+    """It costs a network, which is run for whoever reads its answer."""
+    fields = {"image_base64": IMAGE}
+    asked = [parse(fields, path) for path in (LIVE_FACE, FACE)]
+    assert [isinstance(one, AnalyzeRequest) and one.wants_quality for one in asked] == [True, False]
 
 
 def test_render_liveness_without_a_face_is_an_error_of_the_cloud() -> None:
@@ -310,6 +389,7 @@ SEEN = VideoVerdict(
     frames=36,
     samples=20,
     sample_fps=15,
+    most_faces=1,
     codec="h264",
     container="mp4",
     engines=(),
@@ -334,6 +414,9 @@ def test_render_video_reasons_are_warnings() -> None:
     assert answer.status == 200
     assert [warning["warningCode"] for warning in body["warning-list"]] == [1, 5, 6, 7, 8]
     assert all(warning["warningMsg"] for warning in body["warning-list"])
+    body = json.loads(plugin().render(QUESTION, replace(SEEN, most_faces=2)).body)
+    assert [warning["warningCode"] for warning in body["warning-list"]] == [4]
+    assert body["video-result"]["alive"] is True
 
 
 def test_render_error_gateway_codes_carry_the_requests_id() -> None:

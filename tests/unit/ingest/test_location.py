@@ -76,7 +76,8 @@ def test_credentials_show_nowhere(user: str, password: str, token: str) -> None:
         return
     location = location_from_url(url)
     assert location.redacted == "rtsp://cam.example:554/live?***"
-    assert coded[1] not in repr(location).replace(location.redacted, "")
+    # A word may stand in the representation by chance; nothing of it may come from the URL.
+    assert repr(location) == repr(location_from_url("rtsp://cam.example:554/live?auth=1"))
     said = location.redact(f"libav: {url}: failed; user was {user}:{password}, query auth={token}")
     assert said.startswith("libav: rtsp://cam.example:554/live?***: failed; user was ***")
     assert url not in said

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livegate.core.config import ActionsConfig
-from livegate.core.results import Action, ActionEvent
+from livegate.core.results import Action, ActionEvent, FaceSample
 from livegate.pipelines.actions import ActionDetector
-from livegate.pipelines.evidence import FaceSample
 
 STEP_MS = 66
 REST = {"yaw": 0.0, "pitch": 0.0, "mouth": 0.03, "eyes": 0.3}

@@ -70,7 +70,7 @@ class FakeSession:
     def word(self, wanted: Any) -> Word:
         reasons = self._rig.reasons
         results = tuple(ActionResult(one, is_accepted=True, confidence=0.8) for one in wanted)
-        return Word(not reasons, reasons, results, (), None, None, len(self.times))
+        return Word(not reasons, reasons, results, (), None, None, len(self.times), 1, ())
 
 
 class Rig:

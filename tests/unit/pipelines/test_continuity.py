@@ -7,9 +7,8 @@ import pytest
 
 from livegate.core.config import ActionsConfig
 from livegate.core.frame import Frame
-from livegate.core.results import Box, Reason
+from livegate.core.results import Box, FaceSample, Reason
 from livegate.pipelines.continuity import Continuity, face_change, face_of
-from livegate.pipelines.evidence import FaceSample
 from support import noise
 
 BOX = Box(40, 30, 60, 60)

@@ -7,12 +7,11 @@ leaves open is decided in docs/dialects/huawei_frs.md.
 
 from __future__ import annotations
 
-import base64
 import hmac
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -20,20 +19,24 @@ import msgspec
 from livegate.core.config import AccessKey, AccessToken, Config
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError
 from livegate.core.request import CODE_ANALYZE, CODE_VERIFY, AnalyzeRequest, Question, VerifyRequest
-from livegate.core.results import Analysis, Answer, Box, Decision, Face, Reason, Verdict, VideoVerdict
+from livegate.core.results import Answer, VideoVerdict
 from livegate.gateway.base64text import bytes_from_base64
-from livegate.gateway.dialect import Head, HttpAnswer, Route
+from livegate.gateway.dialect import Fetch, Head, HttpAnswer, Route
 from livegate.gateway.frs import FrsCode, FrsError, frs_code
+from livegate.gateway.frsanswers import (
+    DETECTION,
+    LIVENESS,
+    failure_answer,
+    picture_answer,
+    video_answer,
+)
 from livegate.gateway.multipart import is_form, parts_from_form
 from livegate.gateway.ratelimit import TokenBucket
 from livegate.gateway.sdkhmac import DATE, SdkSignatureCheck
-from livegate.ingest.clip_messages import LASTS
 from livegate.ingest.image import checked_header
 
-LIVENESS, DETECTION = 1031, 9001
 MAX_INPUT_BYTES = 8 << 20
 """Of a file, and of a base64 text: the cloud's limit."""
-MIN_FACE_PIXELS = 40
 MAX_ACTIONS = 10
 ACTIONS = (1, 2, 3, 4, 5)
 DEFAULT_NOD_DEG, NOD_DEG = 10.0, (1.0, 90.0)
@@ -43,23 +46,6 @@ WINDOW = re.compile(r"([0-9]{1,6})-([0-9]{1,6})")
 # Picture files that cameras and phones make and this box does not read: what they begin with.
 OTHER_PICTURES = (b"GIF8", b"II*\0", b"MM\0*")
 OTHER_BRANDS = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypavif")
-SEVERAL_FACES = {"warningCode": 106, "warningMsg": "The image contains multiple faces."}
-VIDEO_WARNINGS = {
-    1: "The face is not facing forward.",
-    5: "No face is detected.",
-    6: "The range of motion is too small.",
-    7: "The video quality is poor or the person in the video is not a real person.",
-    8: "Failed to select a preferred image.",
-}
-WARNING_OF_REASON = {
-    Reason.NO_FRONTAL_FACE: 1,
-    Reason.NO_FACE: 5,
-    Reason.FACE_LOST: 5,
-    Reason.ACTION_MISSING: 6,
-    Reason.SCORE_BELOW_THRESHOLD: 7,
-    Reason.PERSON_CHANGED: 7,
-    Reason.VIDEO_CUT: 7,
-}
 VIDEO_CODES = frozenset(code for code in ErrorCode if 2001 <= code < 2030) | {
     ErrorCode.DECODE_FAIL,
     ErrorCode.OUT_OF_RANGE,
@@ -101,13 +87,15 @@ class Plugin:
         own = config.huawei_frs
         self._config = own
         self._limits = config.limits
+        self._quality = config.quality
+        self._fetch_s = config.urls.timeout_s
         self.is_authenticated = own.auth != "none" and (own.takes_signatures or own.takes_tokens)
         _require_distinct([key.access for key in own.keys])
         secrets = {key.access: key.secret for key in own.keys}
         self._check = SdkSignatureCheck(secrets, own.clock_window_s)
         self._signers = {key.access: _caller(f"key {key.access}", key) for key in own.keys}
         self._bearers = [(t.token.encode(), _caller(f"token {t.name}", t)) for t in own.tokens]
-        self._methods: dict[tuple[str, str], Callable[[Head, Fields], Question]] = {
+        self._methods: dict[tuple[str, str], Callable[[Head, Fields], Question | Fetch]] = {
             ("v1", "live-detect-face"): self._live_detect_face,
             ("v2", "face-detect"): self._face_detect,
             ("v1", "live-detect"): self._live_detect,
@@ -136,7 +124,7 @@ class Plugin:
         else:
             self._check.admit(head)
 
-    def parse(self, head: Head, body: bytes) -> Question:
+    def parse(self, head: Head, body: bytes) -> Question | Fetch:
         """The rest of the signature, then the message."""
         if self._is_signed(head):
             self._signers[self._check.verify(head, body)].enter(_project(head))
@@ -148,22 +136,18 @@ class Plugin:
     def render(self, request: Question, answer: Answer) -> HttpAnswer:
         """The cloud's answer; a picture without a face is one of its errors."""
         if isinstance(answer, VideoVerdict):
-            return _video_result(answer)
-        verdicts = {verdict.algo_task: verdict for verdict in answer.verdicts}
-        faces = [found.face for verdict in answer.verdicts for found in verdict.faces]
-        faces.sort(key=lambda face: face.box.area, reverse=True)
-        if LIVENESS not in verdicts:
-            return _face_list(faces, answer)
+            return video_answer(answer)
         picture = request.images[0] if isinstance(request, AnalyzeRequest) and request.images else b""
-        return _liveness(picture, verdicts[LIVENESS], faces)
+        return picture_answer(picture, answer, self._quality)
 
     def render_error(self, error: LiveGateError, request: Question | None) -> HttpAnswer:
         """The cloud's failure; its gateway's codes carry the request's id, too."""
         row = _row_of_video(error) if isinstance(request, VerifyRequest) else frs_code(error)
         is_late_body = row is FrsCode.BACKEND_TIMEOUT and request is None
         status = error.code.http_status if is_late_body else row.http_status
-        fact = error.message.removeprefix(LASTS).strip()
-        return _failure(row, fact, status, error.fields.get("request_id"))
+        length_s = error.fields.get("length_s")
+        fact = f"{length_s} s" if length_s and row is FrsCode.VIDEO_LENGTH else error.message
+        return failure_answer(row, fact, status, error.fields.get("request_id"))
 
     def _bearer(self, token: str) -> Caller:
         # Every token is compared, so that the time does not tell which one came near.
@@ -177,53 +161,67 @@ class Plugin:
         has_token = self._config.takes_tokens and bool(head.headers.get("x-auth-token"))
         return self._config.takes_signatures and not has_token
 
-    def _live_detect_face(self, head: Head, fields: Fields) -> AnalyzeRequest:
-        return self._question(head, fields, (LIVENESS, DETECTION))
+    def _live_detect_face(self, head: Head, fields: Fields) -> Question | Fetch:
+        return self._about_picture(head, fields, (LIVENESS, DETECTION))
 
-    def _face_detect(self, head: Head, fields: Fields) -> AnalyzeRequest:
+    def _face_detect(self, head: Head, fields: Fields) -> Question | Fetch:
         attributes = _text(fields, "attributes")
         if attributes and not all(NUMBER.fullmatch(part) for part in attributes.split(",")):
             raise FrsError(FrsCode.BAD_PARAM, "attributes is a list of numbers with commas between")
-        return self._question(head, fields, (DETECTION,))
+        return self._about_picture(head, fields, (DETECTION,))
 
-    def _question(self, head: Head, fields: Fields, tasks: tuple[int, ...]) -> AnalyzeRequest:
-        image, limit = _input(fields, "image"), self._limits.max_image_bytes
+    def _about_picture(self, head: Head, fields: Fields, tasks: tuple[int, ...]) -> Question | Fetch:
+        def ask(image: bytes) -> AnalyzeRequest:
+            self._check_picture(image)
+            return AnalyzeRequest(
+                code=CODE_ANALYZE,
+                task_id="",
+                algo_tasks=tasks,
+                images=(image,),
+                request_id=head.request_id,
+                wants_quality=LIVENESS in tasks,
+            )
+
+        return self._with_input(fields, "image", ask)
+
+    def _live_detect(self, head: Head, fields: Fields) -> Question | Fetch:
+        asked = video_question(fields, head.request_id)
+        return self._with_input(fields, "video", lambda video: replace(asked, video=video))
+
+    def _with_input(
+        self, fields: Fields, kind: str, ask: Callable[[bytes], Question]
+    ) -> Question | Fetch:
+        """The question about what was sent, or will be once `kind`_url is fetched."""
+        name = _given_input(fields, kind)
+        if name.endswith("_url"):
+            return Fetch(_checked_url(_text(fields, name)), MAX_INPUT_BYTES, self._fetch_s, ask)
+        return ask(_sent_bytes(fields, name))
+
+    def _check_picture(self, image: bytes) -> None:
+        limit = self._limits.max_image_bytes
         if len(image) > limit:
             raise FrsError(FrsCode.BODY_TOO_LARGE, f"[1, {limit}] bytes: the picture")
         try:
             checked_header(image, self._limits, name="the picture")
         except RequestError as error:
             raise FrsError(_row_of_picture(image, error), error.message, hint=error.hint) from error
-        return AnalyzeRequest(
-            code=CODE_ANALYZE,
-            task_id="",
-            algo_tasks=tasks,
-            images=(image,),
-            request_id=head.request_id,
-        )
-
-    def _live_detect(self, head: Head, fields: Fields) -> VerifyRequest:
-        return parse_video_question(fields, head.request_id)
 
 
-def parse_video_question(fields: Fields, request_id: str) -> VerifyRequest:
-    """What live-detect asks.
+def video_question(fields: Fields, request_id: str) -> VerifyRequest:
+    """What live-detect asks, still without its video.
 
     Raises:
-        FrsError: FRS.0011, 0012, 0017, 0021, 0022, 0701, 0702, 0704.
+        FrsError: FRS.0011, 0012, 0702, 0704.
     """
     codes = _action_codes(fields)
-    windows = _windows_ms(_text(fields, "action_time"), len(codes))
-    nod_threshold_deg = _nod_threshold_deg(fields.get("nod_threshold"))
-    video = _input(fields, "video")
     return VerifyRequest(
         code=CODE_VERIFY,
         task_id="",
         actions=tuple(map(int, codes)),
-        video=video,
+        video=b"",
         request_id=request_id,
-        windows=windows,
-        nod_deg=nod_threshold_deg,
+        windows=_windows_ms(_text(fields, "action_time"), len(codes)),
+        nod_deg=_nod_threshold_deg(fields.get("nod_threshold")),
     )
 
 
@@ -294,24 +292,32 @@ def _form_fields(content_type: str, body: bytes) -> Fields:
     return fields
 
 
-def _input(fields: Fields, kind: str) -> bytes:
-    """The bytes of `kind`_base64 or `kind`_file; exactly one input may be there."""
+def _given_input(fields: Fields, kind: str) -> str:
+    """The name of the one input that is there."""
     names = (f"{kind}_base64", f"{kind}_file", f"{kind}_url")
     given = [name for name in names if fields.get(name) not in (None, "", b"")]
     if not given:
         raise FrsError(FrsCode.NO_PARAM, names[0])
     if len(given) > 1:
         raise FrsError(FrsCode.BAD_PARAM, f"{' and '.join(given)} are given, one is read")
-    if given[0] == names[2]:
-        raise _refused_url(_text(fields, given[0]))
-    value = fields[given[0]]
-    if isinstance(value, str) and given[0] == names[1]:
-        raise FrsError(FrsCode.BAD_PARAM, f"{names[1]} is a file of a multipart form")
+    return given[0]
+
+
+def _sent_bytes(fields: Fields, name: str) -> bytes:
+    value = fields[name]
+    if isinstance(value, str) and name.endswith("_file"):
+        raise FrsError(FrsCode.BAD_PARAM, f"{name} is a file of a multipart form")
     if not isinstance(value, (str, bytes)):
-        raise FrsError(FrsCode.BAD_PARAM, f"{given[0]} is not a text")
+        raise FrsError(FrsCode.BAD_PARAM, f"{name} is not a text")
     if len(value) > MAX_INPUT_BYTES:
-        raise FrsError(FrsCode.BODY_TOO_LARGE, f"[1, {MAX_INPUT_BYTES}] bytes: {given[0]}")
-    return value if isinstance(value, bytes) else _decoded(value, given[0])
+        raise FrsError(FrsCode.BODY_TOO_LARGE, f"[1, {MAX_INPUT_BYTES}] bytes: {name}")
+    return value if isinstance(value, bytes) else _decoded(value, name)
+
+
+def _checked_url(url: str) -> str:
+    if OBS_PATH.fullmatch(url) or url.startswith(("http://", "https://")):
+        return url
+    raise FrsError(FrsCode.BAD_URL, "It is neither /bucket/object nor an http or https URL.")
 
 
 def _decoded(text: str, name: str) -> bytes:
@@ -321,16 +327,6 @@ def _decoded(text: str, name: str) -> bytes:
         row = FrsCode.BAD_IMAGE if name.startswith("image") else FrsCode.BAD_VIDEO
         hint = "send the file's bytes in base64, without a data: prefix"
         raise FrsError(row, f"{name} is not base64: {error}", hint=hint) from error
-
-
-def _refused_url(url: str) -> FrsError:
-    if OBS_PATH.fullmatch(url):
-        return FrsError(
-            FrsCode.NO_OBS, "This box fetches nothing and has no bucket: send the file or its base64."
-        )
-    return FrsError(
-        FrsCode.BAD_URL, "It is not /bucket/object, and this box fetches nothing: send the file."
-    )
 
 
 def _text(fields: Fields, name: str) -> str:
@@ -351,71 +347,12 @@ def _row_of_video(error: LiveGateError) -> FrsCode:
     """A video's errors: its length, what this box does not serve, or a file that cannot be read."""
     if "missing_task" in error.fields or "required" in error.fields:
         return FrsCode.NO_SERVICE
-    if error.message.startswith(LASTS):
+    if "length_s" in error.fields:
         return FrsCode.VIDEO_LENGTH
     return FrsCode.BAD_VIDEO if error.code in VIDEO_CODES else frs_code(error)
 
 
-def _video_result(verdict: VideoVerdict) -> HttpAnswer:
-    result = {
-        "alive": verdict.is_alive,
-        "actions": [
-            {"action": int(one.action), "confidence": one.confidence} for one in verdict.actions
-        ],
-        "picture": base64.b64encode(verdict.picture).decode(),
-    }
-    codes = {WARNING_OF_REASON[reason] for reason in verdict.reasons if reason in WARNING_OF_REASON}
-    if not verdict.picture:
-        codes.add(8)
-    warnings = [{"warningCode": code, "warningMsg": VIDEO_WARNINGS[code]} for code in sorted(codes)]
-    return HttpAnswer(200, msgspec.json.encode({"video-result": result, "warning-list": warnings}))
-
-
-def _liveness(picture: bytes, verdict: Verdict, faces: Sequence[Face]) -> HttpAnswer:
-    if verdict.decision is Decision.NO_FACE:
-        return _failure(FrsCode.SILENT_NO_FACE)
-    if faces and min(faces[0].box.width, faces[0].box.height) < MIN_FACE_PIXELS:
-        width, height = round(faces[0].box.width), round(faces[0].box.height)
-        least = f"{MIN_FACE_PIXELS}x{MIN_FACE_PIXELS}"
-        return _failure(FrsCode.BAD_SIZE, f"The largest face has {width}x{height} pixels of {least}.")
-    result = {
-        "alive": verdict.decision is Decision.GENUINE,
-        "confidence": verdict.score,
-        "picture": base64.b64encode(picture).decode(),
-    }
-    warnings = [SEVERAL_FACES] if len(faces) > 1 else []
-    return HttpAnswer(200, msgspec.json.encode({"result": result, "warning-list": warnings}))
-
-
-def _face_list(faces: Sequence[Face], analysis: Analysis) -> HttpAnswer:
-    if not faces:
-        return _failure(FrsCode.NO_FACE)
-    boxes = [_bounding_box(face.box, analysis.src_width, analysis.src_height) for face in faces]
-    return HttpAnswer(200, msgspec.json.encode({"faces": [{"bounding_box": box} for box in boxes]}))
-
-
-def _bounding_box(box: Box, width: int, height: int) -> dict[str, int]:
-    """Whole pixels inside the picture; ours may reach over its edge."""
-    left, top = (max(0, round(start)) for start in (box.x, box.y))
-    right, bottom = min(width, round(box.x + box.width)), min(height, round(box.y + box.height))
-    return {
-        "top_left_x": left,
-        "top_left_y": top,
-        "width": max(0, right - left),
-        "height": max(0, bottom - top),
-    }
-
-
-def _failure(
-    row: FrsCode, fact: str = "", status: int | None = None, this_id: str | None = None
-) -> HttpAnswer:
-    body = {"error_code": row.value, "error_msg": row.message(fact)}
-    if this_id and row.value.startswith("APIG"):
-        body["request_id"] = this_id
-    return HttpAnswer(status or row.http_status, msgspec.json.encode(body))
-
-
-def _not_enabled(head: Head, fields: Fields) -> AnalyzeRequest:
+def _not_enabled(head: Head, fields: Fields) -> Question:
     raise FrsError(FrsCode.NO_SUB_SERVICE, "this box neither compares faces nor keeps them")
 
 
