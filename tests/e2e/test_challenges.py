@@ -232,6 +232,37 @@ def test_stream_goes_on_after_its_challenge(hasty: Running) -> None:
     assert all(one.results for one in after)
 
 
+def test_frame_that_fails_during_a_challenge_opens_nothing_and_does_not_end_it(server: Running) -> None:
+    """Its answer has the error; the next frame is looked at as if nothing had been."""
+    with (
+        LivenessClient(server.grpc) as client,
+        client.stream(challenge=client.start_challenge().nonce, timeout_s=WAIT_S) as stream,
+    ):
+        answers = [stream.ask(picture) for picture in (b"garbage", jpeg(96, 64), b"garbage")]
+    assert [answer.error is not None for answer in answers] == [True, False, True]
+    assert [answer.gate for answer in answers] == [None, GateDecision.HOLD, None]
+    assert answers[1].prompt is not None
+    assert [answer.challenge for answer in answers] == [None] * 3
+
+
+def test_words_of_a_challenge_are_counted_and_not_the_gates(hasty: Running) -> None:
+    """The null backend's gate would say DENY after three frames."""
+
+    def denied() -> float:
+        name = 'livegate_gate_words_total{word="DENY"}'
+        (line,) = [one for one in hasty.get("/metrics")[1].splitlines() if one.startswith(name)]
+        return float(line.split()[-1])
+
+    before = denied()
+    with (
+        LivenessClient(hasty.grpc) as client,
+        client.stream(challenge=fresh(client), timeout_s=WAIT_S) as stream,
+    ):
+        answers = [stream.ask(jpeg(96, 64)) for _ in range(4)]
+    said = sum(answer.gate is GateDecision.DENY for answer in answers)
+    assert denied() == before + said
+
+
 def test_command_tells_the_prompts_and_the_end(hasty: Running) -> None:
     """Exit status 1 for who is not alive, 2 for a camera that there is not."""
     with producer_at(hasty, "cli") as producer, producer.loan() as pixels:

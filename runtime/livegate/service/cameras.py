@@ -133,6 +133,7 @@ class Cameras:
             session = self._session(lease.camera)
             frame = frame_of_view(lease.view(), self._service.scratch)
             look = self._service.look(session, frame, captured_ns, clock)
+            self._metrics.count_word(look.gate)
             return answer_of_look(look, frame, clock.times(), frame_id=lease.frame_id, frame_pts=pts)
         except Exception as error:  # noqa: BLE001 - told in the answer, and in the log by _complain
             failure = as_livegate_error(error)

@@ -77,7 +77,7 @@ class Challenges:
                 and there is none; else as ChallengeBook.find.
         """
         if not request.challenge:
-            if not self._config.challenge.required:
+            if not (request.actions and self._config.challenge.required):
                 return request
             raise RequestError(
                 ErrorCode.PARAM_FAILURE,

@@ -144,20 +144,20 @@ class FrameStream:
         """The answer to a frame that nobody had time for: it says nothing of the person in front."""
         frame.picture.discard()
         answer = answer_of_error(error, frame_id=frame.frame_id, frame_pts=frame.frame_pts)
-        return self._challenged(answer)
+        return self._worded(answer)
 
     def fail(self, frame_id: int, frame_pts: int, error: BaseException) -> FrameAnswer:
         """The answer to a frame that never became one."""
         person, gate = self._session.fail()
-        self._metrics.count_word(gate)
         answer = answer_of_error(error, frame_id=frame_id, frame_pts=frame_pts, person=person, gate=gate)
-        return self._challenged(answer)
+        return self._worded(answer)
 
-    def _challenged(self, answer: FrameAnswer) -> FrameAnswer:
-        """Where a challenge is answered, its word takes the gate's place in every answer."""
-        if self.challenge is None:
-            return answer
-        return answer_with_news(answer, answer.news or self.challenge.silence)
+    def _worded(self, answer: FrameAnswer) -> FrameAnswer:
+        """Count the word; where a challenge is answered, its own takes the gate's place."""
+        if self.challenge is not None:
+            answer = answer_with_news(answer, answer.news or self.challenge.silence)
+        self._metrics.count_word(answer.gate)
+        return answer
 
     def _answer(self, frame: StreamFrame, clock: StageClock) -> FrameAnswer:
         clock.lap("queue")
@@ -178,7 +178,7 @@ class FrameStream:
             answer = answer_of_look(
                 look, pixels, clock.times(), frame_id=frame.frame_id, frame_pts=frame.frame_pts
             )
-            answer = self._challenged(answer)
+            answer = self._worded(answer)
             picture.tell(answer)
             # The arrays die before the slot goes back.
             del pixels
