@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING, Any
 from livegate.client.pictures import FrameTicket
 from livegate.client.producer import FrameProducer
 from livegate.core.camera import CameraReport, CameraState
+from livegate.core.challenge import PromptKind
 from livegate.core.results import Action, ActionEvent, ActionResult, Decision, GateDecision
 from livegate.core.view import View
 
 if TYPE_CHECKING:
     from livegate.client.aio import AsyncLivenessClient
     from livegate.client.aiostream import AsyncAnswerStream, AsyncFrameStream
-    from livegate.client.answers import Answer, Result, StreamAnswer, VideoAnswer
+    from livegate.client.answers import (
+        Answer,
+        Challenge,
+        ChallengeResult,
+        Prompt,
+        Result,
+        StreamAnswer,
+        VideoAnswer,
+    )
     from livegate.client.calls import FACE_DETECTION, SILENT_LIVENESS
     from livegate.client.client import LivenessClient
     from livegate.client.container import DeviceKey, Motion, key_from_text, pack_liveness_data
@@ -38,6 +47,8 @@ __all__ = [
     "AsyncLivenessClient",
     "CameraReport",
     "CameraState",
+    "Challenge",
+    "ChallengeResult",
     "Decision",
     "DeviceKey",
     "FrameProducer",
@@ -46,6 +57,8 @@ __all__ = [
     "GateDecision",
     "LivenessClient",
     "Motion",
+    "Prompt",
+    "PromptKind",
     "Result",
     "RetryPolicy",
     "StreamAnswer",
@@ -58,7 +71,15 @@ __all__ = [
 _LATER = {
     "aio": ("AsyncLivenessClient",),
     "aiostream": ("AsyncAnswerStream", "AsyncFrameStream"),
-    "answers": ("Answer", "Result", "StreamAnswer", "VideoAnswer"),
+    "answers": (
+        "Answer",
+        "Challenge",
+        "ChallengeResult",
+        "Prompt",
+        "Result",
+        "StreamAnswer",
+        "VideoAnswer",
+    ),
     "calls": ("FACE_DETECTION", "SILENT_LIVENESS"),
     "client": ("LivenessClient",),
     "container": ("DeviceKey", "Motion", "key_from_text", "pack_liveness_data"),

@@ -465,6 +465,35 @@ class ActionsConfig(Section, frozen=True):
     ] = 40
 
 
+class ChallengeConfig(Section, frozen=True):
+    """Challenges: actions in a random order that must be answered once, in time."""
+
+    actions: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=5)], ...],
+        Meta(description="drawn from these: 1 shake left, 2 shake right, 3 nod, 4 mouth, 5 blink"),
+    ] = (1, 2, 3, 4)
+    count: Annotated[int, Meta(ge=1, le=6, description="actions of one challenge")] = 3
+    lifetime_s: Annotated[
+        float, Meta(ge=1, le=600, description="time to answer, from StartChallenge on")
+    ] = 30.0
+    max_open: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="challenges that wait for an answer; more is answered 1018"),
+    ] = 64
+    required: Annotated[
+        bool, Meta(description="refuse videos of actions that answer no challenge, in every dialect")
+    ] = False
+
+    def __post_init__(self) -> None:
+        """There must be something to draw: no action follows itself, one at least moves the head."""
+        if len(set(self.actions)) < len(self.actions):
+            raise ValueError("challenge.actions names an action twice")
+        if not {1, 2, 3} & set(self.actions):
+            raise ValueError("challenge.actions needs one of 1, 2 and 3: a movement of the head")
+        if self.count > 1 and len(self.actions) < 2:
+            raise ValueError(f"challenge.count is {self.count}, challenge.actions has one only")
+
+
 class EngineConfig(Section, frozen=True):
     """What runs the networks."""
 
@@ -568,5 +597,6 @@ class Config(Section, frozen=True):
     face_detection: FaceDetectionConfig = FaceDetectionConfig()
     silent_liveness: SilentLivenessConfig = SilentLivenessConfig()
     actions: ActionsConfig = ActionsConfig()
+    challenge: ChallengeConfig = ChallengeConfig()
     quality: QualityConfig = QualityConfig()
     log: LogConfig = LogConfig()

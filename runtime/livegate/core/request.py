@@ -29,6 +29,8 @@ class AnalyzeRequest:
 
 CODE_VERIFY = 9002
 """Message code of a video request."""
+CODE_CHALLENGE = 9011
+"""Message code of a request for a challenge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class VerifyRequest:
     any time, in the order asked for. `is_mirrored`: the picture is a mirror's, as selfie cameras show.
     `needs_actions`: without actions it is no request; False: they may be left out, and the verdict tells
     what was seen, silent liveness and continuity. `context` as in an AnalyzeRequest.
+    `challenge`: the nonce of the challenge that this answers, whose actions then hold; empty: none.
     """
 
     code: int
@@ -52,6 +55,7 @@ class VerifyRequest:
     deadline_ns: int | None = None
     needs_actions: bool = True
     context: object = None
+    challenge: str = ""
 
 
 Question = AnalyzeRequest | VerifyRequest

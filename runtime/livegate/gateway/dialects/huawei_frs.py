@@ -341,8 +341,8 @@ def _row_of_picture(image: bytes, error: RequestError) -> FrsCode:
 
 
 def _row_of_video(error: LiveGateError) -> FrsCode:
-    """A video's errors: its length, models that this box has not, or a file that cannot be read."""
-    if "missing_task" in error.fields:
+    """A video's errors: its length, what this box does not serve, or a file that cannot be read."""
+    if "missing_task" in error.fields or "required" in error.fields:
         return FrsCode.NO_SERVICE
     if "length_s" in error.fields:
         return FrsCode.VIDEO_LENGTH
