@@ -18,6 +18,8 @@ from support import HANG_S
 Behaviour = Callable[[Iterator[pb.StreamRequest], grpc.ServicerContext], Iterator[bytes]]
 KINDS = {
     "Analyze": pb.AnalyzeRequest,
+    "VerifyActions": pb.VerifyActionsRequest,
+    "StartChallenge": pb.StartChallengeRequest,
     "GetStatus": pb.GetStatusRequest,
     "AddCamera": pb.CameraSettings,
     "ChangeCamera": pb.CameraSettings,

@@ -18,7 +18,7 @@ import pytest
 from client_kit import KINDS, Connect, connector
 from fake_box import FakeBox, answer_to, fail, in_order
 from frame_queue_kit import refused
-from livegate.client import CameraState, FrameTicket, GateDecision, RetryPolicy, View
+from livegate.client import Action, CameraState, FrameTicket, GateDecision, RetryPolicy, View
 from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.v1 import liveness_pb2 as pb
 from support import HANG_S, Gate, noise
@@ -166,6 +166,62 @@ def test_cameras_are_added_changed_listed_and_removed(client: Any, box: FakeBox)
     sent = [request for _, request, _ in box.asked]
     assert (sent[0].view.rotation, sent[0].view.region.y) == (270, 0.5)
     assert (sent[1].url, sent[3].name) == ("rtsp://y", "door")
+
+
+# --- challenges ---------------------------------------------------------------------------------
+
+
+def test_challenge_is_started_once(connect: Connect, box: FakeBox) -> None:
+    """Each try would open another: a full book is told at once."""
+    full = LiveGateError(ErrorCode.FULL, "64 wait")
+    box.script["StartChallenge"] = deque((full, pb.Challenge(challenge="n", actions=[3, 1])))  # type: ignore[list-item]
+    with connect(box.target, sleep=lambda pause: pytest.fail("asked again")) as client:
+        with refused(ErrorCode.FULL):
+            client.start_challenge()
+        started = client.start_challenge(task_id="t")
+    assert (started.nonce, started.actions) == ("n", (Action.NOD, Action.SHAKE_LEFT))
+    assert [(request.code, request.task_id) for _, request, _ in box.asked] == [(9011, ""), (9011, "t")]
+
+
+def test_answer_to_a_challenge_is_sent_once_and_a_video_without_one_again(
+    connect: Connect, box: FakeBox
+) -> None:
+    """It may have been spent by the try that failed."""
+    box.script["VerifyActions"] = deque((FULL, FULL, pb.VerifyActionsResponse(code=9003)))
+    with connect(box.target, sleep=lambda pause: None) as client:
+        with refused(ErrorCode.QUEUE_FULL):
+            client.verify_actions(b"video", challenge="n")
+        assert client.verify_actions(b"video", (1,)).code == 9003
+    sent = [(request.challenge, list(request.actions)) for _, request, _ in box.asked]
+    assert sent == [("n", []), ("", [1]), ("", [1])]
+
+
+def test_stream_and_watch_carry_the_challenge_and_its_news(client: Any, box: FakeBox) -> None:
+    """The nonce goes with the first message; prompts and the end come with answers."""
+    prompt = pb.Prompt(kind="PROMPT_KIND_DO", action="ACTION_NOD", texts={"en": "Nod"})
+    end = pb.ChallengeVerdict(alive=True)
+    news = pb.StreamResponse(frame_id=1, prompt=prompt, challenge=end).SerializeToString()
+
+    def stream(requests: Iterator[pb.StreamRequest], context: Any) -> Iterator[bytes]:
+        next(requests)
+        yield news
+
+    def watch(request: pb.WatchCameraRequest, context: Any) -> Iterator[bytes]:
+        assert (request.camera, request.challenge) == ("door", "n")
+        yield news
+        box.released.wait(HANG_S)
+
+    box.stream, box.watch = stream, watch
+    with client.stream(challenge="n") as frames:
+        asked = frames.ask(b"picture")
+    assert box.opened is not None
+    assert box.opened.challenge == "n"
+    with client.watch("door", challenge="n") as answers:
+        watched = next(iter(answers))
+        box.released.set()
+    for answer in (asked, watched):
+        assert answer.prompt.texts == {"en": "Nod"}
+        assert answer.challenge.is_alive
 
 
 # --- streams ------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from livegate.gateway.listener import HttpListener
 from livegate.grpcapi.server import GrpcServer
 from livegate.service.actions import ActionService
 from livegate.service.cameras import Cameras
+from livegate.service.challenges import Challenges
 from livegate.service.streams import Streams
 from livegate.shm.turns import FrameQueues
 from support import config_with
@@ -77,8 +78,9 @@ def faces(pipeline: Any) -> Iterator[tuple[str, str]]:
 
     async def live() -> None:
         streams, cameras = Streams(service, None, metrics), Cameras(config, service, metrics)
-        actions = ActionService(config, service, metrics)
-        grpc = GrpcServer(config.grpc, service, streams, cameras, actions, metrics)
+        challenges = Challenges(config, service, metrics)
+        actions = ActionService(config, service, metrics, challenges)
+        grpc = GrpcServer(config.grpc, service, streams, cameras, actions, challenges, metrics)
         app = Gateway(
             build_dialects(config), service, actions, Fetcher(config.urls), config.http, metrics
         ).app

@@ -34,6 +34,9 @@ class Wire:
         self.remove_camera = call(
             "unary_unary", "RemoveCamera", pb.RemoveCameraRequest, pb.RemoveCameraResponse
         )
+        self.start_challenge = call(
+            "unary_unary", "StartChallenge", pb.StartChallengeRequest, pb.Challenge
+        )
         self.get_status = call("unary_unary", "GetStatus", pb.GetStatusRequest, pb.GetStatusResponse)
 
     def frames(self, *messages: Any, **options: Any) -> list[Any]:
@@ -50,8 +53,9 @@ def wire(target: str) -> Iterator[Wire]:
 def opened(
     algo_tasks: Iterable[int] = (1031, 9001), *, code: int = 9021, **view: Any
 ) -> pb.StreamRequest:
-    """`open`; keywords go into its view, but for `overflow` and `task_id`."""
-    rest = {name: view.pop(name) for name in ("overflow", "task_id") if name in view}
+    """`open`; keywords go into its view, but for `overflow`, `task_id` and `challenge`."""
+    names = ("overflow", "task_id", "challenge")
+    rest = {name: view.pop(name) for name in names if name in view}
     tasks = [pb.AlgoTask(algo_task=task) for task in algo_tasks]
     return pb.StreamRequest(
         open=pb.StreamOpen(code=code, algo_tasks=tasks, view=pb.View(**view), **rest)

@@ -35,6 +35,7 @@ from livegate.gateway.tls import server_context
 from livegate.grpcapi.server import GrpcServer
 from livegate.service.actions import ActionService
 from livegate.service.cameras import Cameras
+from livegate.service.challenges import Challenges
 from livegate.service.streams import Streams
 from livegate.shm.broker import Broker
 
@@ -91,7 +92,8 @@ class Server:
         self._config = config
         metrics = Metrics()
         self._service = build_service(config, metrics)
-        self._actions = ActionService(config, self._service, metrics)
+        challenges = Challenges(config, self._service, metrics)
+        self._actions = ActionService(config, self._service, metrics, challenges)
         self._listeners: dict[str, HttpListener] = {}
         if config.http.bind:
             fetcher = Fetcher(config.urls)
@@ -124,7 +126,13 @@ class Server:
         metrics.registry.register(CameraCollector(self._cameras))
         self._streams = Streams(self._service, broker, metrics)
         self._grpc = GrpcServer(
-            config.grpc, self._service, self._streams, self._cameras, self._actions, metrics
+            config.grpc,
+            self._service,
+            self._streams,
+            self._cameras,
+            self._actions,
+            challenges,
+            metrics,
         )
         self._frames: FrameFace | None = None
         self._supervisor: CameraSupervisor | None = None

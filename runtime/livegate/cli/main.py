@@ -12,7 +12,10 @@ from livegate.cli import bench
 from livegate.cli.output import errors
 from livegate.core.errors import LiveGateError
 
-COMMANDS = ("serve", "detect", "verify", "status", "cameras", "doctor", "models", "config", "bench")
+COMMANDS = (
+    *("serve", "detect", "verify", "challenge", "pack", "status", "cameras"),
+    *("doctor", "models", "evaluate", "config", "bench"),
+)
 """In the order of the help; each is a module of this folder with `add` and `run`."""
 EXIT_ERROR = 2
 

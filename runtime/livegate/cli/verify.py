@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from livegate.cli.output import answers, errors, print_json, table
+from livegate.cli.output import answers, errors, print_json, table, write_file
 from livegate.cli.plot import plot_verdict, require_plots
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         service.start(build_pipeline(config, build_store(config)))
         verdict = actions.verify(request)
         if options.picture and verdict.picture:
-            _write(Path(options.picture), verdict.picture)
+            write_file(Path(options.picture), verdict.picture)
         if options.plot:
             plot_verdict(verdict, config.actions, Path(options.clip).name, Path(options.plot))
     except LiveGateError as error:
@@ -114,14 +114,6 @@ def _read(name: str, max_bytes: int) -> bytes:
     except OSError as error:
         why = f"{name} cannot be opened: {error.strerror}"
         raise RequestError(ErrorCode.OPEN_FAIL, why) from error
-
-
-def _write(path: Path, picture: bytes) -> None:
-    try:
-        path.write_bytes(picture)
-    except OSError as error:
-        why = f"{path} cannot be written: {error.strerror}"
-        raise RequestError(ErrorCode.WRITE_FAIL, why) from error
 
 
 def _print_table(name: str, verdict: VideoVerdict) -> None:

@@ -12,15 +12,25 @@ from typing import TYPE_CHECKING, Any
 from livegate.client.pictures import FrameTicket
 from livegate.client.producer import FrameProducer
 from livegate.core.camera import CameraReport, CameraState
+from livegate.core.challenge import PromptKind
 from livegate.core.results import Action, ActionEvent, ActionResult, Decision, GateDecision
 from livegate.core.view import View
 
 if TYPE_CHECKING:
     from livegate.client.aio import AsyncLivenessClient
     from livegate.client.aiostream import AsyncAnswerStream, AsyncFrameStream
-    from livegate.client.answers import Answer, Result, StreamAnswer, VideoAnswer
+    from livegate.client.answers import (
+        Answer,
+        Challenge,
+        ChallengeResult,
+        Prompt,
+        Result,
+        StreamAnswer,
+        VideoAnswer,
+    )
     from livegate.client.calls import FACE_DETECTION, SILENT_LIVENESS
     from livegate.client.client import LivenessClient
+    from livegate.client.container import DeviceKey, Motion, key_from_text, pack_liveness_data
     from livegate.client.retry import RetryPolicy
     from livegate.client.stream import AnswerStream, FrameStream
 
@@ -37,25 +47,42 @@ __all__ = [
     "AsyncLivenessClient",
     "CameraReport",
     "CameraState",
+    "Challenge",
+    "ChallengeResult",
     "Decision",
+    "DeviceKey",
     "FrameProducer",
     "FrameStream",
     "FrameTicket",
     "GateDecision",
     "LivenessClient",
+    "Motion",
+    "Prompt",
+    "PromptKind",
     "Result",
     "RetryPolicy",
     "StreamAnswer",
     "VideoAnswer",
     "View",
+    "key_from_text",
+    "pack_liveness_data",
 ]
 
 _LATER = {
     "aio": ("AsyncLivenessClient",),
     "aiostream": ("AsyncAnswerStream", "AsyncFrameStream"),
-    "answers": ("Answer", "Result", "StreamAnswer", "VideoAnswer"),
+    "answers": (
+        "Answer",
+        "Challenge",
+        "ChallengeResult",
+        "Prompt",
+        "Result",
+        "StreamAnswer",
+        "VideoAnswer",
+    ),
     "calls": ("FACE_DETECTION", "SILENT_LIVENESS"),
     "client": ("LivenessClient",),
+    "container": ("DeviceKey", "Motion", "key_from_text", "pack_liveness_data"),
     "retry": ("RetryPolicy",),
     "stream": ("AnswerStream", "FrameStream"),
 }

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import grpc
 
 from livegate.client.aiostream import AsyncAnswerStream, AsyncFrameStream
-from livegate.client.answers import Answer, VideoAnswer
+from livegate.client.answers import Answer, Challenge, VideoAnswer
 from livegate.client.calls import (
     CHANNEL_OPTIONS,
     DEFAULT_TARGET,
@@ -26,6 +26,7 @@ from livegate.client.calls import (
     change_camera_call,
     metadata,
     remove_camera_call,
+    start_call,
     status_call,
     verify_call,
 )
@@ -76,8 +77,9 @@ class AsyncLivenessClient:
     async def verify_actions(
         self,
         video: bytes,
-        actions: Sequence[int],
+        actions: Sequence[int] = (),
         *,
+        challenge: str = "",
         action_time: Sequence[tuple[int, int]] = (),
         nod_threshold: float | None = None,
         mirrored: bool = False,
@@ -86,8 +88,12 @@ class AsyncLivenessClient:
         request_id: str = "",
     ) -> VideoAnswer:
         """As LivenessClient.verify_actions."""
-        call = verify_call(video, actions, action_time, nod_threshold, mirrored, task_id)
+        call = verify_call(video, actions, action_time, nod_threshold, mirrored, task_id, challenge)
         return await self._ask(call, timeout_s, request_id)
+
+    async def start_challenge(self, *, task_id: str = "", timeout_s: float = 5.0) -> Challenge:
+        """As LivenessClient.start_challenge."""
+        return await self._ask(start_call(task_id), timeout_s)
 
     async def status(self, *, timeout_s: float = 5.0) -> dict[str, Any]:
         """As LivenessClient.status."""
@@ -100,11 +106,12 @@ class AsyncLivenessClient:
         view: View | None = None,
         overflow: Overflow = "wait",
         max_unanswered: int | None = None,
+        challenge: str = "",
         task_id: str = "",
         timeout_s: float = 10.0,
     ) -> AsyncFrameStream:
         """As LivenessClient.stream."""
-        opening = open_bytes(task_id, algo_tasks, view or View(), overflow)
+        opening = open_bytes(task_id, algo_tasks, view or View(), overflow, challenge)
         room = ROOM[overflow] if max_unanswered is None else max_unanswered
         inbox = FrameInbox(opening, room)
         method = self._channel.stream_stream(STREAM_FRAMES)
@@ -112,9 +119,11 @@ class AsyncLivenessClient:
             inbox, lambda requests: method(requests, metadata=metadata(self._token, "")), timeout_s
         )
 
-    def watch(self, camera: str, *, timeout_s: float | None = None) -> AsyncAnswerStream:
+    def watch(
+        self, camera: str, *, challenge: str = "", timeout_s: float | None = None
+    ) -> AsyncAnswerStream:
         """As LivenessClient.watch."""
-        content = watch_bytes(camera)
+        content = watch_bytes(camera, challenge)
         method = self._channel.unary_stream(WATCH_CAMERA)
 
         def dial(requests: AsyncIterator[bytes]) -> Any:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from livegate.core.challenge import PromptKind
 from livegate.core.errors import LiveGateError
 from livegate.core.results import (
+    Action,
     ActionEvent,
     ActionResult,
     Box,
@@ -72,10 +74,57 @@ class VideoAnswer:
     frames: int
     samples: int
     sample_fps: float
+    most_faces: int
     codec: str
     container: str
     engines: tuple[EngineInfo, ...]
     stages_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Something to tell a person: `texts` has it in words, by language (en, zh).
+
+    `action` stands with DO and GOOD, `index` is its place from 0 in the `total` actions.
+    """
+
+    kind: PromptKind
+    action: Action | None
+    index: int
+    total: int
+    remaining_ms: int
+    texts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Actions to be done in this order. Whoever knows the nonce may answer, once, before the deadline.
+
+    `deadline_ms` is Unix time, for showing. `prompts` are for whoever makes a video.
+    """
+
+    nonce: str = field(repr=False)
+    task_id: str
+    actions: tuple[Action, ...]
+    deadline_ms: int
+    lifetime_ms: int
+    prompts: tuple[Prompt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeResult:
+    """How a challenge that was answered live ended; as VideoAnswer, times from its first DO."""
+
+    is_alive: bool
+    reasons: tuple[str, ...]
+    actions: tuple[ActionResult, ...]
+    events: tuple[ActionEvent, ...]
+    silent: Result | None
+    picture: bytes = field(repr=False)
+    picture_box: Box | None
+    picture_ms: int
+    duration_ms: int
+    samples: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +135,8 @@ class StreamAnswer:
     pixels. `gate` is set when there is a new word for the person in front, and `reasons` say on every
     frame why the gate stands as it does. `person` counts the people in front, 0 = nobody. With an
     `error` there are no results: the frame, or the camera, had no verdict, and the stream goes on.
+    Where a challenge is answered, `prompt` is set when there is something new to tell the person,
+    `challenge` once, at its end.
     """
 
     frame_id: int
@@ -102,3 +153,5 @@ class StreamAnswer:
     person: int = 0
     error: LiveGateError | None = None
     stages_ms: Mapping[str, float] = field(default_factory=dict)
+    prompt: Prompt | None = None
+    challenge: ChallengeResult | None = None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from livegate.client.answers import Answer, VideoAnswer
+from livegate.client.answers import Answer, Challenge, VideoAnswer
+from livegate.client.challengecodec import challenge_from_bytes, start_bytes
 from livegate.client.codec import answer_from_bytes, request_bytes, status_from_bytes
 from livegate.client.pictures import Picture, PixelFormat
 from livegate.client.streamcodec import (
@@ -26,10 +27,19 @@ SILENT_LIVENESS = 1031
 FACE_DETECTION = 9001
 CODE_ANALYZE = 1019
 CODE_VERIFY = 9002
+CODE_CHALLENGE = 9011
 DEFAULT_TARGET = "127.0.0.1:50051"
 MAX_MESSAGE_BYTES = 64 << 20
 METHOD = "/livegate.v1.LivenessService/"
-UNARY = ("Analyze", "VerifyActions", "GetStatus", "AddCamera", "ChangeCamera", "RemoveCamera")
+UNARY = (
+    "Analyze",
+    "VerifyActions",
+    "StartChallenge",
+    "GetStatus",
+    "AddCamera",
+    "ChangeCamera",
+    "RemoveCamera",
+)
 STREAM_FRAMES = f"{METHOD}StreamFrames"
 WATCH_CAMERA = f"{METHOD}WatchCamera"
 CHANNEL_OPTIONS = (
@@ -74,10 +84,19 @@ def verify_call(
     nod_threshold: float | None,
     mirrored: bool,
     task_id: str,
+    challenge: str,
 ) -> Call[VideoAnswer]:
-    """LivenessService.VerifyActions."""
-    content = verify_bytes(CODE_VERIFY, task_id, actions, video, action_time, nod_threshold, mirrored)
-    return Call("VerifyActions", content, video_answer_from_bytes, is_question=True)
+    """LivenessService.VerifyActions; an answer to a challenge is spent when it arrives."""
+    content = verify_bytes(
+        CODE_VERIFY, task_id, actions, video, action_time, nod_threshold, mirrored, challenge
+    )
+    return Call("VerifyActions", content, video_answer_from_bytes, is_question=not challenge)
+
+
+def start_call(task_id: str) -> Call[Challenge]:
+    """LivenessService.StartChallenge; each try would open one more."""
+    content = start_bytes(CODE_CHALLENGE, task_id)
+    return Call("StartChallenge", content, challenge_from_bytes, is_question=False)
 
 
 def status_call() -> Call[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from livegate.client.answers import Answer, VideoAnswer
+from livegate.client.answers import Answer, Challenge, VideoAnswer
 from livegate.client.calls import (
     CHANNEL_OPTIONS,
     DEFAULT_TARGET,
@@ -25,6 +25,7 @@ from livegate.client.calls import (
     change_camera_call,
     metadata,
     remove_camera_call,
+    start_call,
     status_call,
     verify_call,
 )
@@ -82,8 +83,9 @@ class LivenessClient:
     def verify_actions(
         self,
         video: bytes,
-        actions: Sequence[int],
+        actions: Sequence[int] = (),
         *,
+        challenge: str = "",
         action_time: Sequence[tuple[int, int]] = (),
         nod_threshold: float | None = None,
         mirrored: bool = False,
@@ -96,6 +98,8 @@ class LivenessClient:
         Args:
             video: the file.
             actions: in order: 1 shake left, 2 shake right (the person's own), 3 nod, 4 mouth, 5 blink.
+            challenge: the nonce of the challenge that this answers; its actions hold, and it is spent
+                as soon as the video is accepted: such a call is never tried again.
             action_time: for each action when it must be done, (first, last) in ms of the video;
                 empty: any time, in order.
             nod_threshold: least nod in degrees, 1 to 90; unset: the box's own.
@@ -105,10 +109,22 @@ class LivenessClient:
             request_id: shown in the box's log; unset: a new one.
 
         Raises:
-            LiveGateError: as `analyze`.
+            LiveGateError: as `analyze`; of a challenge, NO_EXIST when it is unknown, TIMEOUT when its
+                time is up, EXIST when it was answered already.
         """
-        call = verify_call(video, actions, action_time, nod_threshold, mirrored, task_id)
+        call = verify_call(video, actions, action_time, nod_threshold, mirrored, task_id, challenge)
         return self._ask(call, timeout_s, request_id)
+
+    def start_challenge(self, *, task_id: str = "", timeout_s: float = 5.0) -> Challenge:
+        """Have the box draw actions that a person must do now, in their order, before a deadline.
+
+        Answer it with `verify_actions`, `stream` or `watch`, which take its nonce as `challenge`.
+
+        Raises:
+            LiveGateError: FULL when too many wait for an answer; PARAM_FAILURE when the box has not the
+                models of actions; else as `analyze`, but never tried again.
+        """
+        return self._ask(start_call(task_id), timeout_s)
 
     def status(self, *, timeout_s: float = 5.0) -> dict[str, Any]:
         """How the box is: version, state, queue, what runs on which provider, and its cameras.
@@ -125,6 +141,7 @@ class LivenessClient:
         view: View | None = None,
         overflow: Overflow = "wait",
         max_unanswered: int | None = None,
+        challenge: str = "",
         task_id: str = "",
         timeout_s: float = 10.0,
     ) -> FrameStream:
@@ -136,6 +153,8 @@ class LivenessClient:
             overflow: wait: no frame is dropped, `send` waits; newest_wins: for cameras.
             max_unanswered: frames without a taken answer, before `send` waits; unset: 4, or 16 where
                 the newest wins.
+            challenge: the nonce of a challenge that the person in the frames answers: answers have
+                prompts and its end, and the gate opens for who passes it, for nobody else.
             task_id: comes back in the log of the box.
             timeout_s: how long `send` may wait for room, and an answer may take.
 
@@ -143,7 +162,7 @@ class LivenessClient:
             LiveGateError: PARAM_FAILURE for an overflow that there is not, or room for no frame; all
                 else comes with the first `send` or `receive`.
         """
-        opening = open_bytes(task_id, algo_tasks, view or View(), overflow)
+        opening = open_bytes(task_id, algo_tasks, view or View(), overflow, challenge)
         room = ROOM[overflow] if max_unanswered is None else max_unanswered
         inbox = FrameInbox(opening, room)
         method = self._channel.stream_stream(STREAM_FRAMES)
@@ -151,20 +170,22 @@ class LivenessClient:
             inbox, lambda requests: method(requests, metadata=metadata(self._token, "")), timeout_s
         )
 
-    def watch(self, camera: str, *, timeout_s: float | None = None) -> AnswerStream:
+    def watch(self, camera: str, *, challenge: str = "", timeout_s: float | None = None) -> AnswerStream:
         """The answers to a camera's frames: the newest for whoever takes slowly, and every gate's word.
 
         An OPEN that waited here for more than a second comes as HOLD: nobody is let in by old news.
 
         Args:
             camera: its name.
+            challenge: as in `stream`, for this watch only; others hear the gate as ever.
             timeout_s: the longest silence; None: no limit.
 
         Raises:
             LiveGateError: while iterating: EXIT when the camera was removed or its file ended, NO_EXIST
-                when there is none, else as `stream`.
+                when there is none, BUSY when another challenge is being answered there, else as
+                `stream`.
         """
-        content = watch_bytes(camera)
+        content = watch_bytes(camera, challenge)
         method = self._channel.unary_stream(WATCH_CAMERA)
 
         def dial(requests: Iterator[bytes]) -> Any:

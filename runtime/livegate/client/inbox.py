@@ -220,7 +220,9 @@ class FrameInbox(Inbox):
 
 
 class NewestInbox(Inbox):
-    """A watch: who takes slowly gets the newest answer, the newest error, and every word of the gate.
+    """A watch: who takes slowly gets the newest answer, the newest error, and every word.
+
+    A word is the gate's, a prompt, or the end of a challenge.
 
     The server keeps the same rule up to its socket, but between the sockets lie windows that hold
     seconds of answers; so the client reads all the time, and the rule is kept here again.
@@ -239,4 +241,5 @@ class NewestInbox(Inbox):
 
 
 def _makes_room(old: StreamAnswer, new: StreamAnswer) -> bool:
-    return old.gate is None and (old.error is None or new.error is not None)
+    has_word = old.gate is not None or old.prompt is not None or old.challenge is not None
+    return not has_word and (old.error is None or new.error is not None)

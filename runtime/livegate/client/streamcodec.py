@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from livegate.client.answers import StreamAnswer
+from livegate.client.challengecodec import prompt_from_proto, result_of_challenge
 from livegate.client.codec import (
     face_from_proto,
     parsed,
@@ -29,7 +30,9 @@ GATES: dict[int, GateDecision | None] = {
 }
 
 
-def open_bytes(task_id: str, tasks: Sequence[int], view: View, overflow: Overflow) -> bytes:
+def open_bytes(
+    task_id: str, tasks: Sequence[int], view: View, overflow: Overflow, challenge: str = ""
+) -> bytes:
     """Write the StreamRequest that opens a stream.
 
     Raises:
@@ -47,6 +50,7 @@ def open_bytes(task_id: str, tasks: Sequence[int], view: View, overflow: Overflo
         algo_tasks=[pb.AlgoTask(algo_task=task) for task in tasks],
         view=_view(view),
         overflow=OVERFLOWS[overflow],
+        challenge=challenge,
     )
     return pb.StreamRequest(open=opening).SerializeToString()
 
@@ -91,8 +95,8 @@ def stream_answer_from_bytes(content: bytes) -> StreamAnswer:
     """Read a StreamResponse.
 
     Raises:
-        RequestError: INVALID_PARAM for bytes that are none; UNREALIZED for a word of the gate that
-            this side does not know.
+        RequestError: INVALID_PARAM for bytes that are none; UNREALIZED for a word of the gate or a
+            prompt that this side does not know.
     """
     message = parsed(pb.StreamResponse, content)
     if message.gate not in GATES:
@@ -113,12 +117,14 @@ def stream_answer_from_bytes(content: bytes) -> StreamAnswer:
         person=message.person,
         error=error,
         stages_ms=stages_from_proto(message.stages),
+        prompt=prompt_from_proto(message.prompt) if message.HasField("prompt") else None,
+        challenge=(result_of_challenge(message.challenge) if message.HasField("challenge") else None),
     )
 
 
-def watch_bytes(camera: str) -> bytes:
+def watch_bytes(camera: str, challenge: str = "") -> bytes:
     """Write a WatchCameraRequest."""
-    return pb.WatchCameraRequest(camera=camera).SerializeToString()
+    return pb.WatchCameraRequest(camera=camera, challenge=challenge).SerializeToString()
 
 
 def camera_settings_bytes(name: str, url: str, view: View) -> bytes:

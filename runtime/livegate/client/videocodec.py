@@ -18,6 +18,7 @@ def verify_bytes(
     action_time: Sequence[tuple[int, int]],
     nod_threshold: float | None,
     mirrored: bool,
+    challenge: str,
 ) -> bytes:
     """Write a VerifyActionsRequest."""
     message = pb.VerifyActionsRequest(
@@ -27,6 +28,7 @@ def verify_bytes(
         action_time=[pb.TimeWindow(first=first, last=last) for first, last in action_time],
         nod_threshold=nod_threshold,
         mirrored=mirrored,
+        challenge=challenge,
     )
     message.actions.extend(actions)  # type: ignore[arg-type]
     return message.SerializeToString()
@@ -35,8 +37,6 @@ def verify_bytes(
 def video_answer_from_bytes(content: bytes) -> VideoAnswer:
     """Read a VerifyActionsResponse."""
     message = parsed(pb.VerifyActionsResponse, content)
-    box = message.picture_box
-    has_box = message.HasField("picture_box")
     return VideoAnswer(
         code=message.code,
         task_id=message.task_id,
@@ -44,11 +44,11 @@ def video_answer_from_bytes(content: bytes) -> VideoAnswer:
         timestamp_ms=message.timestamp,
         is_alive=message.alive,
         reasons=tuple(message.reasons),
-        actions=tuple(_result(result) for result in message.actions),
-        events=tuple(_event(event) for event in message.events),
+        actions=tuple(action_result_from_proto(result) for result in message.actions),
+        events=tuple(event_from_proto(event) for event in message.events),
         silent=result_from_proto(message.silent) if message.HasField("silent") else None,
         picture=message.picture,
-        picture_box=Box(box.x, box.y, box.width, box.height) if has_box else None,
+        picture_box=picture_box(message),
         picture_ms=message.picture_time,
         width=message.src_width,
         height=message.src_height,
@@ -56,6 +56,7 @@ def video_answer_from_bytes(content: bytes) -> VideoAnswer:
         frames=message.frames,
         samples=message.samples,
         sample_fps=message.sample_fps,
+        most_faces=message.most_faces,
         codec=message.codec,
         container=message.container,
         engines=tuple(engine_from_proto(engine) for engine in message.engines),
@@ -63,10 +64,20 @@ def video_answer_from_bytes(content: bytes) -> VideoAnswer:
     )
 
 
-def _result(result: pb.ActionResult) -> ActionResult:
-    event = _event(result.event) if result.HasField("event") else None
+def action_result_from_proto(result: pb.ActionResult) -> ActionResult:
+    """An action that was asked for."""
+    event = event_from_proto(result.event) if result.HasField("event") else None
     return ActionResult(Action(result.action), result.accepted, result.confidence, event)
 
 
-def _event(event: pb.ActionEvent) -> ActionEvent:
+def event_from_proto(event: pb.ActionEvent) -> ActionEvent:
+    """A movement that was seen."""
     return ActionEvent(Action(event.action), event.start, event.peak, event.end, event.confidence)
+
+
+def picture_box(message: pb.VerifyActionsResponse | pb.ChallengeVerdict) -> Box | None:
+    """The face in the picture, if there is one."""
+    if not message.HasField("picture_box"):
+        return None
+    box = message.picture_box
+    return Box(box.x, box.y, box.width, box.height)

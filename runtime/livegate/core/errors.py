@@ -61,27 +61,27 @@ class ErrorCode(IntEnum):
     FREE_MEM = 1008, "APP_ERR_COMM_FREE_MEM", "free memory error", "内存释放错误", "INTERNAL", 500, "reserved: device memory of the accelerator backends"
     OUT_OF_RANGE = 1009, "APP_ERR_COMM_OUT_OF_RANGE", "out of range", "内存越界", "OUT_OF_RANGE", 413, "bytes or pixels above a configured limit: a body, a picture, a video, a model file"
     NO_PERMISSION = 1010, "APP_ERR_COMM_NO_PERMISSION", "NO Permission", "无权限", "UNAUTHENTICATED", 401, "missing, wrong or expired credentials; a user who may not hand over frames"
-    TIMEOUT = 1011, "APP_ERR_COMM_TIMEOUT", "Timed out", "超时", "DEADLINE_EXCEEDED", 408, "the deadline passed in the queue, or the body came too slowly; a camera frame that was too old for its turn; a video that took too long to decode"
+    TIMEOUT = 1011, "APP_ERR_COMM_TIMEOUT", "Timed out", "超时", "DEADLINE_EXCEEDED", 408, "the deadline passed in the queue, or the body came too slowly; a camera frame that was too old for its turn; a video that took too long to decode; a challenge that was answered too late"
     NOT_INIT = 1012, "APP_ERR_COMM_NOT_INIT", "Not initialized", "未初始化", "UNAVAILABLE", 503, "a request before the models are warm"
     INIT_FAIL = 1013, "APP_ERR_COMM_INIT_FAIL", "initialize failed", "初始化错误", "FAILED_PRECONDITION", 500, "the server cannot start: address in use or not bindable, provider missing, bind without credentials"
     INPROGRESS = 1014, "APP_ERR_COMM_INPROGRESS", "Operation now in progress", "操作正在进行中", "UNAVAILABLE", 503, "reserved: engine builds"
-    EXIST = 1015, "APP_ERR_COMM_EXIST", "Object; file or other resource already exist", "资源已存在", "ALREADY_EXISTS", 409, "a second producer for a camera that is connected already; a file of another kind at the path of a socket"
-    NO_EXIST = 1016, "APP_ERR_COMM_NO_EXIST", "Object; file or other resource doesn't exist", "资源不存在", "NOT_FOUND", 404, "an HTTP path, a picture file, a model id or a plug-in that is not there; a frame ticket that is used up; a camera that nobody knows"
-    BUSY = 1017, "APP_ERR_COMM_BUSY", "Object; file or other resource is in use", "资源在使用中", "ABORTED", 409, "the Unix socket already belongs to a running server; the client library: `ask` while other frames are under way"
-    FULL = 1018, "APP_ERR_COMM_FULL", "No available Device or resource", "无可用资源", "RESOURCE_EXHAUSTED", 429, "an app id above its rate limit; one producer, connection or message too many on the frame queue; one stream too many"
+    EXIST = 1015, "APP_ERR_COMM_EXIST", "Object; file or other resource already exist", "资源已存在", "ALREADY_EXISTS", 409, "a second producer for a camera that is connected already; a file of another kind at the path of a socket; a challenge that was answered already"
+    NO_EXIST = 1016, "APP_ERR_COMM_NO_EXIST", "Object; file or other resource doesn't exist", "资源不存在", "NOT_FOUND", 404, "an HTTP path, a picture file, a model id or a plug-in that is not there; a frame ticket that is used up; a camera that nobody knows; a challenge that nobody started; an object of `urls.buckets`, or a model file upstream, that is not there"
+    BUSY = 1017, "APP_ERR_COMM_BUSY", "Object; file or other resource is in use", "资源在使用中", "ABORTED", 409, "the Unix socket already belongs to a running server; the client library: `ask` while other frames are under way; a camera on which another challenge is being answered; a model file that is being downloaded already"
+    FULL = 1018, "APP_ERR_COMM_FULL", "No available Device or resource", "无可用资源", "RESOURCE_EXHAUSTED", 429, "an app id above its rate limit or its quota; one producer, connection or message too many on the frame queue; one stream too many; one open challenge too many"
     OPEN_FAIL = 1019, "APP_ERR_COMM_OPEN_FAIL", "Device; file or resource open failed", "文件或资源打开失败", "FAILED_PRECONDITION", 500, "a file that is there but cannot be opened: configuration, picture, manifest"
     READ_FAIL = 1020, "APP_ERR_COMM_READ_FAIL", "Device; file or resource read failed", "文件或资源读失败", "FAILED_PRECONDITION", 500, "a configuration or a manifest that is not readable as TOML"
     WRITE_FAIL = 1021, "APP_ERR_COMM_WRITE_FAIL", "Device; file or resource write failed", "文件或资源写失败", "FAILED_PRECONDITION", 500, "`models pull` cannot write into the cache"
     DESTORY_FAIL = 1022, "APP_ERR_COMM_DESTORY_FAIL", "Device; file or resource destory failed", "文件或资源释放失败", "INTERNAL", 500, "reserved: engines and cameras that do not close"
     EXIT = 1023, "APP_ERR_COMM_EXIT", "End of data stream; stop the application", "数据流结束，退出程序", "OUT_OF_RANGE", 500, "a camera that is watched was removed, or its source has ended: no more frames will come"
     CONNECTION_CLOSE = 1024, "APP_ERR_COMM_CONNECTION_CLOSE", "Out of connection; Communication shutdown", "连接断开", "CANCELLED", 499, "the client left before its answer; seen in logs and metrics only; the client library: the server left"
-    CONNECTION_FAILURE = 1025, "APP_ERR_COMM_CONNECTION_FAILURE", "connection fail", "连接失败", "UNAVAILABLE", 502, "the client library: no server answers at the address"
+    CONNECTION_FAILURE = 1025, "APP_ERR_COMM_CONNECTION_FAILURE", "connection fail", "连接失败", "UNAVAILABLE", 502, "the client library: no server answers at the address; a URL of `urls.allow`, or upstream of `models pull`, that does not answer"
     STREAM_INVALID = 1026, "APP_ERR_COMM_STREAM_INVALID", "ACL stream is null pointer", "无效流", "INTERNAL", 500, "reserved: the Ascend backend"
     REGION_ERROR = 1027, "APP_ERR_COMM_REGION_ERROR", "region error", "区域校验失败", "INVALID_ARGUMENT", 400, "a region of interest that is empty or reaches over the picture"
-    DECODE_FAIL = 1028, "APP_ERR_COMM_DECODE_FAIL", "Image decode fail", "图片解码失败", "INVALID_ARGUMENT", 400, "a picture that is damaged, cut short, or not JPEG, PNG, BMP or WebP; base64 that is not base64; a video that does not open"
+    DECODE_FAIL = 1028, "APP_ERR_COMM_DECODE_FAIL", "Image decode fail", "图片解码失败", "INVALID_ARGUMENT", 400, "a picture that is damaged, cut short, or not JPEG, PNG, BMP or WebP; base64 that is not base64; a video that does not open; a liveness-data container that is damaged or does not open"
     MODELINIT_FAIL = 1029, "APP_ERR_COMM_MODELINIT_FAIL", "Model init fail", "模型初始化失败", "FAILED_PRECONDITION", 500, "a model file that is missing, cut short or tampered with; a manifest or a network that does not fit"
     MODELINFER_FAIL = 1030, "APP_ERR_COMM_MODELINFER_FAIL", "Model infer fail", "模型推理失败", "INTERNAL", 500, "a network that failed while it ran, or answered with numbers that are not finite"
-    PARAM_FAILURE = 1031, "APP_ERR_COMM_PARAM_FAILURE", "param check fail", "参数校验失败", "INVALID_ARGUMENT", 400, "a field that is missing, of the wrong type, unknown or contradictory; too many or too small pictures; a video of another length than allowed; a task whose model is not on this box"
+    PARAM_FAILURE = 1031, "APP_ERR_COMM_PARAM_FAILURE", "param check fail", "参数校验失败", "INVALID_ARGUMENT", 400, "a field that is missing, of the wrong type, unknown or contradictory; too many or too small pictures; a video of another length than allowed; a task whose model is not on this box; a video that answers no challenge where `challenge.required` is set"
     STREAMPULLER_OPEN_FAIL = 2001, "APP_ERR_STREAMPULLER_OPEN_FAIL", "Open input stream failed", "流打开失败", "UNAVAILABLE", 502, "a camera that cannot be opened: no such file or device, no answer, refused, not found on the server"
     STREAMPULLER_STREAMINFOFIND_FAIL = 2002, "APP_ERR_STREAMPULLER_STREAMINFOFIND_FAIL", "Find stream information failed", "查找流信息失败", "UNAVAILABLE", 502, "a camera that opens, but does not tell the size or the format of its pictures; the same of a video"
     STREAMPULLER_EOF = 2003, "APP_ERR_STREAMPULLER_EOF", "Stream if EOF", "流结束", "OUT_OF_RANGE", 502, "the end of a file, or a camera that ended its stream"
@@ -193,7 +193,9 @@ def errors_markdown() -> str:
     head = [
         "# Error codes",
         "",
-        "Generated from `runtime/livegate/core/errors.py` by `make docs`.",
+        "Generated from `runtime/livegate/core/errors.py` by `make docs`. A cloud's clients read its own codes:",
+        "[AIPaaS](dialects/aipaas.md) these numbers, [Huawei FRS](dialects/huawei_frs.md#errors) `FRS.…`,",
+        "[Linkface](dialects/linkface.md#errors) a status in words.",
         "",
         "| code | symbol | English | Chinese | gRPC | HTTP | what raises it in LiveGate |",
         "|---|---|---|---|---|---|---|",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from livegate.core.errors import LiveGateError
+
+if TYPE_CHECKING:
+    from livegate.core.challenge import ChallengeNews
 
 NO_FACE_SCORE = -1.0
 """The score that means: there was no face to judge."""
@@ -21,7 +25,9 @@ class Decision(str, Enum):
 
 
 class Reason(str, Enum):
-    """Why a verdict is what it is; the second block speaks of streams, the third of videos."""
+    """Why a verdict is what it is; the second block speaks of streams, the third of videos, the last
+    of challenges.
+    """
 
     NO_FACE = "NO_FACE"
     SCORE_BELOW_THRESHOLD = "SCORE_BELOW_THRESHOLD"
@@ -44,6 +50,12 @@ class Reason(str, Enum):
     PERSON_CHANGED = "PERSON_CHANGED"
     VIDEO_CUT = "VIDEO_CUT"
     NO_FRONTAL_FACE = "NO_FRONTAL_FACE"
+
+    TIMEOUT = "TIMEOUT"
+    TOO_FEW_FRAMES = "TOO_FEW_FRAMES"
+    CHALLENGE_OPEN = "CHALLENGE_OPEN"
+    CHALLENGE_PASSED = "CHALLENGE_PASSED"
+    CHALLENGE_FAILED = "CHALLENGE_FAILED"
 
 
 class GateDecision(str, Enum):
@@ -312,7 +324,7 @@ class FrameAnswer:
     `src_*` is the picture as it came, `frame_*` as it was looked at: upright; boxes are in these
     pixels. `person` counts the people in front, 0 = nobody. `gate` is set when there is a new word for
     this person; `reasons` say on every frame why the gate stands as it does. With an `error` there are
-    no verdicts and `gate` is never OPEN.
+    no verdicts and `gate` is never OPEN. `news` is for whoever answers a challenge on this stream.
     """
 
     frame_id: int
@@ -328,3 +340,4 @@ class FrameAnswer:
     reasons: tuple[Reason, ...] = ()
     error: LiveGateError | None = None
     stages: StageTimes = StageTimes()
+    news: ChallengeNews | None = None

@@ -17,6 +17,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from livegate.core.challenge import ChallengeOutcome
 from livegate.core.config import LogConfig
 from livegate.core.results import EngineInfo, GateDecision, StageTimes
 
@@ -130,6 +131,11 @@ class Metrics:
         )
         for word in GateDecision:  # a dashboard sees zeros before the first one
             self.gate_words.labels(word.value)
+        self.challenges = Counter(
+            "livegate_challenges", "Challenges that ended", ("outcome",), registry=registry
+        )
+        for outcome in ChallengeOutcome:
+            self.challenges.labels(outcome.value)
         self.streams = Gauge(
             "livegate_streams", "StreamFrames and WatchCamera calls that are open", registry=registry
         )

@@ -51,7 +51,7 @@ class FrsCode(str, Enum):
     BAD_FORMAT = "FRS.0016", 400, "The file format is not supported.", ErrorCode.DECODE_FAIL, "GIF, TIFF, HEIC and AVIF"
     BODY_TOO_LARGE = "FRS.0017", 400, "The size of the request body is out of the range %s.", ErrorCode.OUT_OF_RANGE, "a body, a base64 text, a file or what a *_url names, above its limit"
     INNER = "FRS.0018", 500, "The service inner error.", ErrorCode.INNER, "a network that failed, or a defect of ours"
-    NO_SERVICE = "FRS.0019", 400, "The service has not been subscribed, %s", ErrorCode.UNREALIZED, "live-detect on a box without the models of landmarks and head pose"
+    NO_SERVICE = "FRS.0019", 400, "The service has not been subscribed, %s", ErrorCode.UNREALIZED, "live-detect on a box without the models of landmarks and head pose, or with `challenge.required`"
     NO_SUB_SERVICE = "FRS.0020", 400, "The sub-service is not enabled, %s", ErrorCode.UNREALIZED, "face-compare and face-sets: comparing and keeping faces is not what this box does"
     BAD_URL = "FRS.0021", 400, "The URL is invalid.", ErrorCode.PARAM_FAILURE, "a *_url that is neither /bucket/object nor http(s), or that urls.allow does not list"
     NO_OBS = "FRS.0022", 400, "The OBS path cannot be read.", ErrorCode.NO_EXIST, "a bucket or an object that this box has not; a URL whose server does not answer, or too late"

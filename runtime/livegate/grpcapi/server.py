@@ -22,6 +22,7 @@ from livegate.core.config import GrpcConfig
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.socketlock import SocketLock, configured_path
 from livegate.core.telemetry import Metrics
+from livegate.grpcapi.challengecodec import bytes_from_challenge, start_from_bytes
 from livegate.grpcapi.codec import (
     SERVICE,
     bytes_from_analysis,
@@ -40,6 +41,7 @@ from livegate.grpcapi.streams import stream_frames, watch_camera
 from livegate.grpcapi.videocodec import bytes_from_video, verify_from_bytes
 from livegate.service.actions import ActionService
 from livegate.service.cameras import Cameras
+from livegate.service.challenges import Challenges
 from livegate.service.liveness import LivenessService
 from livegate.service.streams import Streams
 
@@ -62,6 +64,7 @@ class GrpcServer:
         streams: Streams,
         cameras: Cameras,
         actions: ActionService,
+        challenges: Challenges,
         metrics: Metrics,
     ) -> None:
         """Bind.
@@ -73,6 +76,7 @@ class GrpcServer:
         self._streams = streams
         self._cameras = cameras
         self._actions = actions
+        self._challenges = challenges
         self._lock: SocketLock | None = None
         limit = config.max_receive_mib << 20
         # A picture is larger than the default windows and frames of HTTP/2: without these it stops
@@ -136,6 +140,11 @@ class GrpcServer:
         request = verify_from_bytes(content, request_id=request_id, deadline_ns=_deadline_ns(context))
         return bytes_from_video(await asyncio.wrap_future(self._actions.submit(request)))
 
+    async def start_challenge(self, content: bytes, request_id: str, context: Context) -> bytes:
+        """LivenessService.StartChallenge."""
+        code, task_id = start_from_bytes(content)
+        return bytes_from_challenge(self._challenges.start(code), task_id=task_id)
+
     async def get_status(self, content: bytes, request_id: str, context: Context) -> bytes:
         """LivenessService.GetStatus."""
         cameras = map(camera_message, self._cameras.reports)
@@ -145,13 +154,13 @@ class GrpcServer:
         self, messages: AsyncIterator[bytes], request_id: str, context: Context
     ) -> AsyncGenerator[bytes, None]:
         """LivenessService.StreamFrames."""
-        return stream_frames(self._streams, messages)
+        return stream_frames(self._streams, messages, self._challenges.live)
 
     def watch_camera(
         self, content: bytes, request_id: str, context: Context
     ) -> AsyncGenerator[bytes, None]:
         """LivenessService.WatchCamera."""
-        return watch_camera(self._cameras, content)
+        return watch_camera(self._cameras, content, self._challenges.live)
 
     async def add_camera(self, content: bytes, request_id: str, context: Context) -> bytes:
         """LivenessService.AddCamera."""
@@ -227,6 +236,7 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._handlers = {
             f"/{SERVICE}/Analyze": unary(server.analyze),
             f"/{SERVICE}/VerifyActions": unary(server.verify_actions),
+            f"/{SERVICE}/StartChallenge": unary(server.start_challenge),
             f"/{SERVICE}/GetStatus": unary(server.get_status),
             f"/{SERVICE}/StreamFrames": grpc.stream_stream_rpc_method_handler(
                 guard.wrap_stream(server.stream_frames)

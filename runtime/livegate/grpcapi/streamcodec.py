@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import msgspec
 
 from livegate.core.camera import CameraReport
+from livegate.core.challenge import ChallengeNews
 from livegate.core.config import WHOLE, CameraConfig
 from livegate.core.errors import ErrorCode, RequestError
 from livegate.core.results import FrameAnswer
 from livegate.core.view import View
+from livegate.grpcapi.challengecodec import prompt_message, verdict_message
 from livegate.grpcapi.codec import object_message, read_message, result_message, stages_message
 from livegate.service.picture import EncodedPicture, Picture, RawPicture
 from livegate.service.streams import CODE_STREAM, StreamFrame
@@ -31,6 +33,7 @@ class StreamOpen:
     algo_tasks: tuple[int, ...]
     view: View
     newest_wins: bool
+    challenge: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ def open_from_bytes(content: bytes) -> StreamOpen:
         algo_tasks=tuple(task.algo_task for task in opening.algo_tasks),
         view=_view(opening.view),
         newest_wins=opening.overflow == pb.OVERFLOW_NEWEST_WINS,
+        challenge=opening.challenge,
     )
 
 
@@ -125,15 +129,25 @@ def bytes_from_answer(answer: FrameAnswer, *, task_id: str) -> bytes:
         person=answer.person,
         stages=stages_message(answer.stages),
     )
+    if answer.news is not None:
+        _write_news(message, answer.news)
     if answer.error is not None:
         message.task_code = int(answer.error.code)
         message.msg = answer.error.text
     return message.SerializeToString()
 
 
-def watched_from_bytes(content: bytes) -> str:
-    """Read a WatchCameraRequest: the camera. Raises as `open_from_bytes`."""
-    return read_message(pb.WatchCameraRequest, content).camera
+def _write_news(message: pb.StreamResponse, news: ChallengeNews) -> None:
+    if news.prompt is not None:
+        message.prompt.CopyFrom(prompt_message(news.prompt))
+    if news.verdict is not None:
+        message.challenge.CopyFrom(verdict_message(news.verdict))
+
+
+def watched_from_bytes(content: bytes) -> tuple[str, str]:
+    """Read a WatchCameraRequest: the camera and a nonce, or none. Raises as `open_from_bytes`."""
+    message = read_message(pb.WatchCameraRequest, content)
+    return message.camera, message.challenge
 
 
 def removed_from_bytes(content: bytes) -> str:

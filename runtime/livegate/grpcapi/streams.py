@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +29,12 @@ from livegate.grpcapi.streamcodec import (
     open_from_bytes,
     watched_from_bytes,
 )
+from livegate.pipelines.challenge import LiveChallenge
 from livegate.service.cameras import Cameras
 from livegate.service.streams import FrameStream, StreamFrame, Streams
 
+TakeUp = Callable[[str], LiveChallenge]
+"""Gives the challenge of a nonce to the one who answers it; Challenges.live."""
 OPEN_TIMEOUT_S = 10.0
 """For `open` to come: a stream that is none must not keep a place."""
 MAX_UNANSWERED = 4
@@ -40,7 +44,9 @@ MAX_UNANSWERED_NEWEST = 16
 the sender would be stopped during a long look, with a picture that grows old in its hands."""
 
 
-async def stream_frames(streams: Streams, messages: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+async def stream_frames(
+    streams: Streams, messages: AsyncIterator[bytes], take_up: TakeUp
+) -> AsyncGenerator[bytes, None]:
     """LivenessService.StreamFrames.
 
     Raises:
@@ -48,7 +54,8 @@ async def stream_frames(streams: Streams, messages: AsyncIterator[bytes]) -> Asy
             its answer.
     """
     opening = open_from_bytes(await _first(messages))
-    stream = streams.open(opening.code, opening.algo_tasks, opening.view)
+    challenge = _for(opening.challenge, take_up)
+    stream = streams.open(opening.code, opening.algo_tasks, opening.view, challenge)
     conveyor = _Conveyor(streams, stream, opening)
     loop = asyncio.get_running_loop()
     stream.on_end = lambda error: _in(loop, lambda: conveyor.end(error))
@@ -82,7 +89,7 @@ async def _first(messages: AsyncIterator[bytes]) -> bytes:
     return first
 
 
-async def watch_camera(cameras: Cameras, content: bytes) -> AsyncGenerator[bytes, None]:
+async def watch_camera(cameras: Cameras, content: bytes, take_up: TakeUp) -> AsyncGenerator[bytes, None]:
     """LivenessService.WatchCamera.
 
     Raises:
@@ -90,17 +97,34 @@ async def watch_camera(cameras: Cameras, content: bytes) -> AsyncGenerator[bytes
     """
     loop = asyncio.get_running_loop()
     news = asyncio.Event()
-    watch = cameras.watch(watched_from_bytes(content), lambda: _in(loop, news.set))
+    camera, nonce = watched_from_bytes(content)
+    watch = cameras.watch(camera, lambda: _in(loop, news.set), _for(nonce, take_up))
     try:
         while True:
             answer = watch.take()
             if answer is None:
-                await news.wait()
-                news.clear()
+                await _until(news, watch.left_s)
+                watch.expire()
             else:
                 yield bytes_from_answer(answer, task_id="")
     finally:
         cameras.unwatch(watch)
+
+
+def _for(nonce: str, take_up: TakeUp) -> Callable[[], LiveChallenge] | None:
+    """How a stream takes up its challenge, when all else is well with it; None without one."""
+    return functools.partial(take_up, nonce) if nonce else None
+
+
+async def _until(news: asyncio.Event, left_s: float | None) -> None:
+    """Wait for news, or for so long."""
+    timer = None if left_s is None else asyncio.get_running_loop().call_later(left_s, news.set)
+    try:
+        await news.wait()
+    finally:
+        if timer is not None:
+            timer.cancel()
+    news.clear()
 
 
 def _in(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

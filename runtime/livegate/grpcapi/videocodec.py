@@ -25,6 +25,7 @@ def verify_from_bytes(content: bytes, *, request_id: str, deadline_ns: int | Non
         nod_deg=message.nod_threshold if message.HasField("nod_threshold") else None,
         is_mirrored=message.mirrored,
         deadline_ns=deadline_ns,
+        challenge=message.challenge,
     )
 
 
@@ -37,8 +38,8 @@ def bytes_from_video(verdict: VideoVerdict) -> bytes:
         timestamp=verdict.timestamp_ms,
         alive=verdict.is_alive,
         reasons=[reason.value for reason in verdict.reasons],
-        actions=[_result(result) for result in verdict.actions],
-        events=[_event(event) for event in verdict.events],
+        actions=[action_message(result) for result in verdict.actions],
+        events=[event_message(event) for event in verdict.events],
         silent=result_message(verdict.silent) if verdict.silent else None,
         picture=verdict.picture,
         picture_box=pb.Box(x=box.x, y=box.y, width=box.width, height=box.height) if box else None,
@@ -49,6 +50,7 @@ def bytes_from_video(verdict: VideoVerdict) -> bytes:
         frames=verdict.frames,
         samples=verdict.samples,
         sample_fps=verdict.sample_fps,
+        most_faces=verdict.most_faces,
         codec=verdict.codec,
         container=verdict.container,
         engines=[engine_message(engine) for engine in verdict.engines],
@@ -58,22 +60,25 @@ def bytes_from_video(verdict: VideoVerdict) -> bytes:
     return message.SerializeToString()
 
 
-def _action(action: Action) -> pb.Action:
+def action_number(action: Action) -> pb.Action:
+    """The contract's number."""
     return pb.Action.Name(action.value)  # type: ignore[return-value]
 
 
-def _result(result: ActionResult) -> pb.ActionResult:
+def action_message(result: ActionResult) -> pb.ActionResult:
+    """An action that was asked for."""
     return pb.ActionResult(
-        action=_action(result.action),
+        action=action_number(result.action),
         accepted=result.is_accepted,
         confidence=result.confidence,
-        event=_event(result.event) if result.event else None,
+        event=event_message(result.event) if result.event else None,
     )
 
 
-def _event(event: ActionEvent) -> pb.ActionEvent:
+def event_message(event: ActionEvent) -> pb.ActionEvent:
+    """A movement that was seen."""
     return pb.ActionEvent(
-        action=_action(event.action),
+        action=action_number(event.action),
         start=event.start_ms,
         peak=event.peak_ms,
         end=event.end_ms,

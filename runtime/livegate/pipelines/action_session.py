@@ -66,8 +66,16 @@ class Word:
     track: tuple[FaceSample, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one picture told: the face's movements, None without a face, and the actions that ended."""
+
+    sample: FaceSample | None = None
+    events: tuple[ActionEvent, ...] = ()
+
+
 class ActionSession:
-    """State over the pictures of one video."""
+    """State over the pictures of one video, or of one person in front of a camera."""
 
     def __init__(
         self,
@@ -99,30 +107,67 @@ class ActionSession:
         self._last_ms = 0
         self._track: list[FaceSample] = []
         self._samples = self._most_faces = 0
-        self._is_too_small = False
+        self._is_too_small = self._is_judging_due = False
         self.engines: tuple[EngineInfo, ...] = tuple(info for step in plan for info in step.model.infos)
 
     def expect(self, duration_ms: int) -> None:
         """Spread the pictures that silent liveness judges over so long a video."""
         self._spacing_ms = self._spacing(duration_ms)
 
-    def look(
-        self, pts_ms: int, frame: Frame, clock: StageClock, scratch: Scratch
-    ) -> tuple[ActionEvent, ...]:
-        """The next picture; the actions that end with it.
+    def judge_next(self) -> None:
+        """Have silent liveness see the next frontal picture, however many it saw before."""
+        self._is_judging_due = True
+
+    @property
+    def owes_judging(self) -> bool:
+        """Whether no frontal picture came since `judge_next`."""
+        return self._is_judging_due
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether a face was seen that is too small to count."""
+        return self._is_too_small
+
+    @property
+    def breaks(self) -> tuple[Reason, ...]:
+        """What broke the continuity up to now."""
+        if not self._config.needs_continuity:
+            return ()
+        self._continuity.end(self._last_ms)
+        return self._continuity.reasons
+
+    def is_frontal(self, sample: FaceSample) -> bool:
+        """Whether the face looks at the camera."""
+        if sample.yaw_deg is None or sample.pitch_deg is None:
+            return False
+        return max(abs(sample.yaw_deg), abs(sample.pitch_deg)) <= self._config.frontal_deg
+
+    def look(self, pts_ms: int, frame: Frame, clock: StageClock, scratch: Scratch) -> Sighting:
+        """The next picture.
 
         Raises:
             EngineError: a network failed.
         """
+        found = self._pipeline.run(frame, self._finding, clock, scratch)
+        return self.see(pts_ms, frame, found[FACES], clock, scratch)
+
+    def see(
+        self,
+        pts_ms: int,
+        frame: Frame,
+        faces: Sequence[Face],
+        clock: StageClock,
+        scratch: Scratch,
+    ) -> Sighting:
+        """The next picture, in which somebody else found the faces. Raises as `look`."""
         self._samples += 1
         self._last_ms = pts_ms
         self._continuity.see(pts_ms, frame)
-        found = self._pipeline.run(frame, self._finding, clock, scratch)
-        counting = self._counting(found[FACES])
+        counting = self._counting(faces)
         self._most_faces = max(self._most_faces, len(counting))
         subject = self._tracker.follow(counting, pts_ms * 1_000_000)
         if subject.face is None:
-            return ()
+            return Sighting()
         chosen: dict[str, Any] = {FACES: (subject.face,)}
         chosen = self._pipeline.run(frame, self._measuring, clock, scratch, chosen)
         points, pose = (chosen[name] for name in GEOMETRY)
@@ -134,14 +179,14 @@ class ActionSession:
         events = self._detector.feed(sample)
         self._events += events
         clock.lap("postprocess")
-        return events
+        return Sighting(sample, events)
 
     def word(self, wanted: Sequence[Action], windows: Sequence[Window] = ()) -> Word:
-        """The end: what was asked for against what was seen."""
+        """The end: what was asked for against what was seen; who was asked for nothing may move."""
         self._continuity.end(self._last_ms)
-        config = self._config
+        refuse_unasked = self._config.refuse_unasked and bool(wanted)
         results, reasons = compare(
-            wanted, windows, self._events, self._detector.almost, refuse_unasked=config.refuse_unasked
+            wanted, windows, self._events, self._detector.almost, refuse_unasked=refuse_unasked
         )
         silent = self._judging[0].task.fuse(self._scores) if self._scores else None
         reasons = (*reasons, *self._objections(silent))
@@ -180,12 +225,10 @@ class ActionSession:
 
     def _is_to_judge(self, sample: FaceSample) -> bool:
         """Whether silent liveness is to see this picture: it is frontal, and its turn has come."""
-        if sample.yaw_deg is None or sample.pitch_deg is None:
-            return False
-        if len(self._scores) >= self._config.silent_frames:
-            return False
-        is_due = self._judged_ms is None or sample.pts_ms - self._judged_ms >= self._spacing_ms
-        return is_due and max(abs(sample.yaw_deg), abs(sample.pitch_deg)) <= self._config.frontal_deg
+        is_apart = self._judged_ms is None or sample.pts_ms - self._judged_ms >= self._spacing_ms
+        has_room = len(self._scores) < self._config.silent_frames
+        is_due = self._is_judging_due or (has_room and is_apart)
+        return is_due and self.is_frontal(sample)
 
     def _judge(
         self, frame: Frame, sample: FaceSample, face: Face, clock: StageClock, scratch: Scratch
@@ -194,6 +237,7 @@ class ActionSession:
         found = self._pipeline.run(frame, self._judging, clock, scratch, {FACES: (face,)})
         self._scores.append(found[SILENT])
         self._judged_ms = sample.pts_ms
+        self._is_judging_due = False
         mark = grade(frame, face.box, sample, self._config.frontal_deg)
         if self._portrait is None or mark > self._portrait.grade:
             self._portrait = Portrait(mark, sample.pts_ms, face.box, jpeg_from_frame(frame))

@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from livegate.core.challenge import ChallengeNews
 from livegate.core.config import GateConfig
 from livegate.core.frame import Frame
 from livegate.core.results import Decision, Face, GateDecision, Reason, Verdict
@@ -25,7 +27,10 @@ SILENT = 1031
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one frame told. Sizes are the upright picture's; `faces` counts all that were found."""
+    """What one frame told. Sizes are the upright picture's; `faces` counts all that were found.
+
+    `news` is what the onlooker said, if there is one.
+    """
 
     width: int
     height: int
@@ -34,6 +39,23 @@ class Look:
     person: int
     gate: GateDecision | None
     reasons: tuple[Reason, ...]
+    news: ChallengeNews | None = None
+
+
+class Onlooker(Protocol):
+    """Who sees every frame beside the gate; pipelines/challenge.py has it."""
+
+    def see(
+        self,
+        frame: Frame,
+        captured_ns: int,
+        subject: Subject,
+        objections: tuple[Reason, ...],
+        clock: StageClock,
+        scratch: Scratch,
+    ) -> ChallengeNews:
+        """A frame, upright, good during the call, and the person in front in it. Never raises."""
+        ...
 
 
 class Session:
@@ -67,6 +89,8 @@ class Session:
         self._heard_ns = 0
         self._is_retired = False
         self._lock = threading.Lock()
+        self.onlooker: Onlooker | None = None
+        """May be set and taken away at any time, from any thread."""
 
     def look(self, frame: Frame, captured_ns: int, clock: StageClock, scratch: Scratch) -> Look:
         """Judge a frame. `captured_ns` is monotonic time.
@@ -91,7 +115,11 @@ class Session:
         verdicts = self._pipeline.judge(self._algo_tasks, [{**chosen, FACES: faces}])
         clock.lap("postprocess")
         gate, reasons = self._word(subject, verdicts, captured_ns, objections)
-        return Look(frame.width, frame.height, verdicts, len(faces), subject.person, gate, reasons)
+        onlooker = self.onlooker
+        news = None
+        if onlooker is not None:
+            news = onlooker.see(frame, captured_ns, subject, objections, clock, scratch)
+        return Look(frame.width, frame.height, verdicts, len(faces), subject.person, gate, reasons, news)
 
     def fail(self) -> tuple[int, GateDecision | None]:
         """A frame could not be judged: (person, the new word, never OPEN)."""

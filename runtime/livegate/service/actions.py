@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from livegate.core.config import Config
-from livegate.core.errors import DeadlineError, ErrorCode, QueueError, RequestError
+from livegate.core.errors import DeadlineError, ErrorCode, LiveGateError, QueueError, RequestError
 from livegate.core.request import CODE_VERIFY, VerifyRequest
 from livegate.core.results import Action, VideoVerdict
 from livegate.core.telemetry import Metrics, StageClock
@@ -21,6 +21,7 @@ from livegate.engines.pool import shutting_down
 from livegate.ingest.video import VideoFrame as Picture
 from livegate.ingest.video import VideoReader, require_bytes
 from livegate.pipelines.action_session import ActionSession, Word
+from livegate.service.challenges import Challenges
 from livegate.service.liveness import LivenessService
 
 MAX_ACTIONS = 10
@@ -36,13 +37,15 @@ class ActionService:
         config: Config,
         service: LivenessService,
         metrics: Metrics,
+        challenges: Challenges | None = None,
         *,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """No thread runs before the first video."""
+        """No thread runs before the first video. Without `challenges` no request may name one."""
         self._config = config
         self._service = service
         self._metrics = metrics
+        self._challenges = challenges
         self._now_ns = now_ns
         video = config.video
         self._threads = ThreadPoolExecutor(video.at_once, thread_name_prefix="livegate-video")
@@ -58,18 +61,30 @@ class ActionService:
         Raises:
             RequestError: PARAM_FAILURE or OUT_OF_RANGE, found without decoding anything.
             QueueError: QUEUE_FULL when too many videos wait, QUEUE_STOPED when the server shuts down.
-            LiveGateError: NOT_INIT while the models are warming.
+            LiveGateError: NOT_INIT while the models are warming; what is wrong with its challenge, as
+                Challenges.asked.
         """
+        if self._challenges is not None:
+            request = self._challenges.asked(request)
+        elif request.challenge:
+            raise _refused("no challenge can be answered here", "leave it out")
         check(request, self._config)
         session = self._service.action_session(nod_deg=request.nod_deg, is_mirrored=request.is_mirrored)
         clock = StageClock()
         self._enter()
         cancelled = threading.Event()
         try:
+            if self._challenges is not None and request.challenge:
+                self._challenges.spend(request.challenge)
             future = self._threads.submit(self._verify, request, session, clock, cancelled)
         except RuntimeError as error:  # the executor was shut down meanwhile
             self._leave()
             raise shutting_down() from error
+        except LiveGateError:
+            self._leave()
+            raise
+        if self._challenges is not None and request.challenge:
+            self._challenges.count_when_done(future)
         future.add_done_callback(lambda _: self._leave())
         outer: Future[VideoVerdict] = Future()
         outer.add_done_callback(lambda one: _abandon(one, future, cancelled))
@@ -222,7 +237,8 @@ def check(request: VerifyRequest, config: Config) -> None:
             f"the message code is {request.code}, only {CODE_VERIFY} is answered", f"send {CODE_VERIFY}"
         )
     known = [action.value for action in Action]
-    if not 1 <= len(request.actions) <= MAX_ACTIONS:
+    least = 1 if request.needs_actions else 0
+    if not least <= len(request.actions) <= MAX_ACTIONS:
         raise _refused(f"there are {len(request.actions)} actions", f"send 1 to {MAX_ACTIONS}")
     for number in request.actions:
         if number not in known:

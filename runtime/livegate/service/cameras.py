@@ -20,6 +20,7 @@ from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupEr
 from livegate.core.results import FrameAnswer
 from livegate.core.telemetry import Metrics, StageClock, get_logger
 from livegate.core.view import View, view_of_camera
+from livegate.pipelines.challenge import LiveChallenge
 from livegate.pipelines.session import SILENT, Session
 from livegate.service.liveness import LivenessService
 from livegate.service.outcomes import answer_of_error, answer_of_look, outcome_of_answer
@@ -61,6 +62,7 @@ class _Line:
     watches: set[Watch] = field(default_factory=set)
     complained: tuple[ErrorCode, float] = (ErrorCode.OK, 0.0)
     failures: dict[ErrorCode, int] = field(default_factory=dict)
+    challenge: LiveChallenge | None = None
 
 
 class Cameras:
@@ -131,6 +133,7 @@ class Cameras:
             session = self._session(lease.camera)
             frame = frame_of_view(lease.view(), self._service.scratch)
             look = self._service.look(session, frame, captured_ns, clock)
+            self._metrics.count_word(look.gate)
             return answer_of_look(look, frame, clock.times(), frame_id=lease.frame_id, frame_pts=pts)
         except Exception as error:  # noqa: BLE001 - told in the answer, and in the log by _complain
             failure = as_livegate_error(error)
@@ -155,6 +158,7 @@ class Cameras:
             line = self._line(camera)
             if line.session is None:
                 line.session = self._service.session((SILENT, DETECTION), line.view)
+                line.session.onlooker = line.challenge
             return line.session
 
     def _line(self, camera: str) -> _Line:
@@ -231,11 +235,19 @@ class Cameras:
 
     # Watching.
 
-    def watch(self, camera: str, notify: Callable[[], None]) -> Watch:
+    def watch(
+        self,
+        camera: str,
+        notify: Callable[[], None],
+        take_up: Callable[[], LiveChallenge] | None = None,
+    ) -> Watch:
         """Hear every answer from now on; `unwatch` ends it.
 
+        `take_up` gives the challenge that is answered in front of this camera, for this watcher only.
+
         Raises:
-            RequestError: NO_EXIST for a camera that nobody knows.
+            RequestError: NO_EXIST for a camera that nobody knows; BUSY when another challenge is being
+                answered there; as `take_up`.
             QueueError: QUEUE_STOPED when the server shuts down.
         """
         is_known = any(report.camera == camera for report in self.reports)
@@ -249,7 +261,8 @@ class Cameras:
                     hint="`livegate status` lists the cameras",
                 )
             line = self._line(camera)
-            watch = Watch(camera, notify, self._max_age_ms)
+            challenge = _taken_up(camera, line, take_up) if take_up else None
+            watch = Watch(camera, notify, self._max_age_ms, challenge)
             line.watches.add(watch)
             report = line.report
         if report is not None and report.code is not ErrorCode.OK:
@@ -261,12 +274,16 @@ class Cameras:
     def unwatch(self, watch: Watch) -> None:
         """Forget one who watched, and the camera if nobody else knows of it."""
         camera = watch.camera
+        if watch.challenge is not None:
+            watch.challenge.abandon()
         is_here = any(report.camera == camera for report in self.reports)
         with self._lock:
             line = self._lines.get(camera)
             if line is None:
                 return
             line.watches.discard(watch)
+            if watch.challenge is not None and line.challenge is watch.challenge:
+                _look_on(line, None)
             if not (line.watches or is_here or camera in self._configured):
                 del self._lines[camera]
 
@@ -354,6 +371,25 @@ class Cameras:
                 hint="cameras need the frame queue: set frames.socket",
             )
         return self._control
+
+
+def _taken_up(camera: str, line: _Line, take_up: Callable[[], LiveChallenge]) -> LiveChallenge:
+    """The challenge that everybody in front of a camera answers from now on; the lock is held."""
+    if line.challenge is not None and not line.challenge.is_over:
+        raise RequestError(
+            ErrorCode.BUSY,
+            f"another challenge is being answered in front of {camera}",
+            hint="wait for its end; a camera takes one at a time",
+        )
+    challenge = take_up()
+    _look_on(line, challenge)
+    return challenge
+
+
+def _look_on(line: _Line, challenge: LiveChallenge | None) -> None:
+    line.challenge = challenge
+    if line.session is not None:
+        line.session.onlooker = challenge
 
 
 @contextmanager

@@ -135,7 +135,6 @@ class LivenessService:
         """
         look = session.look(frame, captured_ns, clock, self.scratch)
         self._count(clock.times(), look.verdicts, look.faces)
-        self._metrics.count_word(look.gate)
         return look
 
     def action_session(self, *, nod_deg: float | None, is_mirrored: bool) -> ActionSession:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
+from livegate.core.challenge import ChallengeNews
 from livegate.core.errors import LiveGateError, as_livegate_error
 from livegate.core.frame import Frame
 from livegate.core.results import FrameAnswer, GateDecision, Reason, StageTimes
@@ -28,6 +30,7 @@ def answer_of_look(
         gate=look.gate,
         reasons=look.reasons,
         stages=stages,
+        news=look.news,
     )
 
 
@@ -49,6 +52,18 @@ def answer_of_error(
         reasons=(Reason.FAILURE,),
         error=_bare(as_livegate_error(error)),
     )
+
+
+def answer_with_news(answer: FrameAnswer, news: ChallengeNews) -> FrameAnswer:
+    """For whoever answers a challenge: its word stands in the place of the gate's."""
+    reasons = answer.reasons if answer.error else news.reasons
+    return replace(answer, gate=news.gate, reasons=reasons, news=news)
+
+
+def answer_of_news(news: ChallengeNews) -> FrameAnswer:
+    """What came without a frame."""
+    now_ms = time.time_ns() // 1_000_000
+    return FrameAnswer(0, 0, now_ms, gate=news.gate, reasons=news.reasons, news=news)
 
 
 def _bare(error: LiveGateError) -> LiveGateError:

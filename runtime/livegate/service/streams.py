@@ -12,9 +12,10 @@ from livegate.core.frame import require_past
 from livegate.core.results import FrameAnswer
 from livegate.core.telemetry import Metrics, StageClock, get_logger
 from livegate.core.view import View
+from livegate.pipelines.challenge import LiveChallenge
 from livegate.pipelines.session import Session
 from livegate.service.liveness import LivenessService
-from livegate.service.outcomes import answer_of_error, answer_of_look
+from livegate.service.outcomes import answer_of_error, answer_of_look, answer_with_news
 from livegate.service.picture import Picture, QueuedPicture
 from livegate.shm.broker import Broker
 from livegate.shm.ring import Ticket
@@ -53,11 +54,20 @@ class Streams:
     def close(self, stream: FrameStream) -> None:
         """Forget a stream that is over."""
         self._open.discard(stream)
+        if stream.challenge is not None:
+            stream.challenge.abandon()
 
-    def open(self, code: int, algo_tasks: Sequence[int], view: View) -> FrameStream:
-        """A session of its own.
+    def open(
+        self,
+        code: int,
+        algo_tasks: Sequence[int],
+        view: View,
+        take_up: Callable[[], LiveChallenge] | None = None,
+    ) -> FrameStream:
+        """A session of its own; `take_up` gives the challenge that is answered on it.
 
         Raises:
+            LiveGateError: as `take_up`.
             RequestError: PARAM_FAILURE for another code or an unknown algo task.
             LiveGateError: NOT_INIT while the models are warming.
             QueueError: QUEUE_STOPED when the server shuts down.
@@ -71,7 +81,8 @@ class Streams:
                 hint=f"send {CODE_STREAM}",
             )
         session = self._service.session(algo_tasks, view)
-        stream = FrameStream(self._service, session, self._metrics)
+        challenge = session.onlooker = take_up() if take_up else None
+        stream = FrameStream(self._service, session, self._metrics, challenge)
         self._open.add(stream)
         return stream
 
@@ -100,8 +111,15 @@ class FrameStream:
     `on_end` is called, from any thread, when the server ends it.
     """
 
-    def __init__(self, service: LivenessService, session: Session, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        service: LivenessService,
+        session: Session,
+        metrics: Metrics,
+        challenge: LiveChallenge | None = None,
+    ) -> None:
         """Nobody is in front."""
+        self.challenge = challenge
         self._service = service
         self._session = session
         self._metrics = metrics
@@ -125,13 +143,21 @@ class FrameStream:
     def skip(self, frame: StreamFrame, error: LiveGateError) -> FrameAnswer:
         """The answer to a frame that nobody had time for: it says nothing of the person in front."""
         frame.picture.discard()
-        return answer_of_error(error, frame_id=frame.frame_id, frame_pts=frame.frame_pts)
+        answer = answer_of_error(error, frame_id=frame.frame_id, frame_pts=frame.frame_pts)
+        return self._worded(answer)
 
     def fail(self, frame_id: int, frame_pts: int, error: BaseException) -> FrameAnswer:
         """The answer to a frame that never became one."""
         person, gate = self._session.fail()
-        self._metrics.count_word(gate)
-        return answer_of_error(error, frame_id=frame_id, frame_pts=frame_pts, person=person, gate=gate)
+        answer = answer_of_error(error, frame_id=frame_id, frame_pts=frame_pts, person=person, gate=gate)
+        return self._worded(answer)
+
+    def _worded(self, answer: FrameAnswer) -> FrameAnswer:
+        """Count the word; where a challenge is answered, its own takes the gate's place."""
+        if self.challenge is not None:
+            answer = answer_with_news(answer, answer.news or self.challenge.silence)
+        self._metrics.count_word(answer.gate)
+        return answer
 
     def _answer(self, frame: StreamFrame, clock: StageClock) -> FrameAnswer:
         clock.lap("queue")
@@ -152,6 +178,7 @@ class FrameStream:
             answer = answer_of_look(
                 look, pixels, clock.times(), frame_id=frame.frame_id, frame_pts=frame.frame_pts
             )
+            answer = self._worded(answer)
             picture.tell(answer)
             # The arrays die before the slot goes back.
             del pixels

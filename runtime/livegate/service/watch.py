@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from livegate.core.errors import LiveGateError
 from livegate.core.results import FrameAnswer, GateDecision, Reason
+from livegate.pipelines.challenge import LiveChallenge
+from livegate.service.outcomes import answer_of_news, answer_with_news
 
 MAX_UNREAD = 16
 
@@ -17,7 +19,8 @@ MAX_UNREAD = 16
 class Watch:
     """The answers that were not read yet: filled by any thread, read by one.
 
-    Who reads slowly misses answers, the oldest first, but those with a word of the gate last of all.
+    Who reads slowly misses answers, the oldest first, but those with a word of the gate, or with news of
+    the challenge that this watcher answers, last of all.
     An OPEN that was not read in time is turned into HOLD: nobody may be let in by old news.
     """
 
@@ -26,11 +29,13 @@ class Watch:
         camera: str,
         notify: Callable[[], None],
         max_age_ms: int,
+        challenge: LiveChallenge | None = None,
         *,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """`notify` is called from any thread when there is something to take."""
         self.camera = camera
+        self.challenge = challenge
         self._notify = notify
         self._max_age_ns = max_age_ms * 1_000_000
         self._now_ns = now_ns
@@ -39,12 +44,29 @@ class Watch:
         self._end: LiveGateError | None = None
 
     def put(self, answer: FrameAnswer) -> None:
-        """Tell the watcher."""
+        """Tell the watcher; news of a challenge are for who answers it."""
+        if self.challenge is not None:
+            silence, news = self.challenge.silence, answer.news
+            is_ours = news is not None and news.nonce == silence.nonce
+            answer = answer_with_news(answer, news if news is not None and is_ours else silence)
+        elif answer.news is not None:
+            answer = replace(answer, news=None)
         with self._lock:
             if len(self._unread) >= MAX_UNREAD:
                 del self._unread[self._least()]
             self._unread.append((self._now_ns(), answer))
         self._notify()
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until `expire` may have something to tell; None when it never will."""
+        return self.challenge.left_s if self.challenge is not None else None
+
+    def expire(self) -> None:
+        """Tell what the deadline of its challenge brought, should no frame have come to tell it."""
+        news = self.challenge.expire() if self.challenge is not None else None
+        if news is not None:
+            self.put(answer_of_news(news))
 
     def end(self, error: LiveGateError) -> None:
         """Nothing more comes."""
@@ -70,5 +92,10 @@ class Watch:
 
     def _least(self) -> int:
         """The index of what can best be missed."""
-        wordless = (i for i, (_, answer) in enumerate(self._unread) if answer.gate is None)
+        wordless = (i for i, (_, answer) in enumerate(self._unread) if not _has_word(answer))
         return next(wordless, 0)
+
+
+def _has_word(answer: FrameAnswer) -> bool:
+    news = answer.news
+    return answer.gate is not None or (news is not None and bool(news.prompt or news.verdict))

@@ -41,6 +41,17 @@ class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACTION_NOD: _ClassVar[Action]
     ACTION_MOUTH: _ClassVar[Action]
     ACTION_BLINK: _ClassVar[Action]
+
+class PromptKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PROMPT_KIND_UNSPECIFIED: _ClassVar[PromptKind]
+    PROMPT_KIND_SHOW_FACE: _ClassVar[PromptKind]
+    PROMPT_KIND_COME_CLOSER: _ClassVar[PromptKind]
+    PROMPT_KIND_LOOK_STRAIGHT: _ClassVar[PromptKind]
+    PROMPT_KIND_DO: _ClassVar[PromptKind]
+    PROMPT_KIND_GOOD: _ClassVar[PromptKind]
+    PROMPT_KIND_PASSED: _ClassVar[PromptKind]
+    PROMPT_KIND_FAILED: _ClassVar[PromptKind]
 DECISION_UNSPECIFIED: Decision
 DECISION_GENUINE: Decision
 DECISION_SPOOF: Decision
@@ -61,6 +72,14 @@ ACTION_SHAKE_RIGHT: Action
 ACTION_NOD: Action
 ACTION_MOUTH: Action
 ACTION_BLINK: Action
+PROMPT_KIND_UNSPECIFIED: PromptKind
+PROMPT_KIND_SHOW_FACE: PromptKind
+PROMPT_KIND_COME_CLOSER: PromptKind
+PROMPT_KIND_LOOK_STRAIGHT: PromptKind
+PROMPT_KIND_DO: PromptKind
+PROMPT_KIND_GOOD: PromptKind
+PROMPT_KIND_PASSED: PromptKind
+PROMPT_KIND_FAILED: PromptKind
 
 class AnalyzeRequest(_message.Message):
     __slots__ = ("code", "task_id", "algo_tasks", "image_list")
@@ -237,18 +256,20 @@ class StreamRequest(_message.Message):
     def __init__(self, open: _Optional[_Union[StreamOpen, _Mapping]] = ..., frame: _Optional[_Union[StreamFrame, _Mapping]] = ...) -> None: ...
 
 class StreamOpen(_message.Message):
-    __slots__ = ("code", "task_id", "algo_tasks", "view", "overflow")
+    __slots__ = ("code", "task_id", "algo_tasks", "view", "overflow", "challenge")
     CODE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     ALGO_TASKS_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     OVERFLOW_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
     code: int
     task_id: str
     algo_tasks: _containers.RepeatedCompositeFieldContainer[AlgoTask]
     view: View
     overflow: Overflow
-    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., algo_tasks: _Optional[_Iterable[_Union[AlgoTask, _Mapping]]] = ..., view: _Optional[_Union[View, _Mapping]] = ..., overflow: _Optional[_Union[Overflow, str]] = ...) -> None: ...
+    challenge: str
+    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., algo_tasks: _Optional[_Iterable[_Union[AlgoTask, _Mapping]]] = ..., view: _Optional[_Union[View, _Mapping]] = ..., overflow: _Optional[_Union[Overflow, str]] = ..., challenge: _Optional[str] = ...) -> None: ...
 
 class View(_message.Message):
     __slots__ = ("rotation", "mirror", "region", "min_face_height")
@@ -313,7 +334,7 @@ class FrameTicket(_message.Message):
     def __init__(self, segment_id: _Optional[int] = ..., slot: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class StreamResponse(_message.Message):
-    __slots__ = ("code", "task_id", "frame_id", "frame_pts", "timestamp", "src_width", "src_height", "frame_width", "frame_height", "results", "detect_objects", "gate", "reasons", "person", "task_code", "msg", "stages")
+    __slots__ = ("code", "task_id", "frame_id", "frame_pts", "timestamp", "src_width", "src_height", "frame_width", "frame_height", "results", "detect_objects", "gate", "reasons", "person", "task_code", "msg", "stages", "prompt", "challenge")
     CODE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     FRAME_ID_FIELD_NUMBER: _ClassVar[int]
@@ -331,6 +352,8 @@ class StreamResponse(_message.Message):
     TASK_CODE_FIELD_NUMBER: _ClassVar[int]
     MSG_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
     code: int
     task_id: str
     frame_id: int
@@ -348,13 +371,17 @@ class StreamResponse(_message.Message):
     task_code: int
     msg: str
     stages: StageTimes
-    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., frame_id: _Optional[int] = ..., frame_pts: _Optional[int] = ..., timestamp: _Optional[int] = ..., src_width: _Optional[int] = ..., src_height: _Optional[int] = ..., frame_width: _Optional[int] = ..., frame_height: _Optional[int] = ..., results: _Optional[_Iterable[_Union[Result, _Mapping]]] = ..., detect_objects: _Optional[_Iterable[_Union[DetectObject, _Mapping]]] = ..., gate: _Optional[_Union[GateDecision, str]] = ..., reasons: _Optional[_Iterable[str]] = ..., person: _Optional[int] = ..., task_code: _Optional[int] = ..., msg: _Optional[str] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ...) -> None: ...
+    prompt: Prompt
+    challenge: ChallengeVerdict
+    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., frame_id: _Optional[int] = ..., frame_pts: _Optional[int] = ..., timestamp: _Optional[int] = ..., src_width: _Optional[int] = ..., src_height: _Optional[int] = ..., frame_width: _Optional[int] = ..., frame_height: _Optional[int] = ..., results: _Optional[_Iterable[_Union[Result, _Mapping]]] = ..., detect_objects: _Optional[_Iterable[_Union[DetectObject, _Mapping]]] = ..., gate: _Optional[_Union[GateDecision, str]] = ..., reasons: _Optional[_Iterable[str]] = ..., person: _Optional[int] = ..., task_code: _Optional[int] = ..., msg: _Optional[str] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., challenge: _Optional[_Union[ChallengeVerdict, _Mapping]] = ...) -> None: ...
 
 class WatchCameraRequest(_message.Message):
-    __slots__ = ("camera",)
+    __slots__ = ("camera", "challenge")
     CAMERA_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
     camera: str
-    def __init__(self, camera: _Optional[str] = ...) -> None: ...
+    challenge: str
+    def __init__(self, camera: _Optional[str] = ..., challenge: _Optional[str] = ...) -> None: ...
 
 class CameraSettings(_message.Message):
     __slots__ = ("name", "url", "view")
@@ -399,7 +426,7 @@ class Camera(_message.Message):
     def __init__(self, name: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., since: _Optional[int] = ..., task_code: _Optional[int] = ..., msg: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., restarts: _Optional[int] = ...) -> None: ...
 
 class VerifyActionsRequest(_message.Message):
-    __slots__ = ("code", "task_id", "actions", "video", "action_time", "nod_threshold", "mirrored")
+    __slots__ = ("code", "task_id", "actions", "video", "action_time", "nod_threshold", "mirrored", "challenge")
     CODE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     ACTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -407,6 +434,7 @@ class VerifyActionsRequest(_message.Message):
     ACTION_TIME_FIELD_NUMBER: _ClassVar[int]
     NOD_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     MIRRORED_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
     code: int
     task_id: str
     actions: _containers.RepeatedScalarFieldContainer[Action]
@@ -414,7 +442,8 @@ class VerifyActionsRequest(_message.Message):
     action_time: _containers.RepeatedCompositeFieldContainer[TimeWindow]
     nod_threshold: float
     mirrored: bool
-    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., actions: _Optional[_Iterable[_Union[Action, str]]] = ..., video: _Optional[bytes] = ..., action_time: _Optional[_Iterable[_Union[TimeWindow, _Mapping]]] = ..., nod_threshold: _Optional[float] = ..., mirrored: _Optional[bool] = ...) -> None: ...
+    challenge: str
+    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., actions: _Optional[_Iterable[_Union[Action, str]]] = ..., video: _Optional[bytes] = ..., action_time: _Optional[_Iterable[_Union[TimeWindow, _Mapping]]] = ..., nod_threshold: _Optional[float] = ..., mirrored: _Optional[bool] = ..., challenge: _Optional[str] = ...) -> None: ...
 
 class TimeWindow(_message.Message):
     __slots__ = ("first", "last")
@@ -425,7 +454,7 @@ class TimeWindow(_message.Message):
     def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
 
 class VerifyActionsResponse(_message.Message):
-    __slots__ = ("code", "task_id", "timestamp", "alive", "reasons", "actions", "events", "silent", "picture", "picture_box", "picture_time", "src_width", "src_height", "duration", "frames", "samples", "sample_fps", "codec", "container", "engines", "stages", "request_id")
+    __slots__ = ("code", "task_id", "timestamp", "alive", "reasons", "actions", "events", "silent", "picture", "picture_box", "picture_time", "src_width", "src_height", "duration", "frames", "samples", "sample_fps", "codec", "container", "engines", "stages", "request_id", "most_faces")
     CODE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
@@ -448,6 +477,7 @@ class VerifyActionsResponse(_message.Message):
     ENGINES_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    MOST_FACES_FIELD_NUMBER: _ClassVar[int]
     code: int
     task_id: str
     timestamp: int
@@ -470,7 +500,8 @@ class VerifyActionsResponse(_message.Message):
     engines: _containers.RepeatedCompositeFieldContainer[Engine]
     stages: StageTimes
     request_id: str
-    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., timestamp: _Optional[int] = ..., alive: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[_Union[ActionResult, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[ActionEvent, _Mapping]]] = ..., silent: _Optional[_Union[Result, _Mapping]] = ..., picture: _Optional[bytes] = ..., picture_box: _Optional[_Union[Box, _Mapping]] = ..., picture_time: _Optional[int] = ..., src_width: _Optional[int] = ..., src_height: _Optional[int] = ..., duration: _Optional[int] = ..., frames: _Optional[int] = ..., samples: _Optional[int] = ..., sample_fps: _Optional[float] = ..., codec: _Optional[str] = ..., container: _Optional[str] = ..., engines: _Optional[_Iterable[_Union[Engine, _Mapping]]] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    most_faces: int
+    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., timestamp: _Optional[int] = ..., alive: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[_Union[ActionResult, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[ActionEvent, _Mapping]]] = ..., silent: _Optional[_Union[Result, _Mapping]] = ..., picture: _Optional[bytes] = ..., picture_box: _Optional[_Union[Box, _Mapping]] = ..., picture_time: _Optional[int] = ..., src_width: _Optional[int] = ..., src_height: _Optional[int] = ..., duration: _Optional[int] = ..., frames: _Optional[int] = ..., samples: _Optional[int] = ..., sample_fps: _Optional[float] = ..., codec: _Optional[str] = ..., container: _Optional[str] = ..., engines: _Optional[_Iterable[_Union[Engine, _Mapping]]] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ..., request_id: _Optional[str] = ..., most_faces: _Optional[int] = ...) -> None: ...
 
 class ActionResult(_message.Message):
     __slots__ = ("action", "accepted", "confidence", "event")
@@ -497,3 +528,76 @@ class ActionEvent(_message.Message):
     end: int
     confidence: float
     def __init__(self, action: _Optional[_Union[Action, str]] = ..., start: _Optional[int] = ..., peak: _Optional[int] = ..., end: _Optional[int] = ..., confidence: _Optional[float] = ...) -> None: ...
+
+class StartChallengeRequest(_message.Message):
+    __slots__ = ("code", "task_id")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    task_id: str
+    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ...) -> None: ...
+
+class Challenge(_message.Message):
+    __slots__ = ("code", "task_id", "challenge", "actions", "deadline", "lifetime", "prompts")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    LIFETIME_FIELD_NUMBER: _ClassVar[int]
+    PROMPTS_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    task_id: str
+    challenge: str
+    actions: _containers.RepeatedScalarFieldContainer[Action]
+    deadline: int
+    lifetime: int
+    prompts: _containers.RepeatedCompositeFieldContainer[Prompt]
+    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., challenge: _Optional[str] = ..., actions: _Optional[_Iterable[_Union[Action, str]]] = ..., deadline: _Optional[int] = ..., lifetime: _Optional[int] = ..., prompts: _Optional[_Iterable[_Union[Prompt, _Mapping]]] = ...) -> None: ...
+
+class Prompt(_message.Message):
+    __slots__ = ("kind", "action", "index", "total", "remaining", "texts")
+    class TextsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    kind: PromptKind
+    action: Action
+    index: int
+    total: int
+    remaining: int
+    texts: _containers.ScalarMap[str, str]
+    def __init__(self, kind: _Optional[_Union[PromptKind, str]] = ..., action: _Optional[_Union[Action, str]] = ..., index: _Optional[int] = ..., total: _Optional[int] = ..., remaining: _Optional[int] = ..., texts: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ChallengeVerdict(_message.Message):
+    __slots__ = ("alive", "reasons", "actions", "events", "silent", "picture", "picture_box", "picture_time", "duration", "samples")
+    ALIVE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    SILENT_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_BOX_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    alive: bool
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    actions: _containers.RepeatedCompositeFieldContainer[ActionResult]
+    events: _containers.RepeatedCompositeFieldContainer[ActionEvent]
+    silent: Result
+    picture: bytes
+    picture_box: Box
+    picture_time: int
+    duration: int
+    samples: int
+    def __init__(self, alive: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[_Union[ActionResult, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[ActionEvent, _Mapping]]] = ..., silent: _Optional[_Union[Result, _Mapping]] = ..., picture: _Optional[bytes] = ..., picture_box: _Optional[_Union[Box, _Mapping]] = ..., picture_time: _Optional[int] = ..., duration: _Optional[int] = ..., samples: _Optional[int] = ...) -> None: ...

@@ -7,8 +7,9 @@ from typing import TypeVar
 import pytest
 
 from frame_queue_kit import refused
-from livegate.client.answers import StreamAnswer
+from livegate.client.answers import ChallengeResult, Prompt, StreamAnswer
 from livegate.client.inbox import MAX_WORDS, FrameInbox, Inbox, NewestInbox, Steps
+from livegate.core.challenge import PromptKind
 from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.core.results import GateDecision
 
@@ -241,6 +242,17 @@ def test_slow_watcher_gets_the_newest_and_every_word() -> None:
         words = {10: GateDecision.HOLD, 50: GateDecision.DENY}
         inbox.put(answer(number, words.get(number)))
     assert taken(inbox) == [(10, GateDecision.HOLD), (50, GateDecision.DENY), (99, None)]
+
+
+def test_slow_watcher_gets_every_prompt_and_the_end_of_a_challenge() -> None:
+    """What a person must be told is not made room of."""
+    inbox = NewestInbox(Seconds())
+    prompt = Prompt(PromptKind.LOOK_STRAIGHT, None, 0, 1, 1, {})
+    end = ChallengeResult(True, (), (), (), None, b"", None, 0, 0, 0)
+    for number in range(100):
+        word = {10: {"prompt": prompt}, 50: {"challenge": end}}.get(number, {})
+        inbox.put(StreamAnswer(number, 0, 0, **word))  # type: ignore[arg-type]
+    assert [number for number, _ in taken(inbox)] == [10, 50, 99]
 
 
 def test_newest_error_is_told_before_the_newest_answer() -> None:

@@ -55,6 +55,11 @@ class SlowStreams:
         return FrameAnswer(frame.frame_id, 0, 0)
 
 
+def never(nonce: str) -> Any:
+    """No challenge is taken up here."""
+    raise AssertionError(nonce)
+
+
 async def requests(overflow: int, tickets: int) -> AsyncIterator[bytes]:
     """`open`, tickets, and then silence."""
     opening = pb.StreamOpen(code=CODE_STREAM, overflow=overflow)  # type: ignore[arg-type]
@@ -69,7 +74,7 @@ async def break_off(streams: SlowStreams, overflow: int, tickets: int, turns: in
     """Cancel a stream after so many turns of the event loop."""
 
     async def listen() -> None:
-        async for _ in stream_frames(streams, requests(overflow, tickets)):  # type: ignore[arg-type]
+        async for _ in stream_frames(streams, requests(overflow, tickets), never):  # type: ignore[arg-type]
             pass
 
     listener = asyncio.ensure_future(listen())
@@ -99,7 +104,7 @@ def test_stream_that_never_opens_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         yield b""
 
     async def listen() -> None:
-        async for _ in stream_frames(SlowStreams(), silence()):  # type: ignore[arg-type]
+        async for _ in stream_frames(SlowStreams(), silence(), never):  # type: ignore[arg-type]
             pass
 
     with pytest.raises(DeadlineError):

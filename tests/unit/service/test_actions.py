@@ -12,11 +12,12 @@ import pytest
 from clips import GREY, clip
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, LiveGateError
-from livegate.core.request import CODE_VERIFY, VerifyRequest
+from livegate.core.request import CODE_CHALLENGE, CODE_VERIFY, VerifyRequest
 from livegate.core.results import Action, Reason
 from livegate.core.telemetry import Metrics
 from livegate.engines.pool import EnginePool
 from livegate.service.actions import ActionService, check
+from livegate.service.challenges import Challenges
 from livegate.service.liveness import LivenessService
 from support import HANG_S, Gate, config_with, null_pipeline
 
@@ -32,7 +33,10 @@ class Box:
         self.service = LivenessService(self.config, EnginePool(1, 4), self.metrics)
         if tasks != "none":
             self.service.start(null_pipeline(self.config, with_actions=tasks == "all"))
-        self.actions = ActionService(self.config, self.service, self.metrics, now_ns=lambda: self.now_ns)
+        self.challenges = Challenges(self.config, self.service, self.metrics, now_ns=lambda: self.now_ns)
+        self.actions = ActionService(
+            self.config, self.service, self.metrics, self.challenges, now_ns=lambda: self.now_ns
+        )
 
     def close(self) -> None:
         """End all threads."""
@@ -90,12 +94,21 @@ def test_verify_tells_what_it_looked_at(box: Box, video: bytes) -> None:
     assert verdict.stages.infer_ns > 0
 
 
+def test_video_may_be_asked_about_without_actions(box: Box, video: bytes) -> None:
+    """Only where the request says so: silent liveness and continuity alone."""
+    verdict = box.actions.verify(request(video, actions=(), needs_actions=False))
+    assert verdict.actions == ()
+    assert verdict.samples > 0
+    assert not {Reason.ACTION_MISSING, Reason.ACTION_NOT_ASKED_FOR} & set(verdict.reasons)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         {"code": 1019},
         {"actions": ()},
         {"actions": (1,) * 11},
+        {"actions": (1,) * 11, "needs_actions": False},
         {"actions": (6,)},
         {"actions": (0,)},
         {"windows": ((0, 100),)},
@@ -233,3 +246,101 @@ def test_path_is_unused(tmp_path: Path, video: bytes, box: Box, monkeypatch: Any
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     box.actions.verify(request(video))
     assert list(tmp_path.iterdir()) == []
+
+
+# --- challenges ---------------------------------------------------------------------------------
+
+
+def answer_to(nonce: str, content: bytes) -> VerifyRequest:
+    """A video for a challenge, which knows the actions itself."""
+    return request(content, actions=(), challenge=nonce)
+
+
+def refusal(box: Box, nonce: str, content: bytes) -> ErrorCode:
+    with pytest.raises(LiveGateError) as caught:
+        box.actions.submit(answer_to(nonce, content))
+    return caught.value.code
+
+
+def ended(box: Box, outcome: str) -> float:
+    return float(box.metrics.challenges.labels(outcome)._value.get())
+
+
+def test_video_answers_its_challenge_once(box: Box, video: bytes) -> None:
+    """Judged by the challenge's actions; the second one is 1015, an unknown one 1016."""
+    started = box.challenges.start(CODE_CHALLENGE)
+    verdict = box.actions.verify(answer_to(started.nonce, video))
+    assert tuple(result.action for result in verdict.actions) == started.actions
+    assert ended(box, "FAILED") == 1
+    assert refusal(box, started.nonce, video) is ErrorCode.EXIST
+    assert refusal(box, "nobody's", video) is ErrorCode.NO_EXIST
+
+
+def test_video_that_comes_after_the_deadline_is_1011(box: Box, video: bytes) -> None:
+    """In time is when all of it had arrived; how long it is looked at does not count."""
+    late, early = (box.challenges.start(CODE_CHALLENGE) for _ in range(2))
+    gate = Gate()
+    box.service.queue(gate)
+    box.now_ns = late.deadline_ns
+    future = box.actions.submit(answer_to(early.nonce, video))
+    box.now_ns += 1
+    assert refusal(box, late.nonce, video) is ErrorCode.TIMEOUT
+    gate.open()
+    assert future.result(HANG_S).frames == 36
+
+
+def test_refused_request_leaves_the_challenge_open(video: bytes) -> None:
+    """A full queue and a request that is none; then it is answered."""
+    box = Box(config_with(video={"at_once": 1, "max_waiting": 1}))
+    started = box.challenges.start(CODE_CHALLENGE)
+    gate = Gate()
+    box.service.queue(gate)
+    first, second = (box.actions.submit(request(video)) for _ in range(2))
+    assert refusal(box, started.nonce, video) is ErrorCode.QUEUE_FULL
+    assert refusal(box, started.nonce, b"") is ErrorCode.PARAM_FAILURE
+    gate.open()
+    assert first.result(HANG_S).frames == second.result(HANG_S).frames == 36
+    assert box.actions.verify(answer_to(started.nonce, video)).frames == 36
+    box.close()
+
+
+def test_video_that_cannot_be_read_spends_the_challenge(box: Box, video: bytes) -> None:
+    """It was accepted: whatever comes of it, there is no second try."""
+    started = box.challenges.start(CODE_CHALLENGE)
+    with pytest.raises(LiveGateError) as caught:
+        box.actions.verify(answer_to(started.nonce, b"no video" * 99))
+    assert caught.value.code is ErrorCode.DECODE_FAIL
+    assert refusal(box, started.nonce, video) is ErrorCode.EXIST
+    assert ended(box, "ABANDONED") == 1
+
+
+def test_of_two_videos_at_once_one_is_looked_at(box: Box, video: bytes) -> None:
+    """Sent by many threads together; the others' places are free again."""
+    for _ in range(5):
+        started = box.challenges.start(CODE_CHALLENGE)
+        begin, won, codes = threading.Barrier(4), [], []
+
+        def send(nonce: str = started.nonce, begin: threading.Barrier = begin) -> None:
+            begin.wait(HANG_S)
+            try:
+                won.append(box.actions.submit(answer_to(nonce, video)))  # noqa: B023 - joined below
+            except LiveGateError as error:
+                codes.append(error.code)  # noqa: B023
+
+        threads = [threading.Thread(target=send) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(HANG_S)
+        assert codes == [ErrorCode.EXIST] * 3
+        assert won[0].result(HANG_S).frames == 36
+    assert box.actions.drain(HANG_S)
+
+
+def test_service_without_challenges_takes_none(box: Box, video: bytes) -> None:
+    """A nonce that nobody looks at must not look as if it had been."""
+    alone = ActionService(box.config, box.service, box.metrics)
+    with pytest.raises(LiveGateError) as caught:
+        alone.submit(request(video, challenge="x"))
+    assert caught.value.code is ErrorCode.PARAM_FAILURE
+    alone.close()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from challenge_kit import FakeLive
 from livegate.core.camera import CameraReport, CameraState
 from livegate.core.config import CameraConfig
 from livegate.core.errors import (
@@ -276,7 +277,9 @@ class Judge:
         if self.error:
             raise self.error
         verdict = Verdict(1031, "silent_liveness", Decision.GENUINE, 0.9, (), (0.9,))
-        return Look(64, 48, (verdict,), 1, 1, GateDecision.OPEN, (Reason.ENOUGH_GENUINE_FRAMES,))
+        news = session.onlooker and session.onlooker.prompt(GateDecision.HOLD)
+        reasons = (Reason.ENOUGH_GENUINE_FRAMES,)
+        return Look(64, 48, (verdict,), 1, 1, GateDecision.OPEN, reasons, news)
 
 
 class Followed:
@@ -284,6 +287,7 @@ class Followed:
 
     def __init__(self, view: Any) -> None:
         self.view = view
+        self.onlooker: Any = None
         self.failures = 0
         self.is_retired = False
 
@@ -410,3 +414,85 @@ def test_camera_of_nobody_is_forgotten_with_its_last_watcher() -> None:
     with pytest.raises(RequestError) as caught:
         watching(cameras, "yard")
     assert caught.value.code is ErrorCode.NO_EXIST
+
+
+# --- challenges ---------------------------------------------------------------------------------
+
+
+def answering(cameras: Cameras, live: FakeLive) -> Watch:
+    return cameras.watch("door", lambda: None, lambda: live)  # type: ignore[arg-type, return-value]
+
+
+def test_challenge_is_heard_by_its_watcher_only(judged: Cameras) -> None:
+    """The producer and the other watchers hear the gate as ever."""
+    live = FakeLive()
+    mine, other, lease = answering(judged, live), watching(judged), OneFrame()
+    judged.look(lease)  # type: ignore[arg-type]
+    assert (heard := mine.take())
+    assert (heard.gate, heard.reasons) == (GateDecision.HOLD, (Reason.CHALLENGE_OPEN,))
+    assert heard.news == live.prompt(GateDecision.HOLD)
+    assert (plain := other.take())
+    assert (plain.gate, plain.news) == (GateDecision.OPEN, None)
+    assert [outcome.gate for outcome in lease.outcomes] == [GateDecision.OPEN]
+
+
+def test_camera_takes_one_challenge_at_a_time(judged: Cameras) -> None:
+    """1017, and the nonce is not spent; one that is over makes room."""
+    first = FakeLive("a")
+    watch = answering(judged, first)
+    with pytest.raises(RequestError) as caught:
+        judged.watch("door", lambda: None, lambda: pytest.fail("taken up"))
+    assert caught.value.code is ErrorCode.BUSY
+    first.is_over = True
+    second = FakeLive("b")
+    answering(judged, second)
+    judged.look(OneFrame())  # type: ignore[arg-type]
+    assert (heard := watch.take())
+    assert heard.news == first.silence
+    judged.unwatch(watch)
+    assert judged._lines["door"].challenge is second
+
+
+def test_unknown_camera_spends_no_challenge(judged: Cameras) -> None:
+    """1016 before anything is taken up."""
+    with pytest.raises(RequestError) as caught:
+        judged.watch("nowhere", lambda: None, lambda: pytest.fail("taken up"))
+    assert caught.value.code is ErrorCode.NO_EXIST
+
+
+def test_nonce_that_is_refused_leaves_no_watcher(judged: Cameras) -> None:
+    """The camera is free for the next one."""
+
+    def refuse() -> Any:
+        raise RequestError(ErrorCode.EXIST, "answered already")
+
+    with pytest.raises(RequestError) as caught:
+        judged.watch("door", lambda: None, refuse)
+    assert caught.value.code is ErrorCode.EXIST
+    assert not judged._lines["door"].watches
+    answering(judged, FakeLive())
+
+
+def test_watcher_who_leaves_frees_the_camera(judged: Cameras) -> None:
+    """Midway: abandoned, and nobody looks on any more."""
+    judged.look(OneFrame())  # type: ignore[arg-type]
+    live = FakeLive()
+    judged.unwatch(answering(judged, live))
+    assert live.abandoned == 1
+    session: Any = judged._lines["door"].session
+    assert session.onlooker is None
+    answering(judged, FakeLive())
+
+
+def test_challenge_follows_a_camera_that_changes_and_ends_with_one_that_goes(judged: Cameras) -> None:
+    """The new session is looked on at, too; a camera that is removed leaves nothing open."""
+    live = FakeLive()
+    watch = answering(judged, live)
+    judged.look(OneFrame())  # type: ignore[arg-type]
+    judged.change(CameraConfig(name="door", url="file:door.mp4", rotation=90))
+    judged.look(OneFrame())  # type: ignore[arg-type]
+    session: Any = judged._lines["door"].session
+    assert session.onlooker is live
+    judged.remove("door")
+    judged.unwatch(watch)
+    assert live.abandoned == 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from challenge_kit import FakeLive
 from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.core.results import FrameAnswer, GateDecision, Reason
 from livegate.service.watch import MAX_UNREAD, Watch
@@ -89,3 +92,79 @@ def test_end_is_told_after_what_was_left() -> None:
     with pytest.raises(LiveGateError) as caught:
         watch.take()
     assert caught.value.code is ErrorCode.EXIT
+
+
+# --- challenges ---------------------------------------------------------------------------------
+
+
+def watching(live: FakeLive | None) -> Watch:
+    return Watch("door", lambda: None, 1000, live)  # type: ignore[arg-type]
+
+
+def test_watcher_who_answers_hears_the_challenge_in_the_gates_place() -> None:
+    """The gate's OPEN is for others; an error stays one, and opens nothing."""
+    live = FakeLive()
+    watch = watching(live)
+    watch.put(replace(answer(1, GateDecision.OPEN), news=live.prompt(GateDecision.HOLD)))
+    watch.put(answer(2, GateDecision.OPEN))
+    failed = LiveGateError(ErrorCode.DECODE_FAIL, "x")
+    watch.put(replace(answer(3, GateDecision.HOLD), error=failed, reasons=(Reason.FAILURE,)))
+    told = [watch.take() for _ in range(3)]
+    assert [one.gate for one in told if one] == [GateDecision.HOLD, None, None]
+    assert [one.reasons for one in told if one] == [
+        (Reason.CHALLENGE_OPEN,),
+        (Reason.CHALLENGE_OPEN,),
+        (Reason.FAILURE,),
+    ]
+    assert [bool(one.news and one.news.prompt) for one in told if one] == [True, False, False]
+
+
+def test_news_of_one_challenge_reach_neither_other_watchers_nor_another_challenge() -> None:
+    """A prompt is for one person, and OPEN even more so."""
+    mine, plain, other = watching(FakeLive("a")), watching(None), watching(FakeLive("b"))
+    frame = replace(answer(1, GateDecision.DENY), news=FakeLive("a").prompt(GateDecision.OPEN))
+    for watch in (mine, plain, other):
+        watch.put(frame)
+    assert (one := mine.take())
+    assert one.gate is GateDecision.OPEN
+    assert (one := plain.take())
+    assert (one.gate, one.news) == (GateDecision.DENY, None)
+    assert (one := other.take())
+    assert one.gate is None
+    assert one.news == FakeLive("b").silence
+
+
+def test_prompts_are_kept_as_words_are() -> None:
+    """A kiosk that was busy for a second still hears what it must show."""
+    live = FakeLive()
+    watch = watching(live)
+    watch.put(replace(answer(0), news=live.prompt()))
+    for number in range(1, 100):
+        watch.put(answer(number))
+    assert taken(watch)[0] == 0
+
+
+def test_open_of_a_challenge_that_nobody_reads_in_time_is_hold() -> None:
+    """As the gate's own."""
+    clock, live = FakeClock(), FakeLive()
+    watch = Watch("door", lambda: None, 1000, live, now_ns=clock)  # type: ignore[arg-type]
+    watch.put(replace(answer(1), news=live.prompt(GateDecision.OPEN)))
+    clock.now_ns += 1001 * MS
+    assert (one := watch.take())
+    assert one.gate is GateDecision.HOLD
+
+
+def test_deadline_is_told_without_a_frame() -> None:
+    """Once, and only to who answers."""
+    live = FakeLive()
+    watch = watching(live)
+    assert watch.left_s == 9.0
+    watch.expire()
+    assert watch.take() is None
+    live.ends = live.prompt(GateDecision.DENY)
+    watch.expire()
+    assert (one := watch.take())
+    assert (one.frame_id, one.gate) == (0, GateDecision.DENY)
+    nobody = watching(None)
+    nobody.expire()
+    assert (nobody.left_s, nobody.take()) == (None, None)

@@ -1,0 +1,1 @@
+"""How well the models tell people from attacks, on pictures that somebody else has labelled."""
