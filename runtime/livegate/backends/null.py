@@ -34,6 +34,8 @@ class NullEngine:
         array = feeds[spec.name]
         if not array.flags.c_contiguous:
             raise EngineError(f"network {self._network.name}: the input is not C-contiguous")
+        if array.dtype != spec.dtype:
+            raise EngineError(f"network {self._network.name}: the input is {array.dtype}")
         if not _fits(array.shape, spec.shape):
             raise EngineError(f"network {self._network.name}: the input is {array.shape}")
         known = {d: n for d, n in zip(spec.shape, array.shape, strict=True) if isinstance(d, str)}

@@ -26,6 +26,8 @@ PROVIDERS = {
 }
 # TensorRT builds its engine inside the first run; it is used when asked for, never by `auto`.
 NOT_AUTOMATIC = "tensorrt"
+TENSORS = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
+"""The manifest's words and the library's."""
 FLAVOURS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-cann", "onnxruntime-openvino")
 
 
@@ -143,7 +145,7 @@ def _check_tensors(session: Any, network: Network) -> None:
     found = inputs.get(network.input.name)
     if set(inputs) != {network.input.name} or found is None:
         problems.append(f"inputs are {sorted(inputs)}, the manifest says {network.input.name!r}")
-    elif found.type != "tensor(float)" or not _fits(found.shape, network.input.shape):
+    elif found.type != TENSORS[network.input.dtype] or not _fits(found.shape, network.input.shape):
         problems.append(
             f"input {found.name} is {found.type} {found.shape}, "
             f"the manifest says {network.input.dtype} {list(network.input.shape)}"

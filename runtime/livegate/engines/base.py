@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.manifests.schema import Network
 
 Array = NDArray[Any]
-Feeds = Mapping[str, NDArray[np.float32]]
+Feeds = Mapping[str, NDArray[Any]]
 Policy = Literal["require", "prefer", "any"]
 
 

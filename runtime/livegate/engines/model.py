@@ -91,7 +91,7 @@ def _warm(engine: Engine, network: Network, dims: Mapping[str, int]) -> None:
     """Run on zeros: the first run allocates and compiles, and shows whether the outputs are right."""
     shape = resolve_shape(network.input.shape, dims)
     named = {d: n for d, n in zip(network.input.shape, shape, strict=True) if isinstance(d, str)}
-    feeds = {network.input.name: np.zeros(shape, np.float32)}
+    feeds = {network.input.name: np.zeros(shape, network.input.dtype)}
     outputs: dict[str, Array] = {}
     for _ in range(2):
         outputs = engine.run(feeds)

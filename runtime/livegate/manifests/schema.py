@@ -19,6 +19,8 @@ from livegate.core.tomlfile import read_toml
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Dim = int | str
 Triple = tuple[float, float, float]
+NO_MEAN: Triple = (0.0, 0.0, 0.0)
+NO_SCALE: Triple = (1.0, 1.0, 1.0)
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,16 +83,45 @@ Crop = Letterbox | EnlargeShiftInside | EnlargeLevelEyes
 class InputTensor(Part, frozen=True):
     """The one input: (pixel * scale - mean) in the stated layout and colour order.
 
-    `mean` and `scale` are in the colour order of the tensor; scale 1 and mean 0 leave 0..255.
+    `mean` and `scale` are in the colour order of the tensor; scale 1 and mean 0 leave 0..255. With
+    uint8, NHWC and BGR the resized picture itself is the tensor; the network does the arithmetic.
     """
 
     name: str
     shape: tuple[Dim, Dim, Dim, Dim]
-    layout: Literal["NCHW"]
-    dtype: Literal["float32"]
+    layout: Literal["NCHW", "NHWC"]
+    dtype: Literal["float32", "uint8"]
     colour: Literal["BGR", "RGB"]
-    mean: Triple = (0.0, 0.0, 0.0)
-    scale: Triple = (1.0, 1.0, 1.0)
+    mean: Triple = NO_MEAN
+    scale: Triple = NO_SCALE
+
+    @property
+    def height(self) -> Dim:
+        """The dimension of the rows."""
+        return self.shape[2] if self.layout == "NCHW" else self.shape[1]
+
+    @property
+    def width(self) -> Dim:
+        """The dimension of the columns."""
+        return self.shape[3] if self.layout == "NCHW" else self.shape[2]
+
+    @property
+    def is_picture(self) -> bool:
+        """The tensor is the resized picture itself, byte for byte."""
+        return self.dtype == "uint8"
+
+    def problem(self) -> str | None:
+        """The field that contradicts another, and why; None when none does."""
+        if self.layout != ("NHWC" if self.is_picture else "NCHW"):
+            return f"layout: {self.layout} does not go with {self.dtype}"
+        for field, value, own in (
+            ("colour", self.colour, "BGR"),
+            ("mean", self.mean, NO_MEAN),
+            ("scale", self.scale, NO_SCALE),
+        ):
+            if self.is_picture and value != own:
+                return f"{field}: a uint8 input is the picture as it is, {own}"
+        return None
 
 
 class OutputTensor(Part, frozen=True):
@@ -239,9 +270,12 @@ def manifest_from_tables(tables: Mapping[str, object], *, origin: str) -> Manife
     except msgspec.ValidationError as error:
         raise _refused(origin, str(error)) from error
     named = {file.name for file in manifest.files}
-    for network in manifest.networks:
+    for number, network in enumerate(manifest.networks):
         if network.file not in named:
             raise _refused(origin, f"network {network.name!r} names no file of [[files]]")
+        problem = network.input.problem()
+        if problem is not None:
+            raise _refused(origin, f"$.networks[{number}].input.{problem}")
     if not manifest.networks:
         raise _refused(origin, "there is no [[networks]]")
     return manifest

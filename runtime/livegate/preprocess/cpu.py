@@ -7,6 +7,7 @@ picture, in buffers of the worker thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,13 +18,13 @@ from livegate.manifests.schema import InputTensor
 from livegate.preprocess.ops import CropPlan, LetterboxPlan, TurnedPlan
 from livegate.preprocess.scratch import Scratch
 
-Tensor = NDArray[np.float32]
+Tensor = NDArray[Any]
 
 
 def tensor_from_letterbox(
     frame: Frame, plan: LetterboxPlan, spec: InputTensor, pad: int, scratch: Scratch, name: str
 ) -> Tensor:
-    """A letterboxed frame as (1, 3, H, W) float32, in a buffer of `scratch`."""
+    """A letterboxed frame as the input tensor of `spec`, in a buffer of `scratch`."""
     canvas = scratch.array(f"{name}.canvas", (plan.input_height, plan.input_width, 3), np.uint8)
     cv2.resize(
         frame.pixels,
@@ -34,25 +35,25 @@ def tensor_from_letterbox(
     # The buffer may have held a picture of another height or width.
     canvas[plan.height :] = pad
     canvas[:, plan.width :] = pad
-    return _planar(canvas, spec, scratch, name)
+    return _tensor(canvas, spec, scratch, name)
 
 
 def tensor_from_crop(
     frame: Frame, plan: CropPlan, spec: InputTensor, scratch: Scratch, name: str
 ) -> Tensor:
-    """A crop of a frame, stretched, as (1, 3, H, W) float32, in a buffer of `scratch`."""
-    height, width = int(spec.shape[2]), int(spec.shape[3])
+    """A crop of a frame, stretched, as the input tensor of `spec`, in a buffer of `scratch`."""
+    height, width = int(spec.height), int(spec.width)
     canvas = scratch.array(f"{name}.canvas", (height, width, 3), np.uint8)
     view = frame.pixels[plan.top : plan.bottom, plan.left : plan.right]
     cv2.resize(view, (width, height), dst=canvas, interpolation=cv2.INTER_LINEAR)
-    return _planar(canvas, spec, scratch, name)
+    return _tensor(canvas, spec, scratch, name)
 
 
 def tensor_from_turned(
     frame: Frame, plan: TurnedPlan, spec: InputTensor, pad: int, scratch: Scratch, name: str
 ) -> Tensor:
-    """A turned rectangle of a frame as (1, 3, H, W) float32, in a buffer of `scratch`."""
-    height, width = int(spec.shape[2]), int(spec.shape[3])
+    """A turned rectangle of a frame as the input tensor of `spec`, in a buffer of `scratch`."""
+    height, width = int(spec.height), int(spec.width)
     canvas = scratch.array(f"{name}.canvas", (height, width, 3), np.uint8)
     matrix = np.array(plan.frame_from_input(width, height), np.float64)
     cv2.warpAffine(
@@ -64,7 +65,7 @@ def tensor_from_turned(
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(pad, pad, pad),
     )
-    return _planar(canvas, spec, scratch, name)
+    return _tensor(canvas, spec, scratch, name)
 
 
 def bgr_from_nv12(pixels: Pixels, scratch: Scratch) -> Pixels:
@@ -119,6 +120,11 @@ _TURNS: dict[tuple[int, bool], tuple[Turn, ...]] = {
     (180, True): (_UP_DOWN,),
     (270, True): (_ABOUT, _transposed),
 }
+
+
+def _tensor(canvas: Pixels, spec: InputTensor, scratch: Scratch, name: str) -> Tensor:
+    """(H, W, 3) BGR bytes as the tensor that the network reads; itself where it reads bytes."""
+    return canvas[None] if spec.is_picture else _planar(canvas, spec, scratch, name)
 
 
 def _planar(canvas: Pixels, spec: InputTensor, scratch: Scratch, name: str) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,17 @@ import numpy as np
 from livegate.core.config import Config
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.frame import Frame
-from livegate.core.results import NO_FACE_SCORE, Box, Decision, Face, Reason, Verdict
+from livegate.core.results import NO_FACE_SCORE, Decision, Face, Reason, Verdict
 from livegate.engines.base import Array, Feeds
-from livegate.manifests.schema import EnlargeShiftInside, Manifest, SoftmaxMean
-from livegate.preprocess.cpu import tensor_from_crop
-from livegate.preprocess.ops import plan_crop
+from livegate.manifests.schema import (
+    EnlargeLevelEyes,
+    EnlargeShiftInside,
+    Manifest,
+    Network,
+    SoftmaxMean,
+)
+from livegate.preprocess.cpu import tensor_from_crop, tensor_from_turned
+from livegate.preprocess.ops import plan_crop, plan_turned
 from livegate.preprocess.scratch import Scratch
 
 FUSE: dict[str, Callable[[Sequence[float]], float]] = {
@@ -36,7 +43,7 @@ class Plugin:
     algo_task = 1031
     is_optional = False
     needs = ("face_detection",)
-    warm_dims: Mapping[str, int] = {}
+    warm_dims: Mapping[str, int] = MappingProxyType({"batch": 1})
 
     def __init__(self, manifest: Manifest, config: Config) -> None:
         """Check that the manifest speaks of what this file implements.
@@ -46,12 +53,12 @@ class Plugin:
         """
         crops = [network.crop for network in manifest.networks]
         if not isinstance(manifest.decode, SoftmaxMean) or not all(
-            isinstance(crop, EnlargeShiftInside) for crop in crops
+            isinstance(crop, EnlargeShiftInside | EnlargeLevelEyes) for crop in crops
         ):
             raise SetupError(
                 ErrorCode.MODELINIT_FAIL,
-                f"model {manifest.id}: silent liveness knows the rules softmax_mean and "
-                "enlarge_shift_inside only",
+                f"model {manifest.id}: silent liveness knows the rules softmax_mean, "
+                "enlarge_shift_inside and enlarge_level_eyes only",
             )
         _check_classes(manifest, manifest.decode)
         self._networks = manifest.networks
@@ -67,14 +74,19 @@ class Plugin:
         faces: tuple[Face, ...] = found["face_detection"]
         if not faces:
             return ()
-        box = largest(faces).box
+        face = largest(faces)
         return tuple(
-            (network.name, self._feed(network, frame, box, scratch)) for network in self._networks
+            (network.name, self._feed(network, frame, face, scratch)) for network in self._networks
         )
 
-    def _feed(self, network: Any, frame: Frame, box: Box, scratch: Scratch) -> Feeds:
-        plan = plan_crop(frame.width, frame.height, box, network.crop)
-        return {network.input.name: tensor_from_crop(frame, plan, network.input, scratch, network.name)}
+    def _feed(self, network: Network, frame: Frame, face: Face, scratch: Scratch) -> Feeds:
+        crop, spec, name = network.crop, network.input, network.name
+        if isinstance(crop, EnlargeLevelEyes):
+            turned = plan_turned(face, crop)
+            return {spec.name: tensor_from_turned(frame, turned, spec, crop.pad, scratch, name)}
+        assert isinstance(crop, EnlargeShiftInside)
+        plan = plan_crop(frame.width, frame.height, face.box, crop)
+        return {spec.name: tensor_from_crop(frame, plan, spec, scratch, name)}
 
     def interpret(
         self, frame: Frame, found: Mapping[str, Any], outputs: Sequence[Mapping[str, Array]]

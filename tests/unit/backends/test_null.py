@@ -7,6 +7,7 @@ import pytest
 
 from livegate.backends.null import Plugin
 from livegate.core.config import Config
+from livegate.core.errors import EngineError
 from livegate.core.results import Decision
 from livegate.engines.base import EngineOptions
 from livegate.preprocess.scratch import Scratch
@@ -19,6 +20,13 @@ def test_null_loads_without_any_bytes() -> None:
     """No weights are needed: an empty file loads."""
     engine = Plugin().load(tiny_manifest(b"x").networks[0], b"", EngineOptions("null"))
     assert engine.run({"x": np.zeros((1, 3, 2, 2), np.float32)})["doubled"].shape == (1, 3, 2, 2)
+
+
+def test_null_refuses_another_type_than_the_manifests() -> None:
+    """Bytes for a network of floats are the caller's mistake here too."""
+    engine = Plugin().load(tiny_manifest(b"x").networks[0], b"", EngineOptions("null"))
+    with pytest.raises(EngineError, match="uint8"):
+        engine.run({"x": np.zeros((1, 3, 2, 2), np.uint8)})
 
 
 @pytest.mark.parametrize("fusion", ["min", "mean", "median"])

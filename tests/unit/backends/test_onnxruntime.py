@@ -62,11 +62,10 @@ def test_load_network_that_is_not_its_manifests_is_refused(change: Any, word: st
     assert "manifest" in error.message
 
 
-def test_load_network_of_another_type_is_refused() -> None:
-    """A file that wants other numbers than float32 is 1029."""
+def onnx_of_bytes(shape: list[int | str]) -> bytes:
+    """doubled = x as float32, for bytes."""
     from onnx import TensorProto, helper
 
-    shape = ["batch", 3, "height", "width"]
     graph = helper.make_graph(
         [helper.make_node("Cast", ["x"], ["doubled"], to=TensorProto.FLOAT)],
         "bytes",
@@ -74,8 +73,28 @@ def test_load_network_of_another_type_is_refused() -> None:
         [helper.make_tensor_value_info("doubled", TensorProto.FLOAT, shape)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    error = refusal(tiny_manifest(ONNX).networks[0], model.SerializeToString())
-    assert "uint8" in error.message
+    return model.SerializeToString()
+
+
+def test_load_network_of_another_type_is_refused() -> None:
+    """A file that wants other numbers than the manifest's float32 is 1029."""
+    model = onnx_of_bytes(["batch", 3, "height", "width"])
+    assert "uint8" in refusal(tiny_manifest(ONNX).networks[0], model).message
+
+
+def test_network_of_bytes_runs_on_bytes_only() -> None:
+    """A manifest that says uint8 loads such a file, warms it with bytes, and refuses one of floats."""
+    shape = ["batch", "height", "width", 3]
+
+    def of_bytes(tables: dict[str, Any]) -> None:
+        tables["input"].update(shape=shape, layout="NHWC", dtype="uint8")
+        tables["outputs"][0].update(shape=shape)
+
+    network = network_with(of_bytes)
+    assert "tensor(float)" in refusal(network).message
+    engine = backend.Plugin().load(network, onnx_of_bytes(shape), CPU)
+    pixels = np.arange(24, dtype=np.uint8).reshape(1, 2, 4, 3)
+    np.testing.assert_array_equal(engine.run({"x": pixels})["doubled"], pixels.astype(np.float32))
 
 
 def test_load_network_with_more_outputs_than_the_manifest_is_accepted() -> None:

@@ -16,6 +16,8 @@ from support import ROOT, shared, shipped_manifest, tiny_manifest, tiny_tables
 
 SHIPPED = sorted(path.parent.name for path in (ROOT / "models").glob("*/manifest.toml"))
 
+BYTES = {"dtype": "uint8", "layout": "NHWC", "shape": ["batch", "height", "width", 3]}
+
 
 def refusal(change: Callable[[dict[str, Any]], None]) -> SetupError:
     """The error for a good manifest after one change."""
@@ -98,6 +100,13 @@ def test_manifest_unknown_field_is_refused_with_its_path(change: Any, path: str)
         (lambda t: t["files"][0].update(bytes="7"), "$.files[0].bytes"),
         (lambda t: t["networks"][0].update(precisions=["fp8"]), "$.networks[0].precisions[0]"),
         (lambda t: t["networks"][0]["input"].update(layout="NHWC"), "$.networks[0].input.layout"),
+        (lambda t: t["networks"][0]["input"].update(dtype="uint8"), "$.networks[0].input.layout"),
+        (lambda t: t["networks"][0]["input"].update(BYTES, colour="RGB"), "$.networks[0].input.colour"),
+        (lambda t: t["networks"][0]["input"].update(BYTES, mean=[1, 1, 1]), "$.networks[0].input.mean"),
+        (
+            lambda t: t["networks"][0]["input"].update(BYTES, scale=[2, 2, 2]),
+            "$.networks[0].input.scale",
+        ),
         (lambda t: t["networks"][0]["input"].update(colour="GRAY"), "$.networks[0].input.colour"),
         (lambda t: t["networks"][0]["input"].update(shape=[1, 3, 80]), "$.networks[0].input.shape"),
         (lambda t: t["networks"][0]["crop"].update(rule="centre"), "$.networks[0].crop"),
@@ -111,6 +120,17 @@ def test_manifest_wrong_value_is_refused_with_its_path(change: Any, path: str) -
     error = refusal(change)
     assert error.code is ErrorCode.MODELINIT_FAIL
     assert path in error.message
+
+
+def test_input_of_bytes_has_its_rows_and_columns_elsewhere() -> None:
+    """NHWC and NCHW name the same height and width."""
+    tables = copy.deepcopy(tiny_tables(b"x"))
+    plain = manifest_from_tables(tables, origin="a test").networks[0].input
+    tables["networks"][0]["input"].update(BYTES)
+    picture = manifest_from_tables(tables, origin="a test").networks[0].input
+    assert (plain.height, plain.width) == (picture.height, picture.width) == ("height", "width")
+    assert picture.is_picture
+    assert not plain.is_picture
 
 
 def test_manifest_network_with_a_file_of_no_entry_is_refused() -> None:

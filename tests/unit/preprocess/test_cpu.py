@@ -8,8 +8,13 @@ import pytest
 
 from livegate.core.frame import Frame
 from livegate.manifests.schema import InputTensor, Letterbox
-from livegate.preprocess.cpu import tensor_from_crop, tensor_from_letterbox, upright
-from livegate.preprocess.ops import CropPlan, plan_letterbox
+from livegate.preprocess.cpu import (
+    tensor_from_crop,
+    tensor_from_letterbox,
+    tensor_from_turned,
+    upright,
+)
+from livegate.preprocess.ops import CropPlan, TurnedPlan, plan_letterbox
 from livegate.preprocess.scratch import Scratch
 from support import frame, noise
 
@@ -20,6 +25,7 @@ PLAIN = InputTensor(
     dtype="float32",
     colour="BGR",
 )
+PICTURE = InputTensor(name="x", shape=(1, 40, 48, 3), layout="NHWC", dtype="uint8", colour="BGR")
 BY_32 = Letterbox(multiple_of=32)
 
 
@@ -164,3 +170,31 @@ def test_upright_picture_is_not_copied() -> None:
     """Nothing to do is no pass."""
     pixels = noise(7, 5)
     assert upright(pixels, 0, False, Scratch()) is pixels
+
+
+# --- networks that read bytes -----------------------------------------------------------------------
+
+
+def test_letterbox_of_bytes_is_the_float_tensor_without_a_copy() -> None:
+    """(1, H, W, 3) uint8 with the same numbers, in the very buffer that the resize wrote."""
+    source, scratch = frame(31, 200), Scratch()
+    plan = plan_letterbox(31, 200, BY_32, 96)
+    planes = tensor_from_letterbox(source, plan, PLAIN, 114, Scratch(), "n")
+    tensor = tensor_from_letterbox(source, plan, PICTURE, 114, scratch, "n")
+    assert (tensor.dtype, tensor.shape) == (np.uint8, (1, plan.input_height, plan.input_width, 3))
+    np.testing.assert_array_equal(planar(tensor[0]), planes)
+    assert tensor.flags.c_contiguous
+    assert np.shares_memory(tensor, scratch.array("n.canvas", tensor.shape[1:], np.uint8))
+
+
+def test_crops_of_bytes_are_the_float_tensors() -> None:
+    """A stretched and a turned crop: the same numbers, rows and columns where NHWC has them."""
+    source = frame(96, 64)
+    plan, turned = CropPlan(10, 5, 70, 60), TurnedPlan(48, 32, 40, 30, 20)
+    for make in (
+        lambda spec: tensor_from_crop(source, plan, spec, Scratch(), "n"),
+        lambda spec: tensor_from_turned(source, turned, spec, 7, Scratch(), "n"),
+    ):
+        tensor = make(PICTURE)
+        assert (tensor.dtype, tensor.shape) == (np.uint8, (1, 40, 48, 3))
+        np.testing.assert_array_equal(planar(tensor[0]), make(PLAIN))

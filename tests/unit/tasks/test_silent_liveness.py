@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from livegate.core.config import Config
 from livegate.core.errors import EngineError, ErrorCode, SetupError
+from livegate.core.frame import Frame
 from livegate.core.results import NO_FACE_SCORE, Box, Decision, Face, Reason
+from livegate.manifests.schema import manifest_from_tables
 from livegate.preprocess.scratch import Scratch
 from livegate.tasks.silent_liveness import Plugin, largest, softmax
 from support import config_with, frame, shipped_manifest
@@ -71,6 +73,18 @@ def test_prepare_face_over_the_edge_is_cut_inside() -> None:
     for box in ((-30, -30, 60, 60), (300, 220, 80, 80), (-500, -500, 20, 20), (0, 0, 4000, 10)):
         calls = liveness().prepare(frame(320, 240), {"face_detection": (face(*box),)}, Scratch())
         assert len(calls) == 2
+
+
+def test_prepare_view_that_does_not_shrink_keeps_its_margin() -> None:
+    """enlarge_level_eyes on a face that fills the picture has black around it; the other rule cuts."""
+    tables = msgspec.to_builtins(shipped_manifest(PAIR))
+    tables["networks"][0]["crop"] = {"rule": "enlarge_level_eyes", "enlarge": 3.0, "is_square": True}
+    task = Plugin(manifest_from_tables(tables, origin="a test"), Config())
+    picture = Frame(np.full((240, 240, 3), 200, np.uint8), 0)
+    calls = dict(task.prepare(picture, {"face_detection": (face(0, 0, 240, 240),)}, Scratch()))
+    wide, shifted = calls["crop_2_7"]["input"], calls["crop_4_0"]["input"]
+    assert (shifted == 200).all()
+    assert (wide[0, 0, 40, 40], wide[0, 0, 5, 5], wide[0, 0, 75, 40]) == (200, 0, 0)
 
 
 def test_largest_is_by_area_then_by_score() -> None:
