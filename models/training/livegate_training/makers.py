@@ -43,4 +43,4 @@ def people_of(recipe: Recipe, split: Split, pack: Path, bank: Path) -> People:
     """The people of a split as the recipe mixes them."""
     plan = recipe.data
     mix = Mix(plan.head_share, plan.turned_share)
-    return People(PortraitPack(pack, split), read_shards(bank, plan.heads), mix)
+    return People(PortraitPack(pack, split), read_shards(bank, plan.heads_of(split)), mix)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from livegate.core.tomlfile import read_toml
+from livegate_training.identity import Split
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -25,6 +26,10 @@ class DataPlan(Table, frozen=True):
     portraits: int = 0
     head_share: float = 0.3
     turned_share: float = 0.6
+
+    def heads_of(self, split: Split) -> int:
+        """How many heads are drawn for a split; those that only judge need no more than 200."""
+        return self.heads if split == "train" else min(self.heads, 200)
 
 
 class TrainingPlan(Table, frozen=True):

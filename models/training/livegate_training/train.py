@@ -47,7 +47,7 @@ def samples_of(recipe: Recipe, folders: Folders, split: Split, count: int) -> di
     """The first `count` samples of a split, made where they are missing."""
     plan = recipe.data
     pack = pack_portraits(folders, limit=plan.portraits or None)
-    bank = open_bank(folders, split, plan.heads)
+    bank = open_bank(folders, split, plan.heads_of(split))
     folder = folders.work / recipe.model / f"{split}-{recipe.data_digest}"
     make_shards(folder, count, KINDS[recipe.model].maker, (recipe, folders, split, pack, bank))
     return read_shards(folder, count)
