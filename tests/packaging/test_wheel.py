@@ -51,6 +51,7 @@ def test_bare_wheel_imports_and_names_the_missing_extra(installed: Path) -> None
         "from livegate.core.resources import resource_dir as r;"
         "print(livegate.__file__);"
         "assert (r('models') / 'yunet_n' / 'manifest.toml').is_file();"
+        "assert not (r('models') / 'training').exists();"
         "assert (r('kernels') / 'README.md').is_file();"
         "assert (r('proto') / 'livegate/v1/liveness.proto').is_file();"
         "assert 'onnxruntime' not in sys.modules"
