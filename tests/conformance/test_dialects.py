@@ -28,6 +28,8 @@ ANALYSIS = Analysis(
     engines=(),
     stages=StageTimes(),
 )
+SCORES = {"linkface": "0.9905"}
+"""How a dialect writes the score 0.25 where its cloud counts the other way: above 0.98 is a hack."""
 
 
 @pytest.fixture(params=sorted(OPEN))
@@ -66,7 +68,7 @@ def test_dialect_renders_an_analysis(dialect: Dialect) -> None:
     """Success is 200 and JSON that carries the score."""
     answer = dialect.render(REQUEST, ANALYSIS)
     assert answer.status == 200
-    assert "0.25" in json.dumps(json.loads(answer.body))
+    assert SCORES.get(dialect.name, "0.25") in json.dumps(json.loads(answer.body))
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b"\xff", b'{"a": 1}'])

@@ -114,6 +114,15 @@ def test_clip_accepts_exactly_its_own_action(judge: Judge, head: str, move: str)
     assert word.samples == 45
 
 
+def test_clip_that_is_asked_for_nothing_may_move(judge: Judge) -> None:
+    """What was seen is told; no movement speaks against the video, because none was asked for."""
+    session = judge(timed(rendered("ict_a_nod")))
+    word = session.word(())
+    assert [event.action for event in word.events][:1] == [Action.NOD]
+    assert word.actions == ()
+    assert word.reasons == ()
+
+
 @pytest.mark.parametrize("move", ["turn_image_left", "turn_image_right", "nod"])
 def test_mirrored_clip_swaps_the_sides(judge: Judge, move: str) -> None:
     """A mirrored picture gives the other side; told so, the right one."""

@@ -13,7 +13,7 @@ from livegate.cli.output import errors
 from livegate.core.errors import LiveGateError
 
 COMMANDS = (
-    *("serve", "detect", "verify", "challenge", "status", "cameras"),
+    *("serve", "detect", "verify", "challenge", "pack", "status", "cameras"),
     *("doctor", "models", "evaluate", "config", "bench"),
 )
 """In the order of the help; each is a module of this folder with `add` and `run`."""

@@ -13,6 +13,7 @@ from livegate.app.build import build_store, is_optional
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.telemetry import configure_logging
+from livegate.manifests.download import Download
 from livegate.manifests.schema import ModelFile
 from livegate.manifests.store import FileState, ModelStore, cache_dir
 
@@ -24,14 +25,14 @@ def add(commands: Any) -> None:
     for name, text, act in (
         ("list", "every model and where its files are", list_models),
         ("verify", "check every digest; status 2 when one is wrong or missing", verify),
-        ("pull", "copy verified files from a folder into the cache", pull),
+        ("pull", "bring verified files into the cache, from upstream or from a folder", pull),
     ):
         action = actions.add_parser(name, help=text)
         action.add_argument("ids", nargs="*", metavar="ID", help="models; all when none is named")
         add_settings(action)
         action.set_defaults(run=lambda options, act=act: _run(options, act))
         if name == "pull":
-            action.add_argument("--from", dest="source", required=True, metavar="DIR")
+            action.add_argument("--from", dest="source", metavar="DIR", help="without the network")
         if name == "list":
             action.add_argument("--json", action="store_true", help="one JSON object a model")
 
@@ -41,6 +42,7 @@ def _run(options: argparse.Namespace, act: Any) -> int:
     configure_logging(config.log)
     store = build_store(config)
     needed = {one for one in store.ids() if not is_optional(store.manifest(one).task, config)}
+    options.upstream = config.models.upstream
     status: int = act(options, store, options.ids or list(store.ids()), needed | set(options.ids))
     return status
 
@@ -80,12 +82,18 @@ def verify(options: argparse.Namespace, store: ModelStore, ids: list[str], neede
 
 
 def pull(options: argparse.Namespace, store: ModelStore, ids: list[str], needed: set[str]) -> int:
-    """Copy files into the cache, with progress; an optional model that the folder lacks is left out."""
+    """Bring files into the cache, with progress; an optional model that a folder lacks is left out."""
+    if options.source is None:
+        return _pull(store, ids, Download(options.upstream))
     source = Path(options.source).expanduser()
     stick = ModelStore((source,), package=store.package)
     absent = [one for one in ids if one not in needed and not _is_whole(one, stick)]
     for model_id in absent if source.is_dir() else ():
         _note(f"{model_id}: not in {source}, and not needed unless its task is asked for")
+    return _pull(store, [one for one in ids if one not in absent], source)
+
+
+def _pull(store: ModelStore, ids: list[str], source: Path | Download) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=errors()) as progress:
         bars: dict[str, Any] = {}
@@ -95,7 +103,7 @@ def pull(options: argparse.Namespace, store: ModelStore, ids: list[str], needed:
                 bars[file.sha256] = progress.add_task(file.name, total=file.bytes)
             progress.update(bars[file.sha256], completed=done_bytes)
 
-        pulled = store.pull([one for one in ids if one not in absent], source, advance)
+        pulled = store.pull(ids, source, advance)
     answers().print(f"{len(pulled)} verified files in {cache_dir() / 'models'}", highlight=False)
     return 0
 

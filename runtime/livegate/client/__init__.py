@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from livegate.client.calls import FACE_DETECTION, SILENT_LIVENESS
     from livegate.client.client import LivenessClient
+    from livegate.client.container import DeviceKey, Motion, key_from_text, pack_liveness_data
     from livegate.client.retry import RetryPolicy
     from livegate.client.stream import AnswerStream, FrameStream
 
@@ -49,11 +50,13 @@ __all__ = [
     "Challenge",
     "ChallengeResult",
     "Decision",
+    "DeviceKey",
     "FrameProducer",
     "FrameStream",
     "FrameTicket",
     "GateDecision",
     "LivenessClient",
+    "Motion",
     "Prompt",
     "PromptKind",
     "Result",
@@ -61,6 +64,8 @@ __all__ = [
     "StreamAnswer",
     "VideoAnswer",
     "View",
+    "key_from_text",
+    "pack_liveness_data",
 ]
 
 _LATER = {
@@ -77,6 +82,7 @@ _LATER = {
     ),
     "calls": ("FACE_DETECTION", "SILENT_LIVENESS"),
     "client": ("LivenessClient",),
+    "container": ("DeviceKey", "Motion", "key_from_text", "pack_liveness_data"),
     "retry": ("RetryPolicy",),
     "stream": ("AnswerStream", "FrameStream"),
 }

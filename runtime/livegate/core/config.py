@@ -5,6 +5,7 @@ Each class is a table of the TOML file, each field a key.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 import msgspec
@@ -57,6 +58,29 @@ class AccessToken(Section, frozen=True):
     rate_limit_rps: Annotated[
         float, Meta(ge=0, description="requests per second that it may send; 0 = no limit")
     ] = 0.0
+
+
+class LinkfaceApp(Section, frozen=True):
+    """One client of the Linkface dialect."""
+
+    api_id: Annotated[str, Meta(min_length=1, description="what the client sends as api_id")]
+    api_secret: Annotated[Secret, Meta(description="what it sends as api_secret, never shown")]
+    rate_limit_rps: Annotated[
+        float, Meta(ge=0, description="requests per second that it may send; 0 = no limit")
+    ] = 0.0
+    quota: Annotated[
+        NotNegative, Meta(description="calls on one day (UTC), forgotten by a restart; 0 = no limit")
+    ] = 0
+    expires: Annotated[
+        date | None, Meta(description="the last day (UTC) on which it may call; unset = for ever")
+    ] = None
+
+
+class Device(Section, frozen=True):
+    """One device that seals its liveness data."""
+
+    id: Annotated[str, Meta(min_length=1, description="its device id, which its containers name")]
+    key: Annotated[str, Meta(description="64 hexadecimal digits, never shown")]
 
 
 class CameraConfig(Section, frozen=True):
@@ -159,7 +183,8 @@ class UrlsConfig(Section, frozen=True):
         dict[str, str], Meta(description="bucket = local folder, for inputs named /bucket/object")
     ] = {}
     timeout_s: Annotated[
-        Seconds, Meta(description="time for one to arrive; a dialect may allow less")
+        Seconds,
+        Meta(description="time for one to arrive; a dialect may allow less, check_liveness twice"),
     ] = 5.0
     ca_file: Annotated[
         str, Meta(description="PEM file of authorities to trust; empty = the system's")
@@ -227,6 +252,43 @@ class HuaweiFrsConfig(Section, frozen=True):
     def takes_tokens(self) -> bool:
         """Whether a token opens the door."""
         return self.auth == "token" or (self.auth == "auto" and bool(self.tokens))
+
+
+class LinkfaceConfig(Section, frozen=True):
+    """The Linkface dialect."""
+
+    auth: Annotated[
+        Literal["auto", "secret", "none"],
+        Meta(description="auto = secret as soon as one app is configured; none = loopback only"),
+    ] = "auto"
+    apps: Annotated[
+        tuple[LinkfaceApp, ...],
+        Meta(description="the clients that may call", extra={"secret": True}),
+    ] = ()
+    devices: Annotated[
+        tuple[Device, ...],
+        Meta(description="the devices whose sealed containers are opened", extra={"secret": True}),
+    ] = ()
+    require_sealed: Annotated[
+        bool,
+        Meta(description="liveness data must be a sealed container; plain files are refused"),
+    ] = False
+    data_window_s: Annotated[
+        Seconds,
+        Meta(description="how far a container's time may differ from the box's, in seconds"),
+    ] = 300.0
+    uploads: Annotated[
+        bool, Meta(description="keep liveness data and pictures in memory, to be named by their id")
+    ] = False
+    uploads_mib: Annotated[
+        Positive, Meta(description="memory for kept data, in MiB; the oldest makes room")
+    ] = 64
+    upload_ttl_s: Annotated[Seconds, Meta(description="kept data is gone after so many seconds")] = 300.0
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether callers must say their id and secret."""
+        return self.auth == "secret" or (self.auth == "auto" and bool(self.apps))
 
 
 class FramesConfig(Section, frozen=True):
@@ -419,7 +481,7 @@ class ChallengeConfig(Section, frozen=True):
         Meta(ge=1, le=10_000, description="challenges that wait for an answer; more is answered 1018"),
     ] = 64
     required: Annotated[
-        bool, Meta(description="refuse videos of actions that answer no challenge, in every dialect")
+        bool, Meta(description="refuse videos that answer no challenge, in every dialect")
     ] = False
 
     def __post_init__(self) -> None:
@@ -452,6 +514,9 @@ class ModelsConfig(Section, frozen=True):
     """Which models, and where their files may lie."""
 
     dirs: Annotated[tuple[str, ...], Meta(description="folders to look for model files in")] = ()
+    upstream: Annotated[
+        str, Meta(description="where `models pull` downloads from, only when it is called; a mirror")
+    ] = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
     use: Annotated[
         dict[str, str],
         Meta(description="task = model id, where the default model of a task is not wanted"),
@@ -521,6 +586,7 @@ class Config(Section, frozen=True):
     metrics: MetricsConfig = MetricsConfig()
     aipaas: AipaasConfig = AipaasConfig()
     huawei_frs: HuaweiFrsConfig = HuaweiFrsConfig()
+    linkface: LinkfaceConfig = LinkfaceConfig()
     frames: FramesConfig = FramesConfig()
     ingest: IngestConfig = IngestConfig()
     gate: GateConfig = GateConfig()

@@ -68,7 +68,7 @@ class ErrorCode(IntEnum):
     EXIST = 1015, "APP_ERR_COMM_EXIST", "Object; file or other resource already exist", "资源已存在", "ALREADY_EXISTS", 409, "a second producer for a camera that is connected already; a file of another kind at the path of a socket; a challenge that was answered already"
     NO_EXIST = 1016, "APP_ERR_COMM_NO_EXIST", "Object; file or other resource doesn't exist", "资源不存在", "NOT_FOUND", 404, "an HTTP path, a picture file, a model id or a plug-in that is not there; a frame ticket that is used up; a camera that nobody knows; a challenge that nobody started"
     BUSY = 1017, "APP_ERR_COMM_BUSY", "Object; file or other resource is in use", "资源在使用中", "ABORTED", 409, "the Unix socket already belongs to a running server; the client library: `ask` while other frames are under way; a camera on which another challenge is being answered"
-    FULL = 1018, "APP_ERR_COMM_FULL", "No available Device or resource", "无可用资源", "RESOURCE_EXHAUSTED", 429, "an app id above its rate limit; one producer, connection or message too many on the frame queue; one stream too many; one open challenge too many"
+    FULL = 1018, "APP_ERR_COMM_FULL", "No available Device or resource", "无可用资源", "RESOURCE_EXHAUSTED", 429, "an app id above its rate limit or its quota; one producer, connection or message too many on the frame queue; one stream too many; one open challenge too many"
     OPEN_FAIL = 1019, "APP_ERR_COMM_OPEN_FAIL", "Device; file or resource open failed", "文件或资源打开失败", "FAILED_PRECONDITION", 500, "a file that is there but cannot be opened: configuration, picture, manifest"
     READ_FAIL = 1020, "APP_ERR_COMM_READ_FAIL", "Device; file or resource read failed", "文件或资源读失败", "FAILED_PRECONDITION", 500, "a configuration or a manifest that is not readable as TOML"
     WRITE_FAIL = 1021, "APP_ERR_COMM_WRITE_FAIL", "Device; file or resource write failed", "文件或资源写失败", "FAILED_PRECONDITION", 500, "`models pull` cannot write into the cache"
@@ -78,7 +78,7 @@ class ErrorCode(IntEnum):
     CONNECTION_FAILURE = 1025, "APP_ERR_COMM_CONNECTION_FAILURE", "connection fail", "连接失败", "UNAVAILABLE", 502, "the client library: no server answers at the address"
     STREAM_INVALID = 1026, "APP_ERR_COMM_STREAM_INVALID", "ACL stream is null pointer", "无效流", "INTERNAL", 500, "reserved: the Ascend backend"
     REGION_ERROR = 1027, "APP_ERR_COMM_REGION_ERROR", "region error", "区域校验失败", "INVALID_ARGUMENT", 400, "a region of interest that is empty or reaches over the picture"
-    DECODE_FAIL = 1028, "APP_ERR_COMM_DECODE_FAIL", "Image decode fail", "图片解码失败", "INVALID_ARGUMENT", 400, "a picture that is damaged, cut short, or not JPEG, PNG, BMP or WebP; base64 that is not base64; a video that does not open"
+    DECODE_FAIL = 1028, "APP_ERR_COMM_DECODE_FAIL", "Image decode fail", "图片解码失败", "INVALID_ARGUMENT", 400, "a picture that is damaged, cut short, or not JPEG, PNG, BMP or WebP; base64 that is not base64; a video that does not open; a liveness-data container that is damaged or does not open"
     MODELINIT_FAIL = 1029, "APP_ERR_COMM_MODELINIT_FAIL", "Model init fail", "模型初始化失败", "FAILED_PRECONDITION", 500, "a model file that is missing, cut short or tampered with; a manifest or a network that does not fit"
     MODELINFER_FAIL = 1030, "APP_ERR_COMM_MODELINFER_FAIL", "Model infer fail", "模型推理失败", "INTERNAL", 500, "a network that failed while it ran, or answered with numbers that are not finite"
     PARAM_FAILURE = 1031, "APP_ERR_COMM_PARAM_FAILURE", "param check fail", "参数校验失败", "INVALID_ARGUMENT", 400, "a field that is missing, of the wrong type, unknown or contradictory; too many or too small pictures; a video of another length than allowed; a task whose model is not on this box; a video that answers no challenge where `challenge.required` is set"
@@ -193,7 +193,9 @@ def errors_markdown() -> str:
     head = [
         "# Error codes",
         "",
-        "Generated from `runtime/livegate/core/errors.py` by `make docs`.",
+        "Generated from `runtime/livegate/core/errors.py` by `make docs`. A cloud's clients read its own codes:",
+        "[AIPaaS](dialects/aipaas.md) these numbers, [Huawei FRS](dialects/huawei_frs.md#errors) `FRS.…`,",
+        "[Linkface](dialects/linkface.md#errors) a status in words.",
         "",
         "| code | symbol | English | Chinese | gRPC | HTTP | what raises it in LiveGate |",
         "|---|---|---|---|---|---|---|",

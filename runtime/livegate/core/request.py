@@ -23,6 +23,8 @@ class AnalyzeRequest:
     deadline_ns: int | None = None
     """Monotonic nanoseconds after which nobody waits for the answer any more."""
     wants_quality: bool = False
+    context: object = None
+    """What the face that asks wants to find again when it renders; nobody else looks at it."""
 
 
 CODE_VERIFY = 9002
@@ -38,6 +40,8 @@ class VerifyRequest:
     `windows`: for each action when it must be done, (first, last) in milliseconds of the video; empty:
     any time, in the order asked for. `is_mirrored`: the picture is a mirror's, as selfie cameras show.
     `challenge`: the nonce of the challenge that this answers, whose actions then hold; empty: none.
+    `needs_actions`: without actions it is no request; False: they may be left out, and the verdict tells
+    what was seen, silent liveness and continuity. `context` as in an AnalyzeRequest.
     """
 
     code: int
@@ -50,6 +54,8 @@ class VerifyRequest:
     is_mirrored: bool = False
     deadline_ns: int | None = None
     challenge: str = ""
+    needs_actions: bool = True
+    context: object = None
 
 
 Question = AnalyzeRequest | VerifyRequest

@@ -47,12 +47,13 @@ class Fetch:
     """What a message names by URL, or as /bucket/object, instead of sending it.
 
     `then` reads on as soon as its bytes are here, at most `max_bytes` of them; in any thread.
+    It may answer at once, as `parse` may.
     """
 
     url: str
     max_bytes: int
     timeout_s: float
-    then: Callable[[bytes], Question]
+    then: Callable[[bytes], Question | HttpAnswer]
 
 
 class Dialect(Protocol):
@@ -79,8 +80,10 @@ class Dialect(Protocol):
         """
         ...
 
-    def parse(self, head: Head, body: bytes) -> Question | Fetch:
+    def parse(self, head: Head, body: bytes) -> Question | Fetch | HttpAnswer:
         """Read the cloud's message; called in any thread. What is fetched may fail with FetchError.
+
+        An HttpAnswer goes back as it is: there was nothing to judge.
 
         Raises:
             AuthError: the body, too, is signed, and wrongly.

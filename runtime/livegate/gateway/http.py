@@ -104,8 +104,12 @@ class Gateway:
                 # The body, which is longer than its pictures, is let go before the queue.
                 found = await _parse(dialect, head, await self._body(request))
                 with self._reserve(found.max_bytes if isinstance(found, Fetch) else 0):
-                    parsed = await self._fetched(found)
-                    answer = dialect.render(parsed, await self._asked(request, parsed))
+                    read = await self._fetched(found)
+                    if isinstance(read, HttpAnswer):
+                        answer = read
+                    else:
+                        parsed = read
+                        answer = dialect.render(parsed, await self._asked(request, parsed))
         except Exception as error:  # noqa: BLE001 - every error leaves in the dialect's manner
             failure = _failure(error, parsed, head.request_id)
             code = failure.code
@@ -164,8 +168,8 @@ class Gateway:
                 hint="send smaller pictures, or raise http.body_timeout_s",
             ) from error
 
-    async def _fetched(self, found: Question | Fetch) -> Question:
-        """The question, once what it names by URL is here.
+    async def _fetched(self, found: Question | Fetch | HttpAnswer) -> Question | HttpAnswer:
+        """The question, or an answer without one, once what it names by URL is here.
 
         Raises:
             RequestError: it cannot be had, or cannot be read.
@@ -200,7 +204,7 @@ class Gateway:
             waiting.cancel()
 
 
-async def _parse(dialect: Dialect, head: Head, body: bytes) -> Question | Fetch:
+async def _parse(dialect: Dialect, head: Head, body: bytes) -> Question | Fetch | HttpAnswer:
     if len(body) < LARGE_BODY_BYTES:
         return dialect.parse(head, body)
     return await asyncio.to_thread(dialect.parse, head, body)

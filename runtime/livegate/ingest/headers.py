@@ -24,6 +24,9 @@ LONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
 # What libjpeg takes for the next marker: stray bytes, fill bytes and stuffed zeros are passed over.
 # Any other reading would let a file show us one size and the decoder another.
 NEXT_MARKER = re.compile(rb"\xff([^\x00\xff])")
+# Picture files that cameras and phones make and this box does not read: what they begin with.
+OTHER_PICTURES = (b"GIF8", b"II*\0", b"MM\0*")
+OTHER_BRANDS = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypavif")
 MAX_PARTS = 10_000
 """Segments or chunks looked at; a file of empty ones would keep us busy for seconds."""
 
@@ -58,6 +61,11 @@ def read_header(content: bytes) -> ImageHeader | None:
     except (struct.error, IndexError):
         pass
     return None
+
+
+def is_other_picture(content: bytes) -> bool:
+    """Whether it begins like a picture of a format that is not read here: GIF, TIFF, HEIC, AVIF."""
+    return content.startswith(OTHER_PICTURES) or content[4:12].startswith(OTHER_BRANDS)
 
 
 def jpeg_segments(content: bytes) -> Iterator[tuple[int, int, int]]:

@@ -10,19 +10,17 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import did_you_mean
 from livegate.core.resources import resource_dir
+from livegate.manifests.download import CHUNK_BYTES, Download, Progress
 from livegate.manifests.schema import Manifest, ModelFile, read_manifest
 
 MAX_DEPTH = 4
-CHUNK_BYTES = 1 << 20
-Progress = Callable[[ModelFile, int], None]
-"""Told after each chunk: the file and how many of its bytes are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +99,33 @@ class ModelStore:
             state = FileState(file, state.path, digest, len(content))
         raise self.complaint(state)
 
-    def pull(self, model_ids: Iterable[str], source: Path, progress: Progress) -> list[Path]:
-        """Copy the files of models from a folder into the cache; visible only when verified.
+    def found(self, file: ModelFile) -> Path:
+        """Where a good file is.
+
+        Raises:
+            SetupError: MODELINIT_FAIL.
+        """
+        state = self.inspect(file)
+        if not state.is_good or state.path is None:
+            raise self.complaint(state)
+        return state.path
+
+    def pull(self, model_ids: Iterable[str], source: Path | Download, progress: Progress) -> list[Path]:
+        """Bring the files of models into the cache, from a folder or from upstream.
+
+        They are visible only when verified.
 
         Returns:
             The cached files, those that were there before included.
 
         Raises:
             SetupError: MODELINIT_FAIL for a file that `source` does not hold unchanged, WRITE_FAIL
-                when the cache cannot be written.
+                when the cache cannot be written; as Download.
         """
-        if not source.is_dir():
+        if isinstance(source, Path) and not source.is_dir():
             raise SetupError(ErrorCode.NO_EXIST, f"{source} is not a folder")
         cache = ModelStore((), package=self.package)
-        stick = ModelStore((source,), package=self.package)
+        stick = source if isinstance(source, Download) else ModelStore((source,), package=self.package)
         pulled = []
         for model_id in model_ids:
             for file in self.manifest(model_id).files:
@@ -144,7 +155,8 @@ class ModelStore:
         return SetupError(
             ErrorCode.MODELINIT_FAIL,
             f"{fact}: expected sha256 {file.sha256}, found {found}",
-            hint=f"`livegate models pull --from DIR` with a folder that holds it{_origin(file)}",
+            hint="`livegate models pull --from DIR` with a folder that holds it, or without --from to "
+            f"download it{_origin(file)}",
             fields={"file": file.name, "expected_sha256": file.sha256, "found_sha256": found},
         )
 
@@ -190,18 +202,19 @@ def _digest(path: Path) -> str:
 
 
 def _pull_one(
-    file: ModelFile, model_id: str, cache: ModelStore, stick: ModelStore, progress: Progress
+    file: ModelFile, model_id: str, cache: ModelStore, stick: ModelStore | Download, progress: Progress
 ) -> Path:
     target = cache_dir() / "models" / model_id / file.name
     cached = cache.inspect(file)
     if cached.is_good and cached.path is not None:
         progress(file, file.bytes)
         return cached.path
-    source = stick.inspect(file)
-    if not source.is_good or source.path is None:
-        raise stick.complaint(source)
     try:
-        _copy_verified(source.path, target, file, progress)
+        if isinstance(stick, Download):
+            stick.bring(file, target, progress)
+            _sync_dir(target.parent)
+        else:
+            _copy_verified(stick.found(file), target, file, progress)
     except OSError as error:
         raise SetupError(
             ErrorCode.WRITE_FAIL,

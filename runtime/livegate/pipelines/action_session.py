@@ -182,11 +182,11 @@ class ActionSession:
         return Sighting(sample, events)
 
     def word(self, wanted: Sequence[Action], windows: Sequence[Window] = ()) -> Word:
-        """The end: what was asked for against what was seen."""
+        """The end: what was asked for against what was seen; who was asked for nothing may move."""
         self._continuity.end(self._last_ms)
-        config = self._config
+        refuse_unasked = self._config.refuse_unasked and bool(wanted)
         results, reasons = compare(
-            wanted, windows, self._events, self._detector.almost, refuse_unasked=config.refuse_unasked
+            wanted, windows, self._events, self._detector.almost, refuse_unasked=refuse_unasked
         )
         silent = self._judging[0].task.fuse(self._scores) if self._scores else None
         reasons = (*reasons, *self._objections(silent))

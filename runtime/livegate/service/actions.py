@@ -237,7 +237,8 @@ def check(request: VerifyRequest, config: Config) -> None:
             f"the message code is {request.code}, only {CODE_VERIFY} is answered", f"send {CODE_VERIFY}"
         )
     known = [action.value for action in Action]
-    if not 1 <= len(request.actions) <= MAX_ACTIONS:
+    least = 1 if request.needs_actions else 0
+    if not least <= len(request.actions) <= MAX_ACTIONS:
         raise _refused(f"there are {len(request.actions)} actions", f"send 1 to {MAX_ACTIONS}")
     for number in request.actions:
         if number not in known:

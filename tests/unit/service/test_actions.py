@@ -94,12 +94,21 @@ def test_verify_tells_what_it_looked_at(box: Box, video: bytes) -> None:
     assert verdict.stages.infer_ns > 0
 
 
+def test_video_may_be_asked_about_without_actions(box: Box, video: bytes) -> None:
+    """Only where the request says so: silent liveness and continuity alone."""
+    verdict = box.actions.verify(request(video, actions=(), needs_actions=False))
+    assert verdict.actions == ()
+    assert verdict.samples > 0
+    assert not {Reason.ACTION_MISSING, Reason.ACTION_NOT_ASKED_FOR} & set(verdict.reasons)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         {"code": 1019},
         {"actions": ()},
         {"actions": (1,) * 11},
+        {"actions": (1,) * 11, "needs_actions": False},
         {"actions": (6,)},
         {"actions": (0,)},
         {"windows": ((0, 100),)},

@@ -33,6 +33,7 @@ from livegate.gateway.frsanswers import (
 from livegate.gateway.multipart import is_form, parts_from_form
 from livegate.gateway.ratelimit import TokenBucket
 from livegate.gateway.sdkhmac import DATE, SdkSignatureCheck
+from livegate.ingest.headers import is_other_picture
 from livegate.ingest.image import checked_header
 
 MAX_INPUT_BYTES = 8 << 20
@@ -43,9 +44,6 @@ DEFAULT_NOD_DEG, NOD_DEG = 10.0, (1.0, 90.0)
 OBS_PATH = re.compile(r"/[^/\s]+/\S+")
 NUMBER = re.compile(r"[0-9]{1,9}")
 WINDOW = re.compile(r"([0-9]{1,6})-([0-9]{1,6})")
-# Picture files that cameras and phones make and this box does not read: what they begin with.
-OTHER_PICTURES = (b"GIF8", b"II*\0", b"MM\0*")
-OTHER_BRANDS = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypavif")
 VIDEO_CODES = frozenset(code for code in ErrorCode if 2001 <= code < 2030) | {
     ErrorCode.DECODE_FAIL,
     ErrorCode.OUT_OF_RANGE,
@@ -339,8 +337,7 @@ def _text(fields: Fields, name: str) -> str:
 def _row_of_picture(image: bytes, error: RequestError) -> FrsCode:
     if error.code is not ErrorCode.DECODE_FAIL:
         return FrsCode.BAD_SIZE
-    is_other = image.startswith(OTHER_PICTURES) or image[4:12].startswith(OTHER_BRANDS)
-    return FrsCode.BAD_FORMAT if is_other else FrsCode.BAD_IMAGE
+    return FrsCode.BAD_FORMAT if is_other_picture(image) else FrsCode.BAD_IMAGE
 
 
 def _row_of_video(error: LiveGateError) -> FrsCode:

@@ -1,0 +1,75 @@
+"""`livegate pack`: pictures or a video as one file of liveness data, sealed where there is a key.
+
+Exit status: 0 = written, 2 = an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from livegate.cli.output import answers
+from livegate.core.errors import ErrorCode, RequestError
+
+MAX_FILE_BYTES = 64 << 20
+MAX_KEY_BYTES = 4096
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("pack", help="make a liveness-data container for the Linkface dialect")
+    parser.add_argument("out", metavar="OUT", help="the file to write")
+    media = parser.add_mutually_exclusive_group(required=True)
+    media.add_argument("--image", nargs="+", metavar="FILE", help="pictures of one resolution")
+    media.add_argument("--video", metavar="FILE", help="a video")
+    parser.add_argument(
+        "--motions", default="", metavar="WORDS", help='what the person was asked for: "BLINK NOD"'
+    )
+    parser.add_argument("--device-id", required=True, metavar="ID", help="A-Z a-z 0-9 . _ -, 1 to 64")
+    parser.add_argument("--key-file", metavar="FILE", help="the device's key, 64 hexadecimal digits")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the container."""
+    from livegate.client.container import key_from_text, motions_from_text, pack_liveness_data
+
+    key = None
+    if options.key_file:
+        text = _read(options.key_file, MAX_KEY_BYTES).decode("ascii", "replace")
+        key = key_from_text(options.device_id, text)
+    content = pack_liveness_data(
+        device_id=options.device_id,
+        images=[_read(name, MAX_FILE_BYTES) for name in options.image or ()],
+        video=_read(options.video, MAX_FILE_BYTES) if options.video else b"",
+        motions=motions_from_text(options.motions),
+        key=key,
+    )
+    _write(Path(options.out), content)
+    how = f"sealed for {options.device_id}" if key else "not sealed: whoever has it can change it"
+    answers().print(f"{escape(options.out)}: {len(content)} bytes, {how}")
+    return 0
+
+
+def _read(name: str, max_bytes: int) -> bytes:
+    try:
+        with Path(name).open("rb") as stream:
+            content = stream.read(max_bytes + 1)
+    except FileNotFoundError as error:
+        raise RequestError(ErrorCode.NO_EXIST, f"there is no file {name}") from error
+    except OSError as error:
+        raise RequestError(ErrorCode.OPEN_FAIL, f"{name} cannot be opened: {error.strerror}") from error
+    if len(content) > max_bytes:
+        raise RequestError(ErrorCode.OUT_OF_RANGE, f"{name} has more than {max_bytes} bytes")
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        why = f"{path} cannot be written: {error.strerror}"
+        raise RequestError(ErrorCode.WRITE_FAIL, why) from error

@@ -1,0 +1,195 @@
+"""Files of weights from where their manifests say that they come from, only when somebody asks for it.
+
+A download goes on where it stopped: what has arrived lies beside the target under a name that carries
+the digest, and only whole and verified files get the name that the store looks for. Who serves the bytes
+is not trusted, the digest is; so a mirror will do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote, urljoin, urlsplit
+
+import httpcore
+
+from livegate.core.errors import ErrorCode, SetupError
+from livegate.manifests.schema import ModelFile
+
+CHUNK_BYTES = 1 << 20
+TIMEOUTS_S = {"connect": 10.0, "read": 30.0, "write": 10.0, "pool": 10.0}
+TRIES, PAUSE_S = 4, 1.0
+MAX_REDIRECTS = 3
+SCHEMES = ("https://", "http://")
+REDIRECTS = (301, 302, 303, 307, 308)
+BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
+Progress = Callable[[ModelFile, int], None]
+"""Told after each chunk: the file and how many of its bytes are done."""
+
+
+class Download:
+    """Gets files by a template with {repository}, {commit} and {path}."""
+
+    def __init__(self, template: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        """`sleep` is the pause before another try."""
+        self._template = template
+        self._sleep = sleep
+
+    def url(self, file: ModelFile) -> str:
+        """Where a file comes from.
+
+        Raises:
+            SetupError: NO_EXIST for one that has no upstream; CONFIG_ADD_FAIL for a wrong template.
+        """
+        if file.upstream is None:
+            raise SetupError(ErrorCode.NO_EXIST, f"{file.name} comes with LiveGate and is nowhere else")
+        up = file.upstream
+        parts = {"repository": up.repository, "commit": up.commit, "path": up.path}
+        try:
+            url = self._template.format(**{name: quote(part) for name, part in parts.items()})
+        except (KeyError, IndexError, ValueError) as error:
+            raise _bad_template(self._template) from error
+        if not url.startswith(SCHEMES):
+            raise _bad_template(self._template)
+        return url
+
+    def bring(self, file: ModelFile, target: Path, progress: Progress) -> None:
+        """Have the file at `target`, whole and verified.
+
+        Raises:
+            SetupError: CONNECTION_FAILURE, MODELINIT_FAIL for other bytes than the manifest's,
+                NO_EXIST when the server has not got it, BUSY when somebody else brings it.
+            OSError: it cannot be written.
+        """
+        url = self.url(file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.parent / f".{file.name}.{file.sha256[:16]}.part"
+        with _alone(part) as handle:
+            for left in reversed(range(TRIES)):
+                try:
+                    self._go_on(url, file, handle, progress)
+                    break
+                except BROKEN as error:
+                    if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+                        raise
+                    if not left:
+                        raise _interrupted(url, file, os.fstat(handle).st_size) from error
+                    self._sleep(PAUSE_S)
+            _require_digest(url, file, part, handle)
+            os.fsync(handle)
+            part.replace(target)
+
+    def _go_on(self, url: str, file: ModelFile, handle: int, progress: Progress) -> None:
+        """Append what is missing; what is too much begins anew."""
+        done = os.fstat(handle).st_size
+        if done > file.bytes:
+            done = 0
+            os.ftruncate(handle, 0)
+        os.lseek(handle, done, os.SEEK_SET)
+        progress(file, done)
+        if done == file.bytes:
+            return
+        headers = [("User-Agent", "livegate"), ("Accept-Encoding", "identity")]
+        if done:
+            headers.append(("Range", f"bytes={done}-"))
+        with _answer(url, headers) as answer:
+            if done and answer.status != 206:  # all of it comes again
+                done = 0
+                os.ftruncate(handle, 0)
+                os.lseek(handle, 0, os.SEEK_SET)
+            if answer.status not in (200, 206):
+                raise _refused(url, file, answer.status)
+            for chunk in answer.iter_stream():
+                done += os.write(handle, chunk[: file.bytes + 1 - done])
+                progress(file, done)
+                if done > file.bytes:
+                    return
+        if done < file.bytes:
+            raise httpcore.RemoteProtocolError("it ended early")
+
+
+@contextlib.contextmanager
+def _answer(url: str, headers: list[tuple[str, str]]) -> Iterator[httpcore.Response]:
+    """A GET that follows some redirects; whatever they lead to, the digest decides."""
+    for _ in range(MAX_REDIRECTS + 1):
+        with (
+            _pool(url) as pool,
+            pool.stream("GET", url, headers=headers, extensions={"timeout": TIMEOUTS_S}) as answer,
+        ):
+            if answer.status not in REDIRECTS:
+                yield answer
+                return
+            to = dict(answer.headers).get(b"Location") or dict(answer.headers).get(b"location", b"")
+        url = urljoin(url, to.decode("latin-1"))
+        if not url.startswith(SCHEMES):
+            break
+    raise httpcore.RemoteProtocolError("it leads on, too often or to nowhere")
+
+
+def _pool(url: str) -> httpcore.ConnectionPool:
+    """Through the proxy that the environment names, if it does."""
+    parts = urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy is None or urllib.request.proxy_bypass(parts.hostname or ""):
+        return httpcore.ConnectionPool()
+    return httpcore.ConnectionPool(proxy=httpcore.Proxy(proxy))
+
+
+@contextlib.contextmanager
+def _alone(part: Path) -> Iterator[int]:
+    """The open partial file, which nobody else writes meanwhile."""
+    handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            why = f"{part.name} is being downloaded by somebody else"
+            raise SetupError(ErrorCode.BUSY, why, hint="wait for it") from error
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _require_digest(url: str, file: ModelFile, part: Path, handle: int) -> None:
+    os.lseek(handle, 0, os.SEEK_SET)
+    sha = hashlib.sha256()
+    while chunk := os.read(handle, CHUNK_BYTES):
+        sha.update(chunk)
+    if sha.hexdigest() != file.sha256:
+        part.unlink()
+        raise SetupError(
+            ErrorCode.MODELINIT_FAIL,
+            f"{url} gave other bytes than the manifest names: expected sha256 {file.sha256}, found "
+            f"{sha.hexdigest()}",
+            hint="nothing was kept; try another mirror (models.upstream)",
+        )
+
+
+def _bad_template(template: str) -> SetupError:
+    return SetupError(
+        ErrorCode.CONFIG_ADD_FAIL,
+        f"models.upstream {template!r} is no template of a URL",
+        hint="an http(s) URL with {repository}, {commit} and {path}",
+    )
+
+
+def _refused(url: str, file: ModelFile, status: int) -> SetupError:
+    return SetupError(
+        ErrorCode.NO_EXIST,
+        f"{file.name} is not to be had: {url} answered {status}",
+        hint="`livegate models pull --from DIR` takes it from a folder",
+    )
+
+
+def _interrupted(url: str, file: ModelFile, done: int) -> SetupError:
+    return SetupError(
+        ErrorCode.CONNECTION_FAILURE,
+        f"{file.name} came as far as {done} of {file.bytes} bytes: {url} is not reached",
+        hint="run it again, it goes on from there; or `livegate models pull --from DIR`",
+    )
