@@ -39,6 +39,7 @@ def test_verify_actions_is_answered_in_full(server: Running, video: Path) -> Non
     ]
     assert (answer.width, answer.height, answer.frames) == (128, 96, 36)
     assert answer.codec == "h264"
+    assert answer.most_faces >= 1
     assert {engine.provider for engine in answer.engines} == {"null"}
     assert set(answer.stages_ms) == {"queue", "decode", "preprocess", "infer", "postprocess"}
 

@@ -74,6 +74,7 @@ class VideoAnswer:
     frames: int
     samples: int
     sample_fps: float
+    most_faces: int
     codec: str
     container: str
     engines: tuple[EngineInfo, ...]

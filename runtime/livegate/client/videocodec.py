@@ -56,6 +56,7 @@ def video_answer_from_bytes(content: bytes) -> VideoAnswer:
         frames=message.frames,
         samples=message.samples,
         sample_fps=message.sample_fps,
+        most_faces=message.most_faces,
         codec=message.codec,
         container=message.container,
         engines=tuple(engine_from_proto(engine) for engine in message.engines),

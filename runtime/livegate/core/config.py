@@ -481,7 +481,7 @@ class ChallengeConfig(Section, frozen=True):
         Meta(ge=1, le=10_000, description="challenges that wait for an answer; more is answered 1018"),
     ] = 64
     required: Annotated[
-        bool, Meta(description="refuse videos that answer no challenge, in every dialect")
+        bool, Meta(description="refuse videos of actions that answer no challenge, in every dialect")
     ] = False
 
     def __post_init__(self) -> None:

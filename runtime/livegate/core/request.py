@@ -39,9 +39,9 @@ class VerifyRequest:
 
     `windows`: for each action when it must be done, (first, last) in milliseconds of the video; empty:
     any time, in the order asked for. `is_mirrored`: the picture is a mirror's, as selfie cameras show.
-    `challenge`: the nonce of the challenge that this answers, whose actions then hold; empty: none.
     `needs_actions`: without actions it is no request; False: they may be left out, and the verdict tells
     what was seen, silent liveness and continuity. `context` as in an AnalyzeRequest.
+    `challenge`: the nonce of the challenge that this answers, whose actions then hold; empty: none.
     """
 
     code: int
@@ -53,9 +53,9 @@ class VerifyRequest:
     nod_deg: float | None = None
     is_mirrored: bool = False
     deadline_ns: int | None = None
-    challenge: str = ""
     needs_actions: bool = True
     context: object = None
+    challenge: str = ""
 
 
 Question = AnalyzeRequest | VerifyRequest

@@ -42,7 +42,7 @@ class LinkfaceStatus(str, Enum):
     UNAUTHORIZED = "UNAUTHORIZED", 401, ErrorCode.NO_PERMISSION, "an `api_id` and `api_secret` that are missing or wrong"
     KEY_EXPIRED = "KEY_EXPIRED", 401, ErrorCode.NO_PERMISSION, "the right secret after the day that `expires` names"
     RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED", 403, ErrorCode.FULL, "an `api_id` above its rate_limit_rps"
-    NO_PERMISSION = "NO_PERMISSION", 403, ErrorCode.UNREALIZED, "a method of the cloud that this box does not have; a video on a box without the models of landmarks and head pose, or with `challenge.required`"
+    NO_PERMISSION = "NO_PERMISSION", 403, ErrorCode.UNREALIZED, "a method of the cloud that this box does not have; a video on a box without the models of landmarks and head pose; check_liveness where `challenge.required` is set"
     OUT_OF_QUOTA = "OUT_OF_QUOTA", 403, ErrorCode.FULL, "an `api_id` that used up its quota of the day (UTC)"
     NOT_FOUND = "NOT_FOUND", 404, ErrorCode.NO_EXIST, "another path, or another HTTP method"
     INTERNAL_ERROR = "INTERNAL_ERROR", 500, ErrorCode.INNER, "a network that failed, or a defect of ours; with 503: a full queue, a box that warms up or shuts down, no memory, a wait that was too long"

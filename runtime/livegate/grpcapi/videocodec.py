@@ -50,6 +50,7 @@ def bytes_from_video(verdict: VideoVerdict) -> bytes:
         frames=verdict.frames,
         samples=verdict.samples,
         sample_fps=verdict.sample_fps,
+        most_faces=verdict.most_faces,
         codec=verdict.codec,
         container=verdict.container,
         engines=[engine_message(engine) for engine in verdict.engines],

@@ -77,11 +77,11 @@ class Challenges:
                 and there is none; else as ChallengeBook.find.
         """
         if not request.challenge:
-            if not self._config.challenge.required:
+            if not (request.actions and self._config.challenge.required):
                 return request
             raise RequestError(
                 ErrorCode.PARAM_FAILURE,
-                "this box judges a video only in answer to a challenge",
+                "this box judges actions only in answer to a challenge",
                 hint="call StartChallenge, and send its nonce as `challenge`",
                 fields={"required": "challenge"},
             )

@@ -454,7 +454,7 @@ class TimeWindow(_message.Message):
     def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
 
 class VerifyActionsResponse(_message.Message):
-    __slots__ = ("code", "task_id", "timestamp", "alive", "reasons", "actions", "events", "silent", "picture", "picture_box", "picture_time", "src_width", "src_height", "duration", "frames", "samples", "sample_fps", "codec", "container", "engines", "stages", "request_id")
+    __slots__ = ("code", "task_id", "timestamp", "alive", "reasons", "actions", "events", "silent", "picture", "picture_box", "picture_time", "src_width", "src_height", "duration", "frames", "samples", "sample_fps", "codec", "container", "engines", "stages", "request_id", "most_faces")
     CODE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
@@ -477,6 +477,7 @@ class VerifyActionsResponse(_message.Message):
     ENGINES_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    MOST_FACES_FIELD_NUMBER: _ClassVar[int]
     code: int
     task_id: str
     timestamp: int
@@ -499,7 +500,8 @@ class VerifyActionsResponse(_message.Message):
     engines: _containers.RepeatedCompositeFieldContainer[Engine]
     stages: StageTimes
     request_id: str
-    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., timestamp: _Optional[int] = ..., alive: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[_Union[ActionResult, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[ActionEvent, _Mapping]]] = ..., silent: _Optional[_Union[Result, _Mapping]] = ..., picture: _Optional[bytes] = ..., picture_box: _Optional[_Union[Box, _Mapping]] = ..., picture_time: _Optional[int] = ..., src_width: _Optional[int] = ..., src_height: _Optional[int] = ..., duration: _Optional[int] = ..., frames: _Optional[int] = ..., samples: _Optional[int] = ..., sample_fps: _Optional[float] = ..., codec: _Optional[str] = ..., container: _Optional[str] = ..., engines: _Optional[_Iterable[_Union[Engine, _Mapping]]] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    most_faces: int
+    def __init__(self, code: _Optional[int] = ..., task_id: _Optional[str] = ..., timestamp: _Optional[int] = ..., alive: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[_Union[ActionResult, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[ActionEvent, _Mapping]]] = ..., silent: _Optional[_Union[Result, _Mapping]] = ..., picture: _Optional[bytes] = ..., picture_box: _Optional[_Union[Box, _Mapping]] = ..., picture_time: _Optional[int] = ..., src_width: _Optional[int] = ..., src_height: _Optional[int] = ..., duration: _Optional[int] = ..., frames: _Optional[int] = ..., samples: _Optional[int] = ..., sample_fps: _Optional[float] = ..., codec: _Optional[str] = ..., container: _Optional[str] = ..., engines: _Optional[_Iterable[_Union[Engine, _Mapping]]] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ..., request_id: _Optional[str] = ..., most_faces: _Optional[int] = ...) -> None: ...
 
 class ActionResult(_message.Message):
     __slots__ = ("action", "accepted", "confidence", "event")

@@ -288,6 +288,13 @@ def test_check_liveness_refuses_what_is_no_question(
     assert refusal(plugin(), CHECK, **fields)[0] is row
 
 
+def test_check_liveness_is_refused_where_a_challenge_is_required() -> None:
+    """Else the operator's challenge would be gone around by another URL; hackness is no matter of it."""
+    dialect = Plugin(config_with(challenge={"required": True}), now_s=lambda: NOW_S)
+    assert refusal(dialect, CHECK, motions="NOD", file=VIDEO)[0] is LinkfaceStatus.NO_PERMISSION
+    assert asked(dialect, HACK, file=VIDEO)
+
+
 def test_container_for_other_motions_is_refused_and_not_burnt() -> None:
     """What the device asked for must be what the client asks for."""
     dialect = plugin()

@@ -120,6 +120,7 @@ class Plugin:
         self.is_authenticated = own.needs_secret
         self._limits = config.limits
         self._actions = config.actions
+        self._needs_challenge = config.challenge.required
         self._fetch_s = config.urls.timeout_s
         self._max_bytes = config.http.max_body_mib << 20
         self._accounts = Accounts(own.apps, now_s)
@@ -200,6 +201,9 @@ class Plugin:
         return self._with_input(call, SELFIE, ask)
 
     def _check_liveness(self, call: Call) -> Question | Fetch | HttpAnswer:
+        if self._needs_challenge:
+            why = "this box takes videos of motions only as answers to its own challenges"
+            raise LinkfaceError(LinkfaceStatus.NO_PERMISSION, why)
         motions = wanted_motions(call.text("motions"))
         complexity = complexity_from_text(call.text("complexity"))
         anti_hack = truth_from_text("anti_hack", call.text("anti_hack"))
@@ -350,7 +354,7 @@ def _row(error: LiveGateError, bad_input: LinkfaceStatus | None) -> LinkfaceStat
     if isinstance(error, FetchError):
         is_late = error.reason is Failure.TIMEOUT
         return LinkfaceStatus.DOWNLOAD_TIMEOUT if is_late else LinkfaceStatus.DOWNLOAD_ERROR
-    if "missing_task" in error.fields or "required" in error.fields:
+    if "missing_task" in error.fields:
         return LinkfaceStatus.NO_PERMISSION
     if bad_input is not None and error.code in INPUT_CODES:
         return bad_input
