@@ -206,7 +206,8 @@ class Manifest(Part, frozen=True):
     decode: Decode
     thresholds: dict[str, float]
     classes: dict[str, str] = {}
-    default: bool = False
+    pack: str = ""
+    """The pack that it is of; a model of none is taken only when it is named."""
 
     def file(self, name: str) -> ModelFile:
         """The file of that name."""

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.plugins import plugin_names
 from livegate.manifests.schema import Manifest, manifest_from_tables, read_manifest
 from support import ROOT, shared, shipped_manifest, tiny_manifest, tiny_tables
 
@@ -59,11 +61,13 @@ def test_shipped_manifest_equals_the_reference_list(model_id: str) -> None:
         assert entry["licence"].startswith(file.licence)
 
 
-def test_shipped_manifests_have_one_default_for_each_task() -> None:
-    """No task has two default models, and every task that has models has a default one."""
+def test_shipped_packs_have_one_model_for_each_task() -> None:
+    """No pack leaves a choice, and the default one has a model for every task."""
     manifests = [shipped_manifest(model_id) for model_id in SHIPPED]
-    for task in {manifest.task for manifest in manifests}:
-        assert sum(m.default for m in manifests if m.task == task) == 1
+    of_packs = [(m.pack, m.task) for m in manifests if m.pack]
+    assert len(set(of_packs)) == len(of_packs)
+    default = Config().models.pack
+    assert {task for pack, task in of_packs if pack == default} == set(plugin_names("livegate.tasks"))
 
 
 @pytest.mark.parametrize(
