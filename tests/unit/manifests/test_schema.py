@@ -174,3 +174,15 @@ def test_manifest_cannot_be_changed() -> None:
     manifest: Manifest = tiny_manifest(b"x")
     with pytest.raises(AttributeError):
         manifest.task = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("points", [5, 7, 10])
+def test_ring_that_is_none_is_refused(points: int) -> None:
+    """Six or eight: as many above as below."""
+    ring = list(range(8))
+    decode = {"rule": "points_in_crop", "output": "y", "points": 98, "image_right_eye": ring}
+    decode |= {"inner_lips": ring, "nose_tip": 1, "chin": 2, "mouth_corners": [3, 4]}
+    decode["image_left_eye"] = list(range(points))
+    error = refusal(lambda tables: tables.update(decode=decode))
+    assert error.code is ErrorCode.MODELINIT_FAIL
+    assert "image_left_eye" in error.message or "six or eight" in error.message
