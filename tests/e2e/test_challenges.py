@@ -21,6 +21,7 @@ import requests
 from challenge_kit import FPS, Pictures, acted, prompts_for, rendered
 from client_kit import KINDS, connector
 from clips import GREY, clip
+from e2e.linkface_kit import CHECK, GOOD
 from e2e.pictures import jpeg
 from e2e.running import HANG_S, Running, environment, run_cli, start, wait_until
 from e2e.wire import WAIT_S, framed, opened, told, wire
@@ -325,6 +326,9 @@ def test_required_challenge_refuses_what_answers_none(folder: Path, video: bytes
             timeout=HANG_S,
         )
         assert found.json()["error_code"] == "FRS.0019"
+        data = {**GOOD, "motions": "NOD"}
+        found = requests.post(running.url(CHECK), files={"file": video}, data=data, timeout=HANG_S)
+        assert found.json()["status"] == "NO_PERMISSION"
     finally:
         running.stop()
 

@@ -39,9 +39,19 @@ def test_verify_actions_is_answered_in_full(server: Running, video: Path) -> Non
     ]
     assert (answer.width, answer.height, answer.frames) == (128, 96, 36)
     assert answer.codec == "h264"
-    assert answer.most_faces >= 1
     assert {engine.provider for engine in answer.engines} == {"null"}
     assert set(answer.stages_ms) == {"queue", "decode", "preprocess", "infer", "postprocess"}
+
+
+def test_faces_that_are_large_enough_are_counted(server: Running, tmp_path: Path) -> None:
+    """Two of the null backend's stand in a larger picture, none in a small one."""
+    with LivenessClient(server.grpc) as client:
+        counts = []
+        for size in ((128, 96), (640, 480)):
+            content = clip(tmp_path / "a.mp4", [GREY] * 30, size=size).read_bytes()
+            counts.append(client.verify_actions(content, (1,)).most_faces)
+    assert counts[0] == 0
+    assert counts[1] > 1
 
 
 def test_async_client_gives_the_same(server: Running, video: Path) -> None:

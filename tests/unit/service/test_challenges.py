@@ -189,8 +189,8 @@ def test_video_without_a_challenge_is_judged_unless_one_is_required(box: Box) ->
     assert box.challenges.asked(free) is free
     strict = Box(required=True)
     assert code_of(strict.challenges.asked, free) is ErrorCode.PARAM_FAILURE
-    nothing = request("")
-    assert strict.challenges.asked(nothing) is nothing  # asks for no action: refused, or not, as ever
+    silent = request("", needs_actions=False)
+    assert strict.challenges.asked(silent) is silent  # it asks for no action
     started = strict.start()
     assert strict.challenges.asked(request(started.nonce)).actions
     strict.service.close()
