@@ -79,11 +79,12 @@ def _landmark_error(judged: Judged, marked: Marked) -> float:
 
 def _named(points: FacePoints) -> tuple[Array, Array]:
     """The runtime's points that iBUG's 68 have too, and their numbers."""
+    left, right = points.image_left_eye, points.image_right_eye
     rows = [
-        (points.image_left_eye[0], 36),
-        (points.image_left_eye[4], 39),
-        (points.image_right_eye[4], 42),
-        (points.image_right_eye[0], 45),
+        (left[0], 36),
+        (left[len(left) // 2], 39),
+        (right[len(right) // 2], 42),
+        (right[0], 45),
         *zip(points.inner_lips, range(60, 68), strict=True),
         *zip(points.mouth_corners, (48, 54), strict=True),
         (points.nose_tip, 30),
