@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -23,7 +23,9 @@ from livegate_training.heads import HeadMesh
 from livegate_training.identity import Split, person_of, split_of
 from livegate_training.lifting import fit_depth
 from livegate_training.pose import Pose
-from livegate_training.teachers import Teachers
+
+if TYPE_CHECKING:
+    from livegate_training.teachers import Teachers
 
 Array = NDArray[Any]
 WIDTH, HEIGHT = 200, 244
@@ -96,6 +98,8 @@ def pack_portraits(folders: Folders, *, processes: int = 2, limit: int | None = 
 
 
 def _pack_some(files: list[Path], teachers: Path, heads: Path) -> list[dict[str, Array]]:
+    from livegate_training.teachers import Teachers  # engines, which only those who pack need
+
     cv2.setNumThreads(1)
     return list(_packed(files, Teachers(teachers), HeadMesh(heads)))
 
