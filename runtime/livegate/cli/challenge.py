@@ -9,7 +9,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livegate.cli.output import answers, errors, print_json, write_file
+from livegate.cli.files import write_file
+from livegate.cli.output import answers, errors, print_json
 from livegate.cli.target import add_target, connect
 from livegate.core.challenge import PromptKind
 from livegate.core.errors import ErrorCode, LiveGateError

@@ -16,6 +16,6 @@ def test_distinct_names_are_well() -> None:
 
 def test_names_given_twice_are_told() -> None:
     """Each once, sorted, with the key and what to do."""
-    with pytest.raises(SetupError, match="x.apps names a, b more than once") as caught:
+    with pytest.raises(SetupError, match=r"x\.apps names a, b more than once") as caught:
         require_distinct(iter("babac"), "x.apps", hint="give each one key")
     assert (caught.value.code, caught.value.hint) == (ErrorCode.CONFIG_ADD_FAIL, "give each one key")
