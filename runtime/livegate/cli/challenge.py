@@ -49,8 +49,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _conclude(result: ChallengeResult, options: argparse.Namespace) -> int:
-    if options.picture and result.picture:
-        write_file(Path(options.picture), result.picture)
     if options.json:
         print_json(
             {
@@ -73,6 +71,10 @@ def _conclude(result: ChallengeResult, options: argparse.Namespace) -> int:
         answers().print(f"{word}, silent liveness {score}, {seconds}", highlight=False)
         if result.reasons:
             errors().print(", ".join(result.reasons))
+    if (
+        options.picture and result.picture
+    ):  # last: how it ended is told even where nothing can be written
+        write_file(Path(options.picture), result.picture)
     return ALIVE if result.is_alive else NOT_ALIVE
 
 
