@@ -71,9 +71,7 @@ def _conclude(result: ChallengeResult, options: argparse.Namespace) -> int:
         answers().print(f"{word}, silent liveness {score}, {seconds}", highlight=False)
         if result.reasons:
             errors().print(", ".join(result.reasons))
-    if (
-        options.picture and result.picture
-    ):  # last: how it ended is told even where nothing can be written
+    if options.picture and result.picture:  # last: how it ended is told in any case
         write_file(Path(options.picture), result.picture)
     return ALIVE if result.is_alive else NOT_ALIVE
 
