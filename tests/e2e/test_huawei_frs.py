@@ -168,36 +168,50 @@ URL_CALLS: list[tuple[str, Any, str]] = [
 
 
 @pytest.fixture(scope="module")
-def listed(
-    tmp_path_factory: pytest.TempPathFactory, video: bytes
-) -> Iterator[tuple[Running, list[str]]]:
-    """A server with a bucket and a site that it may fetch from; the beginnings of their URLs."""
+def site(tmp_path_factory: pytest.TempPathFactory, video: bytes) -> Iterator[tuple[Path, str]]:
+    """A folder with a picture and a video, and where it is served."""
     folder = tmp_path_factory.mktemp("b")
     (folder / "a.jpg").write_bytes(PICTURE)
     (folder / "a.mp4").write_bytes(video)
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
-        threading.Thread(target=site.serve_forever, args=(0.01,), daemon=True).start()
-        url = f"http://127.0.0.1:{site.server_port}/"
-        more = f'[urls]\nallow = ["{url}"]\nnetworks = ["127.0.0.0/8"]\nbuckets.faces = "{folder}"\n'
-        with frs_server(tmp_path_factory.mktemp("u"), more=more) as running:
-            yield running, ["/faces/", url]
-        site.shutdown()
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module", params=["http", "https"])
+def fetching(
+    request: pytest.FixtureRequest,
+    site: tuple[Path, str],
+    files: TlsFiles,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Running, tuple[str, Path | None]]]:
+    """A server that may fetch from there, and a bucket that is that folder."""
+    folder, url = site
+    more = f'[urls]\nallow = ["{url}"]\nnetworks = ["127.0.0.0/8"]\nbuckets.faces = "{folder}"\n'
+    is_tls = request.param == "https"
+    flags = ("--tls-cert", str(files.cert), "--tls-key", str(files.key)) if is_tls else ()
+    with frs_server(tmp_path_factory.mktemp("u"), *flags, more=more) as running:
+        yield running, (f"{request.param}://{running.http}", files.authority if is_tls else None)
 
 
 @pytest.mark.parametrize(("name", "make", "file"), URL_CALLS, ids=[call[0] for call in URL_CALLS])
 def test_sdk_names_what_the_box_may_fetch(
-    listed: tuple[Running, list[str]], name: str, make: Callable[[str], Any], file: str
+    fetching: tuple[Running, tuple[str, Path | None]],
+    site: tuple[Path, str],
+    name: str,
+    make: Callable[[str], Any],
+    file: str,
 ) -> None:
     """A bucket that is a folder here, and a listed site; what is not there is FRS.0022."""
-    running, starts = listed
-    for call in calls((f"http://{running.http}", None), name):
-        for start_of_url in starts:
-            answer = ask(call, lambda: make(f"{start_of_url}{file}"))  # noqa: B023 - asked at once
-            assert answer.x_request_id
-            code, status, _ = refusal(call, lambda: make(f"{start_of_url}none"))  # noqa: B023
+    running, endpoint = fetching
+    for call in calls(endpoint, name):
+        for start_of_url in ("/faces/", site[1]):
+            assert ask(call, functools.partial(make, f"{start_of_url}{file}")).x_request_id
+            code, status, _ = refusal(call, functools.partial(make, f"{start_of_url}none"))
             assert (code, status) == ("FRS.0022", 400)
-        assert refusal(call, lambda: make("http://10.0.0.1/a.jpg"))[0] == "FRS.0021"
+        assert refusal(call, functools.partial(make, "http://10.0.0.1/a.jpg"))[0] == "FRS.0021"
     assert "a.jpg" not in running.log.read_text()
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
-from livegate.core.plugins import load_plugin, plugin_names
+from livegate.core.plugins import did_you_mean, load_plugin, plugin_names
 from livegate.core.telemetry import Metrics, get_logger
 from livegate.engines.base import Backend
 from livegate.engines.model import load_model
@@ -67,13 +66,16 @@ def is_optional(name: str, config: Config) -> bool:
 
 
 def reason_to_leave_out(name: str, config: Config, store: ModelStore) -> str:
-    """Why an optional task cannot run here: a file of its default model that is not there; or nothing.
+    """Why an optional task cannot run here: a file of its model that is not there; or nothing.
 
     A file that is there and is wrong is no reason: loading it fails, loudly.
     """
     if config.engine.backend == NULL or not is_optional(name, config):
         return ""
-    manifest = chosen_manifest(name, config, store)
+    try:
+        manifest = chosen_manifest(name, config, store)
+    except SetupError as error:
+        return error.message
     missing = [file.name for file in manifest.files if store.inspect(file).path is None]
     return f"files of the model {manifest.id} are missing: {', '.join(missing)}" if missing else ""
 
@@ -85,7 +87,7 @@ def load_backend(name: str) -> Backend:
 
 
 def chosen_manifest(task: str, config: Config, store: ModelStore) -> Manifest:
-    """The model of a task: the configured one, else the default one.
+    """The model of a task: the one that is named, else that of the configured pack.
 
     Raises:
         SetupError: NO_EXIST for an unknown id or task without a model, MODELINIT_FAIL for a model
@@ -100,14 +102,17 @@ def chosen_manifest(task: str, config: Config, store: ModelStore) -> Manifest:
                 f"models.use.{task} is {own!r}, which is a model for {manifest.task}",
             )
         return manifest
-    candidates = [m for m in _manifests(store) if m.task == task]
-    for manifest in sorted(candidates, key=lambda m: (not m.default, m.id)):
-        return manifest
-    raise SetupError(ErrorCode.NO_EXIST, f"there is no model for the task {task!r}")
-
-
-def _manifests(store: ModelStore) -> Iterable[Manifest]:
-    return (store.manifest(model_id) for model_id in store.ids())
+    manifests = [store.manifest(model_id) for model_id in store.ids()]
+    pack = config.models.pack
+    for manifest in manifests:
+        if (manifest.task, manifest.pack) == (task, pack):
+            return manifest
+    packs = tuple(sorted({manifest.pack for manifest in manifests if manifest.pack}))
+    raise SetupError(
+        ErrorCode.NO_EXIST,
+        f"the pack {pack!r} has no model for the task {task!r}",
+        hint=f"models.use.{task} names one" if pack in packs else did_you_mean(pack, packs),
+    )
 
 
 def _step(name: str, config: Config, store: ModelStore, backend: Backend) -> Step:

@@ -9,9 +9,10 @@ from typing import Any
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from livegate.app.build import build_store, is_optional
+from livegate.app.build import TASKS, build_store, chosen_manifest, reason_to_leave_out
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
+from livegate.core.plugins import plugin_names
 from livegate.core.telemetry import configure_logging
 from livegate.manifests.download import Download
 from livegate.manifests.schema import ModelFile
@@ -28,7 +29,7 @@ def add(commands: Any) -> None:
         ("pull", "bring verified files into the cache, from upstream or from a folder", pull),
     ):
         action = actions.add_parser(name, help=text)
-        action.add_argument("ids", nargs="*", metavar="ID", help="models; all when none is named")
+        action.add_argument("ids", nargs="*", metavar="ID", help="models or packs; none = all")
         add_settings(action)
         action.set_defaults(run=lambda options, act=act: _run(options, act))
         if name == "pull":
@@ -41,24 +42,36 @@ def _run(options: argparse.Namespace, act: Any) -> int:
     config = load_settings(options, log__level="warning").config
     configure_logging(config.log)
     store = build_store(config)
-    needed = {one for one in store.ids() if not is_optional(store.manifest(one).task, config)}
+    tasks = [task for task in plugin_names(TASKS) if not reason_to_leave_out(task, config, store)]
+    needed = {chosen_manifest(task, config, store).id for task in tasks}
     options.upstream = config.models.upstream
-    status: int = act(options, store, options.ids or list(store.ids()), needed | set(options.ids))
+    named = [model_id for name in options.ids for model_id in _of_name(name, store)]
+    status: int = act(options, store, named or list(store.ids()), needed | set(named))
     return status
+
+
+def _of_name(name: str, store: ModelStore) -> list[str]:
+    """The models that a name on the command line means: those of a pack, or one."""
+    of_pack = [one for one in store.ids() if store.manifest(one).pack == name]
+    return of_pack or [name]
 
 
 def list_models(options: argparse.Namespace, store: ModelStore, ids: list[str], needed: set[str]) -> int:
     """Print every model with the state of its files."""
-    shown = table("model", "task", "file", "state", "licence", "where")
+    shown = table("model", "pack", "task", "file", "state", "licence", "where")
     for model_id in ids:
         manifest = store.manifest(model_id)
         states = [store.inspect(file) for file in manifest.files]
         if options.json:
-            print_json({"id": model_id, "task": manifest.task, "files": [_json(s) for s in states]})
+            files = [_json(state) for state in states]
+            print_json({"id": model_id, "pack": manifest.pack, "task": manifest.task, "files": files})
         for state in states:
             where = escape(str(state.path or ""))
             licence = state.file.licence
-            shown.add_row(model_id, manifest.task, state.file.name, _word(state), licence, where)
+            shown.add_row(
+                *(model_id, manifest.pack, manifest.task),
+                *(state.file.name, _word(state), licence, where),
+            )
     if not options.json:
         answers().print(shown)
     return 0

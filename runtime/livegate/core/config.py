@@ -517,9 +517,12 @@ class ModelsConfig(Section, frozen=True):
     upstream: Annotated[
         str, Meta(description="where `models pull` downloads from, only when it is called; a mirror")
     ] = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
+    pack: Annotated[
+        str, Meta(description="the pack whose model each task takes; `livegate models list` shows them")
+    ] = "reference"
     use: Annotated[
         dict[str, str],
-        Meta(description="task = model id, where the default model of a task is not wanted"),
+        Meta(description="task = model id, where the pack's model of a task is not wanted"),
     ] = {}
 
 

@@ -102,8 +102,9 @@ Point = tuple[float, float]
 class FacePoints:
     """The finer landmarks of a face, in frame pixels.
 
-    Rings of eight begin at one corner and run along the upper lid or lip to the other corner, then back
-    along the lower one. An eye's ring begins at its outer corner, the lips' at the image's left.
+    Rings of six or eight begin at one corner and run along the upper lid or lip to the other corner,
+    then back along the lower one. An eye's ring begins at its outer corner, the lips' at the image's
+    left.
     """
 
     image_left_eye: tuple[Point, ...]

@@ -148,26 +148,32 @@ class SoftmaxMean(Part, frozen=True, tag_field="rule", tag="softmax_mean"):
     genuine_class: int
 
 
-Eight = tuple[int, int, int, int, int, int, int, int]
+Ring = Annotated[tuple[int, ...], Meta(min_length=6, max_length=8)]
 
 
 class PointsInCrop(Part, frozen=True, tag_field="rule", tag="points_in_crop"):
     """`points` pairs (x, y) of one output, each a part 0..1 of the crop's width and height.
 
-    Which of them is what, by index. Rings of eight begin at one corner, go along the upper lid or lip to
-    the other corner (the fifth) and back along the lower one, so that the second and the eighth face
-    each other, as do the third and the seventh, the fourth and the sixth. An eye's ring begins at its
-    outer corner; the lips' and `mouth_corners` begin at the image's left.
+    Which of them is what, by index. A ring of six or eight begins at one corner, goes along the upper
+    lid or lip to the other corner and back along the lower one, so that the second and the last face
+    each other, as do the third and the last but one. An eye's ring begins at its outer corner; the
+    lips' and `mouth_corners` begin at the image's left.
     """
 
     output: str
     points: Annotated[int, Meta(ge=1)]
-    image_left_eye: Eight
-    image_right_eye: Eight
-    inner_lips: Eight
+    image_left_eye: Ring
+    image_right_eye: Ring
+    inner_lips: Ring
     nose_tip: int
     chin: int
     mouth_corners: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        """A ring has as many points above as below."""
+        for ring in (self.image_left_eye, self.image_right_eye, self.inner_lips):
+            if len(ring) % 2:
+                raise ValueError(f"a ring has six or eight points, this one {len(ring)}")
 
     @property
     def indices(self) -> tuple[int, ...]:
@@ -206,7 +212,8 @@ class Manifest(Part, frozen=True):
     decode: Decode
     thresholds: dict[str, float]
     classes: dict[str, str] = {}
-    default: bool = False
+    pack: str = ""
+    """The pack that it is of; a model of none is taken only when it is named."""
 
     def file(self, name: str) -> ModelFile:
         """The file of that name."""

@@ -2,7 +2,7 @@
 
 Ratios of lengths inside one face, so that distance to the camera does not matter. The eye's ratio is
 that of T. Soukupova and J. Cech, "Real-Time Eye Blink Detection using Facial Landmarks" (2016), over
-three pairs of lids instead of two; the mouth's is the same over the inner lips.
+as many pairs of lids as the landmarks have, two or three; the mouth's is the same over the inner lips.
 
 The head pose comes from the networks; the same from six landmarks and a general head (perspective
 n points) is a cross-check: where the two differ wildly, neither is believed.
@@ -49,11 +49,12 @@ def sample_from_findings(
 
 
 def openness(ring: Sequence[Point]) -> float:
-    """Mean distance of the three facing pairs of a ring of eight, over the distance of its corners."""
-    width = math.dist(ring[0], ring[4])
+    """Mean distance of the facing pairs of a ring, over the distance of its corners."""
+    half = len(ring) // 2
+    width = math.dist(ring[0], ring[half])
     if width < 1e-6:
         return 0.0
-    return sum(math.dist(ring[i], ring[8 - i]) for i in (1, 2, 3)) / 3 / width
+    return sum(math.dist(ring[i], ring[-i]) for i in range(1, half)) / (half - 1) / width
 
 
 def pose_from_points(points: FacePoints, width: int, height: int) -> HeadPose | None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.plugins import plugin_names
 from livegate.manifests.schema import Manifest, manifest_from_tables, read_manifest
 from support import ROOT, shared, shipped_manifest, tiny_manifest, tiny_tables
 
@@ -59,11 +61,13 @@ def test_shipped_manifest_equals_the_reference_list(model_id: str) -> None:
         assert entry["licence"].startswith(file.licence)
 
 
-def test_shipped_manifests_have_one_default_for_each_task() -> None:
-    """No task has two default models, and every task that has models has a default one."""
+def test_shipped_packs_have_one_model_for_each_task() -> None:
+    """No pack leaves a choice, and the default one has a model for every task."""
     manifests = [shipped_manifest(model_id) for model_id in SHIPPED]
-    for task in {manifest.task for manifest in manifests}:
-        assert sum(m.default for m in manifests if m.task == task) == 1
+    of_packs = [(m.pack, m.task) for m in manifests if m.pack]
+    assert len(set(of_packs)) == len(of_packs)
+    default = Config().models.pack
+    assert {task for pack, task in of_packs if pack == default} == set(plugin_names("livegate.tasks"))
 
 
 @pytest.mark.parametrize(
@@ -170,3 +174,15 @@ def test_manifest_cannot_be_changed() -> None:
     manifest: Manifest = tiny_manifest(b"x")
     with pytest.raises(AttributeError):
         manifest.task = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("points", [5, 7, 10])
+def test_ring_that_is_none_is_refused(points: int) -> None:
+    """Six or eight: as many above as below."""
+    ring = list(range(8))
+    decode = {"rule": "points_in_crop", "output": "y", "points": 98, "image_right_eye": ring}
+    decode |= {"inner_lips": ring, "nose_tip": 1, "chin": 2, "mouth_corners": [3, 4]}
+    decode["image_left_eye"] = list(range(points))
+    error = refusal(lambda tables: tables.update(decode=decode))
+    assert error.code is ErrorCode.MODELINIT_FAIL
+    assert "image_left_eye" in error.message or "six or eight" in error.message

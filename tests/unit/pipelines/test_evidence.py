@@ -35,6 +35,8 @@ def seen(yaw_deg: float, pitch_deg: float) -> FacePoints:
 def test_openness_by_hand() -> None:
     """Gaps of 2, 4 and 2 over a width of 4."""
     assert openness(FLAT) == pytest.approx((2 + 4 + 2) / 3 / 4)
+    six = ((0, 0), (1, -1), (3, -2), (4, 0), (3, 2), (1, 1))
+    assert openness(six) == pytest.approx((2 + 4) / 2 / 4)
 
 
 def test_openness_without_a_width_is_0() -> None:

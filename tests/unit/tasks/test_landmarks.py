@@ -11,6 +11,7 @@ import pytest
 from livegate.core.config import Config
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.results import Box, Face
+from livegate.manifests.schema import PointsInCrop
 from livegate.preprocess.scratch import Scratch
 from livegate.tasks.landmarks import Plugin
 from support import frame, shipped_manifest
@@ -61,6 +62,30 @@ def test_rings_face_each_other() -> None:
     assert (rule.image_left_eye[1], rule.image_left_eye[7]) == (61, 67)
     assert (rule.image_right_eye[1], rule.image_right_eye[7]) == (71, 73)
     assert (rule.inner_lips[2], rule.inner_lips[6]) == (90, 94)
+
+
+def test_model_of_68_points_is_data() -> None:
+    """The common markup: eyes of six points, lips of eight, everything by index."""
+    shipped = shipped_manifest("pfld_ghostone")
+    assert isinstance(shipped.decode, PointsInCrop)
+    decode = msgspec.structs.replace(
+        shipped.decode,
+        points=68,
+        image_left_eye=(36, 37, 38, 39, 40, 41),
+        image_right_eye=(45, 44, 43, 42, 47, 46),
+        inner_lips=tuple(range(60, 68)),
+        nose_tip=30,
+        chin=8,
+        mouth_corners=(48, 54),
+    )
+    task = Plugin(msgspec.structs.replace(shipped, decode=decode), Config())
+    raw = np.arange(136, dtype=np.float32) / 136
+    points = task.interpret(frame(), found(), ({"output": raw.reshape(1, 136)},))
+    assert points is not None
+    assert [len(points.image_left_eye), len(points.inner_lips)] == [6, 8]
+    left, top = 40 - 22 - 0.5, 30 - 22 - 0.5
+    assert points.chin == pytest.approx((left + 44 * 16 / 136, top + 44 * 17 / 136))
+    assert points.image_right_eye[0] == pytest.approx((left + 44 * 90 / 136, top + 44 * 91 / 136))
 
 
 def test_no_face_feeds_nothing_and_finds_nothing() -> None:
