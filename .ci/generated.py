@@ -14,6 +14,8 @@ from grpc_tools import protoc
 
 from livegate.core.errors import errors_markdown
 from livegate.core.settings import keys_markdown
+from livegate.gateway.frs import FrsCode
+from livegate.gateway.linkface import LinkfaceStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "runtime" / "livegate" / "v1"
@@ -35,9 +37,23 @@ def expected() -> dict[Path, str]:
     return {
         **messages(),
         PACKAGE / "__init__.py": '"""Generated from proto/livegate/v1 by `make proto`."""\n',
-        ROOT / "docs" / "errors.md": errors_markdown(),
+        ROOT / "docs" / "errors.md": errors_markdown() + reserved_markdown(),
         ROOT / "docs" / "config.md": keys_markdown(),
     }
+
+
+def reserved_markdown() -> str:
+    """The codes of the dialects that nothing answers with, and why."""
+    tables = {"Huawei FRS": FrsCode, "Linkface": LinkfaceStatus}
+    rows = [
+        f"| {name} | {row.value} | {row.origin} |"
+        for name, table in tables.items()
+        for row in table
+        if row.is_reserved
+    ]
+    head = ["| dialect | code | why |", "|---|---|---|"]
+    text = "Every other code of their tables is answered by something; see the dialects' pages."
+    return "\n".join(["", "## Reserved in the dialects", text, "", *head, *rows]) + "\n"
 
 
 def _comparable(text: str) -> str:

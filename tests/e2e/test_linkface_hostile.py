@@ -13,11 +13,12 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from e2e import linkface_kit as kit
 from e2e.disk_watch import DiskWatch
+from e2e.fuzz import FUZZ, mutated
 from e2e.linkface_kit import (
     CHECK,
     DEVICE,
@@ -157,30 +158,6 @@ def test_sealed_container_with_one_flipped_byte_is_refused(linkface: Running) ->
         flipped = sealed[:place] + bytes([sealed[place] ^ 0x20]) + sealed[place + 1 :]
         assert said(send(linkface, HACK, flipped))[0] == "WRONG_LIVENESS_DATA"
     assert answered(send(linkface, HACK, sealed))
-
-
-def mutated(data: Any, content: bytes) -> bytes:
-    """Bytes changed, cut, put in, or the end missing."""
-    changed = bytearray(content)
-    for _ in range(data.draw(st.integers(1, 6))):
-        place = data.draw(st.integers(0, max(0, len(changed) - 1)))
-        match data.draw(st.sampled_from(["set", "cut", "put", "end"])):
-            case "set":
-                changed[place : place + 1] = bytes([data.draw(st.integers(0, 255))])
-            case "cut":
-                del changed[place : place + data.draw(st.integers(1, 50))]
-            case "put":
-                changed[place:place] = data.draw(st.binary(min_size=1, max_size=20))
-            case _:
-                del changed[max(1, place) :]
-    return bytes(changed)
-
-
-FUZZ = settings(
-    max_examples=300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 
 @given(st.data())

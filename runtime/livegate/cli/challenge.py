@@ -9,7 +9,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livegate.cli.output import answers, errors, print_json, write_file
+from livegate.cli.files import write_file
+from livegate.cli.output import answers, errors, print_json
 from livegate.cli.target import add_target, connect
 from livegate.core.challenge import PromptKind
 from livegate.core.errors import ErrorCode, LiveGateError
@@ -48,8 +49,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _conclude(result: ChallengeResult, options: argparse.Namespace) -> int:
-    if options.picture and result.picture:
-        write_file(Path(options.picture), result.picture)
     if options.json:
         print_json(
             {
@@ -72,6 +71,8 @@ def _conclude(result: ChallengeResult, options: argparse.Namespace) -> int:
         answers().print(f"{word}, silent liveness {score}, {seconds}", highlight=False)
         if result.reasons:
             errors().print(", ".join(result.reasons))
+    if options.picture and result.picture:  # last: how it ended is told in any case
+        write_file(Path(options.picture), result.picture)
     return ALIVE if result.is_alive else NOT_ALIVE
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from livegate.cli.files import read_file
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
@@ -85,19 +86,11 @@ def _judge(service: LivenessService, name: str, max_bytes: int) -> tuple[str, Ou
 
 
 def _read(name: str, max_bytes: int) -> bytes:
-    """One byte more than the limit is enough to be refused for it."""
     if name == "-":
         return sys.stdin.buffer.read(max_bytes + 1)
-    try:
-        with Path(name).open("rb") as stream:
-            return stream.read(max_bytes + 1)
-    except FileNotFoundError as error:
-        raise RequestError(ErrorCode.NO_EXIST, f"there is no file {name}") from error
-    except IsADirectoryError as error:
-        raise RequestError(ErrorCode.NO_EXIST, f"there is no picture in {name}") from error
-    except OSError as error:
-        why = f"{name} cannot be opened: {error.strerror}"
-        raise RequestError(ErrorCode.OPEN_FAIL, why) from error
+    if Path(name).is_dir():
+        raise RequestError(ErrorCode.NO_EXIST, f"there is no picture in {name}")
+    return read_file(name, max_bytes)
 
 
 def _status(outcome: Outcome) -> int:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
-
-from livegate.core.errors import ErrorCode, RequestError
 
 
 def answers() -> Console:
@@ -28,19 +25,6 @@ def print_json(value: Any) -> None:
     """One JSON value on one line."""
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
     sys.stdout.flush()
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file that was asked for.
-
-    Raises:
-        RequestError: WRITE_FAIL.
-    """
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        why = f"{path} cannot be written: {error.strerror}"
-        raise RequestError(ErrorCode.WRITE_FAIL, why) from error
 
 
 def table(*columns: str) -> Table:

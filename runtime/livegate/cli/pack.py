@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from livegate.cli.files import read_file, write_file
 from livegate.cli.output import answers
 from livegate.core.errors import ErrorCode, RequestError
 
@@ -48,28 +49,14 @@ def run(options: argparse.Namespace) -> int:
         motions=motions_from_text(options.motions),
         key=key,
     )
-    _write(Path(options.out), content)
+    write_file(Path(options.out), content)
     how = f"sealed for {options.device_id}" if key else "not sealed: whoever has it can change it"
     answers().print(f"{escape(options.out)}: {len(content)} bytes, {how}")
     return 0
 
 
 def _read(name: str, max_bytes: int) -> bytes:
-    try:
-        with Path(name).open("rb") as stream:
-            content = stream.read(max_bytes + 1)
-    except FileNotFoundError as error:
-        raise RequestError(ErrorCode.NO_EXIST, f"there is no file {name}") from error
-    except OSError as error:
-        raise RequestError(ErrorCode.OPEN_FAIL, f"{name} cannot be opened: {error.strerror}") from error
+    content = read_file(name, max_bytes)
     if len(content) > max_bytes:
         raise RequestError(ErrorCode.OUT_OF_RANGE, f"{name} has more than {max_bytes} bytes")
     return content
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        why = f"{path} cannot be written: {error.strerror}"
-        raise RequestError(ErrorCode.WRITE_FAIL, why) from error

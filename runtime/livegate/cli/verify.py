@@ -11,7 +11,8 @@ from typing import Any
 
 from rich.markup import escape
 
-from livegate.cli.output import answers, errors, print_json, table, write_file
+from livegate.cli.files import read_file, write_file
+from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.plot import plot_verdict, require_plots
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
@@ -91,7 +92,7 @@ def _request(options: argparse.Namespace, max_bytes: int) -> VerifyRequest:
         code=CODE_VERIFY,
         task_id=options.clip,
         actions=actions,
-        video=_read(options.clip, max_bytes),
+        video=read_file(options.clip, max_bytes),
         request_id=request_id(None),
         windows=windows,
         nod_deg=options.nod_threshold,
@@ -102,18 +103,6 @@ def _request(options: argparse.Namespace, max_bytes: int) -> VerifyRequest:
 def _window(text: str) -> tuple[int, int]:
     first, _, last = text.partition("-")
     return int(first), int(last)
-
-
-def _read(name: str, max_bytes: int) -> bytes:
-    """One byte more than the limit is enough to be refused for it."""
-    try:
-        with Path(name).open("rb") as stream:
-            return stream.read(max_bytes + 1)
-    except FileNotFoundError as error:
-        raise RequestError(ErrorCode.NO_EXIST, f"there is no file {name}") from error
-    except OSError as error:
-        why = f"{name} cannot be opened: {error.strerror}"
-        raise RequestError(ErrorCode.OPEN_FAIL, why) from error
 
 
 def _print_table(name: str, verdict: VideoVerdict) -> None:

@@ -410,7 +410,7 @@ class VideoConfig(Section, frozen=True):
     ] = 15.0
     max_samples: Annotated[
         int, Meta(ge=20, le=2000, description="pictures of one video that are looked at, about")
-    ] = 150
+    ] = 225
     at_once: Annotated[Positive, Meta(description="videos that are looked at, at once")] = 2
     max_waiting: Annotated[Positive, Meta(description="videos that may wait; more is answered 5003")] = 8
 

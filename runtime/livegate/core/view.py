@@ -47,7 +47,7 @@ class View:
                 hint="a part between 0 and 1",
             )
         x, y, width, height = self.region
-        is_inside = x >= 0 and y >= 0 and x + width <= 1 + SLACK and y + height <= 1 + SLACK
+        is_inside = 0 <= x < 1 and 0 <= y < 1 and x + width <= 1 + SLACK and y + height <= 1 + SLACK
         if not (all(map(math.isfinite, self.region)) and width > 0 and height > 0 and is_inside):
             raise RequestError(
                 ErrorCode.REGION_ERROR,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timezone
 
 from livegate.core.config import LinkfaceApp
-from livegate.core.errors import ErrorCode, SetupError
+from livegate.gateway.distinct import require_distinct
 from livegate.gateway.linkface import LinkfaceError, LinkfaceStatus
 from livegate.gateway.ratelimit import TokenBucket
 
@@ -89,13 +89,8 @@ class Accounts:
         Raises:
             SetupError: CONFIG_ADD_FAIL when two have one id.
         """
-        ids = [app.api_id for app in apps]
-        if twice := sorted({one for one in ids if ids.count(one) > 1}):
-            raise SetupError(
-                ErrorCode.CONFIG_ADD_FAIL,
-                f"linkface.apps names {', '.join(twice)} more than once",
-                hint="give each api_id one secret",
-            )
+        names = (app.api_id for app in apps)
+        require_distinct(names, "linkface.apps", hint="give each api_id one secret")
         self._accounts = tuple(Account(app, now_s) for app in apps)
 
     def enter(self, api_id: str, api_secret: str) -> None:

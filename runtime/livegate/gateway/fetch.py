@@ -173,10 +173,13 @@ async def _get(pool: httpcore.AsyncConnectionPool, location: Location, max_bytes
             headers = {name.lower(): value.decode("latin-1") for name, value in answer.headers}
             if answer.status in REDIRECTS:
                 return headers.get(b"location", "")
-            if answer.status != 200 or headers.get(b"content-encoding", "identity") != "identity":
+            if answer.status != 200:
                 raise FetchError(Failure.FAILED, f"its server answered {answer.status}")
+            if headers.get(b"content-encoding", "identity") != "identity":
+                raise FetchError(Failure.FAILED, "its server packed it, which nobody asked for")
             return await _body(answer, headers.get(b"content-length", ""), max_bytes)
-    except (OSError, httpcore.NetworkError, httpcore.ProtocolError) as error:
+    # UnicodeError: a name that no resolver can be asked for, as one with 64 letters between dots.
+    except (OSError, UnicodeError, httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise FetchError(
             Failure.FAILED, f"its server was not reached: {type(error).__name__}"
         ) from error

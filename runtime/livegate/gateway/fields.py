@@ -6,10 +6,9 @@ take either.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl
-
-import msgspec
 
 from livegate.core.errors import ErrorCode, RequestError
 from livegate.gateway.dialect import Head
@@ -95,19 +94,20 @@ def _urlencoded(content: bytes, where: str) -> Iterator[Pair]:
 
 
 def _json(body: bytes) -> Iterator[Pair]:
+    # Not msgspec: of a name that stands there twice it shows the last one only.
     try:
-        found = msgspec.json.decode(body)
+        found = json.loads(body.decode(), object_pairs_hook=tuple, parse_int=str, parse_float=str)
     except UnicodeDecodeError as error:
         raise EncodingError("body") from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise RequestError(ErrorCode.INVALID_PARAM, f"the body is not JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(found, tuple):
         raise RequestError(ErrorCode.INVALID_PARAM, "the body is JSON, but no object")
-    for name, value in found.items():
-        if isinstance(value, str):
+    for name, value in found:
+        if isinstance(value, bool):
+            yield name, "true" if value else "false"
+        elif isinstance(value, str):
             yield name, _text(value.encode("utf-8", "surrogatepass"), "body")
-        elif isinstance(value, (bool, int, float)):
-            yield name, msgspec.json.encode(value).decode()
 
 
 def _text(content: bytes, where: str) -> str:

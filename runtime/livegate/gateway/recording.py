@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, RequestError
+from livegate.gateway.distinct import require_distinct
 from livegate.gateway.nonces import Nonce
 from livegate.ingest.envelope import key_from_text
 from livegate.ingest.headers import is_other_picture, read_header
@@ -44,10 +45,12 @@ class RecordingReader:
         """Read the keys.
 
         Raises:
-            SetupError: CONFIG_ADD_FAIL for a key or a device id that is none.
+            SetupError: CONFIG_ADD_FAIL for a key or a device id that is none, or that is there twice.
         """
-        keys = (key_from_text(device.id, device.key) for device in config.linkface.devices)
-        self._keys = {key.device_id: key.key for key in keys}
+        devices = config.linkface.devices
+        ids = (device.id for device in devices)
+        require_distinct(ids, "linkface.devices", hint="give each device one key")
+        self._keys = {one.id: key_from_text(one.id, one.key).key for one in devices}
         self._must_be_sealed = config.linkface.require_sealed
         self._limits = config.limits
         self._video = config.video

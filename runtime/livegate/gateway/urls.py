@@ -26,6 +26,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that IANA has given out (RFC 4291, 2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class UrlList:
         Raises:
             SetupError: CONFIG_ADD_FAIL when one cannot be read.
         """
-        self._prefixes = tuple(_configured(location_from_url, text, "allow") for text in prefixes)
+        self._prefixes = tuple(_configured(_prefix, text, "allow") for text in prefixes)
         self._networks = tuple(_configured(ipaddress.ip_network, text, "networks") for text in networks)
 
     def admits(self, location: Location) -> bool:
@@ -92,18 +94,32 @@ class UrlList:
         """Whether a host's address may be connected to: a public one, or one of a listed network."""
         if any(address in network for network in self._networks):
             return True
-        return all(one.is_global and not one.is_multicast for one in (address, *_inner(address)))
+        return all(map(_is_public, _leads_to(address)))
 
 
-def _inner(address: Address) -> tuple[Address, ...]:
-    """IPv4 addresses that an IPv6 one leads to."""
-    if address.version == 4:
-        return ()
-    assert isinstance(address, ipaddress.IPv6Address)
-    found: list[Address | None] = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+def _is_public(address: Address) -> bool:
+    """Python calls IPv6 ranges global, too, that nobody was given; old private ones among them."""
+    is_given = address.version == 4 or address in GLOBAL_UNICAST
+    return is_given and address.is_global and not address.is_multicast
+
+
+def _leads_to(address: Address) -> tuple[Address, ...]:
+    """Where a connection may end: an IPv6 address may stand for an IPv4 one, or lead through some."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return (address,)
     if address in NAT64:
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return tuple(one for one in found if one is not None)
+        return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),)
+    if address.ipv4_mapped is not None:
+        return (address.ipv4_mapped,)
+    beside = (address.sixtofour, *(address.teredo or ()))
+    return (address, *(one for one in beside if one is not None))
+
+
+def _prefix(text: str) -> Location:
+    """A prefix, which ends within the path: behind a query nothing would ever match."""
+    if "?" in text or "#" in text:
+        raise ValueError("a prefix has no query and no fragment")
+    return location_from_url(text)
 
 
 def _host(name: str) -> str:

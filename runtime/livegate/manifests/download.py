@@ -15,7 +15,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpcore
 
@@ -28,7 +28,13 @@ TRIES, PAUSE_S = 4, 1.0
 MAX_REDIRECTS = 3
 SCHEMES = ("https://", "http://")
 REDIRECTS = (301, 302, 303, 307, 308)
-BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
+BROKEN = (
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    OSError,
+)
 Progress = Callable[[ModelFile, int], None]
 """Told after each chunk: the file and how many of its bytes are done."""
 
@@ -79,7 +85,7 @@ class Download:
                     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
                         raise
                     if not left:
-                        raise _interrupted(url, file, os.fstat(handle).st_size) from error
+                        raise _interrupted(url, file, os.fstat(handle).st_size, error) from error
                     self._sleep(PAUSE_S)
             _require_digest(url, file, part, handle)
             os.fsync(handle)
@@ -134,11 +140,38 @@ def _answer(url: str, headers: list[tuple[str, str]]) -> Iterator[httpcore.Respo
 
 def _pool(url: str) -> httpcore.ConnectionPool:
     """Through the proxy that the environment names, if it does."""
-    parts = urlsplit(url)
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy is None or urllib.request.proxy_bypass(parts.hostname or ""):
+    parts, proxies = urlsplit(url), urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
         return httpcore.ConnectionPool()
-    return httpcore.ConnectionPool(proxy=httpcore.Proxy(proxy))
+    return httpcore.ConnectionPool(proxy=_proxy(proxy))
+
+
+def _proxy(text: str) -> httpcore.Proxy:
+    """A proxy as people write it: with a scheme or without, with a name and a password or without.
+
+    Raises:
+        SetupError: CONFIG_ADD_FAIL for one of another kind.
+    """
+    parts = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise _bad_proxy("with a port that is none") from error
+    if f"{parts.scheme}://" not in SCHEMES or not parts.hostname:
+        raise _bad_proxy(f"of the kind {parts.scheme!r}")
+    auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    url = httpcore.URL(scheme=parts.scheme, host=parts.hostname, port=port, target="/")
+    return httpcore.Proxy(url, auth=auth)
+
+
+def _bad_proxy(what: str) -> SetupError:
+    """Its address is not repeated: it may hold a password."""
+    return SetupError(
+        ErrorCode.CONFIG_ADD_FAIL,
+        f"the environment names a proxy {what}",
+        hint="name an http or https one, or take it out (http_proxy, https_proxy, all_proxy)",
+    )
 
 
 @contextlib.contextmanager
@@ -187,9 +220,10 @@ def _refused(url: str, file: ModelFile, status: int) -> SetupError:
     )
 
 
-def _interrupted(url: str, file: ModelFile, done: int) -> SetupError:
+def _interrupted(url: str, file: ModelFile, done: int, error: Exception) -> SetupError:
+    why = f"{type(error).__name__}: {error}".removesuffix(": ")
     return SetupError(
         ErrorCode.CONNECTION_FAILURE,
-        f"{file.name} came as far as {done} of {file.bytes} bytes: {url} is not reached",
+        f"{file.name} came as far as {done} of {file.bytes} bytes: {url} is not reached ({why})",
         hint="run it again, it goes on from there; or `livegate models pull --from DIR`",
     )

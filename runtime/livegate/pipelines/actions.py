@@ -116,7 +116,8 @@ class Track:
         if self._is_out:
             return self._outside(pts_ms, amount)
         if amount < OUT * self.rule.threshold:
-            if amount > -OUT * self.rule.threshold:  # else out to the other side
+            low, high = self.rule.rest
+            if amount > -OUT * self.rule.threshold or low <= value <= high:  # else out to the other side
                 self._settle(pts_ms, value)
             self._has_rested = True
             self._start_ms = pts_ms

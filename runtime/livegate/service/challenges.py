@@ -73,8 +73,8 @@ class Challenges:
         """The request with the actions of its challenge, which stays open.
 
         Raises:
-            RequestError: PARAM_FAILURE for other actions or for windows; where a challenge is required
-                and there is none; else as ChallengeBook.find.
+            RequestError: PARAM_FAILURE for other actions, for windows or a nod_deg; where a challenge is
+                required and there is none; else as ChallengeBook.find.
         """
         if not request.challenge:
             if not (request.actions and self._config.challenge.required):
@@ -90,6 +90,8 @@ class Challenges:
             raise _refused("the actions are not the challenge's", "leave them out")
         if request.windows:
             raise _refused("windows would change the challenge's order", "leave action_time out")
+        if request.nod_deg is not None:  # high enough, it would hide the nods that nobody asked for
+            raise _refused("how deep a nod must be is this box's to say", "leave nod_threshold out")
         return replace(request, actions=actions)
 
     def spend(self, nonce: str) -> None:

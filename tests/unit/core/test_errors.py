@@ -91,7 +91,8 @@ def test_error_code_reserved_is_read_from_origin() -> None:
 
 def test_errors_markdown_equals_the_documentation() -> None:
     """docs/errors.md is what the table generates."""
-    assert (ROOT / "docs" / "errors.md").read_text(encoding="utf-8") == errors_markdown()
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    assert text.startswith(errors_markdown())  # the dialects' reserved codes follow
 
 
 def test_errors_markdown_has_a_line_for_every_code() -> None:

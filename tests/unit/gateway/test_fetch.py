@@ -246,6 +246,17 @@ def test_fetch_of_a_dead_or_unknown_host_has_failed(monkeypatch: pytest.MonkeyPa
     assert failure(fetch, "http://no.example/", allow=("http://no.example/",)).reason is Failure.FAILED
 
 
+def test_fetch_from_a_name_that_cannot_be_asked_for_has_failed() -> None:
+    """Longer between its dots than names may be; a slip in the operator's list, not a defect of ours."""
+    url = f"http://{'h' * 64}.example/x"
+    assert failure(fetch, url, allow=(url,)).reason is Failure.FAILED
+
+
+def test_fetch_of_a_packed_page_says_so(site: Site) -> None:
+    """Nothing is unpacked: a few bytes could become many."""
+    assert "packed" in failure(get, site, "packed").message
+
+
 def test_fetch_over_https_trusts_the_named_authority_only(tmp_path: Path) -> None:
     """`urls.ca_file` is for servers of the operator's own."""
     files = tls_files(tmp_path)

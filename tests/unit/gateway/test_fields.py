@@ -40,7 +40,7 @@ FORM = "multipart/form-data;boundary=x"
     [
         (b"a=1&b=%E8%84%B8&c=", URLENCODED),
         (b"a=1&b=\xe8\x84\xb8&c=", ""),
-        (b'{"a": 1, "b": "\xe8\x84\xb8", "c": "", "d": null, "e": [1]}', "application/json"),
+        (b'{"a": 1, "b": "\xe8\x84\xb8", "c": "", "d": null, "e": [1], "f": {}}', "application/json"),
         (b' {"a": "1", "b": "\\u8138", "c": ""}', URLENCODED),
         (form(('name="a"', b"1"), ('name="b"', b"\xe8\x84\xb8"), ('name="c"', b"")), FORM),
     ],
@@ -70,7 +70,12 @@ def test_same_value_twice_is_one_value() -> None:
 
 @pytest.mark.parametrize(
     ("body", "content_type", "query"),
-    [(b"a=2", URLENCODED, "a=1"), (b"a=1&a=2", URLENCODED, ""), (b"", "", "a=1&a=2")],
+    [
+        (b"a=2", URLENCODED, "a=1"),
+        (b"a=1&a=2", URLENCODED, ""),
+        (b"", "", "a=1&a=2"),
+        (b'{"a": "1", "a": "2"}', "application/json", ""),
+    ],
 )
 def test_two_values_of_one_name_are_refused(body: bytes, content_type: str, query: str) -> None:
     """Two readers could take either."""
@@ -86,6 +91,7 @@ def test_two_values_of_one_name_are_refused(body: bytes, content_type: str, quer
         (b"\xff=a", URLENCODED, ""),
         (b"\xff\xd8\xff\xe0", "", ""),
         (b'{"a": "\xff"}', "application/json", ""),
+        (b'{"a": "\\ud800"}', "application/json", ""),
         (form(('name="a"', b"\xff")), FORM, ""),
         (b"", "", "a=%FF"),
         (b"", "", "a=\xff"),

@@ -443,6 +443,14 @@ def test_table_is_the_references() -> None:
     assert all(code.value in section for code in FrsCode)
 
 
+def test_reserved_rows_stand_with_their_reason_among_all_errors() -> None:
+    """Who reads one page of errors finds what this box never answers, and why."""
+    text = (Path(support.ROOT) / "docs" / "errors.md").read_text()
+    reserved = [code for code in FrsCode if code.is_reserved]
+    assert reserved
+    assert all(f"| {code.value} | {code.origin} |" in text for code in reserved)
+
+
 def test_table_stands_in_the_document() -> None:
     """docs/dialects/huawei_frs.md shows each row: status, text, what raises it or why nothing does."""
     lines = (Path(support.ROOT) / "docs" / "dialects" / "huawei_frs.md").read_text().splitlines()

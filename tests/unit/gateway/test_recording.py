@@ -109,3 +109,10 @@ def test_device_that_is_none_is_refused_at_start(device: Device) -> None:
         RecordingReader(config_with(linkface={"devices": (device,)}))
     assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
     assert device.key not in str(caught.value)
+
+
+def test_device_with_two_keys_is_refused_at_start() -> None:
+    """Which of them opens its containers must not depend on the order."""
+    devices = (Device(id="a", key="ab" * 32), Device(id="a", key="cd" * 32))
+    with pytest.raises(SetupError, match="names a more than once"):
+        RecordingReader(config_with(linkface={"devices": devices}))

@@ -111,6 +111,13 @@ def test_admits_nothing_by_default() -> None:
         ("::ffff:127.0.0.1", False),
         ("64:ff9b::7f00:1", False),
         ("2002:7f00:1::", False),
+        ("64:ff9b::5db8:d822", True),
+        ("64:ff9b:1::7f00:1", False),
+        ("fec0::1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("::ffff:93.184.216.34", True),
+        ("4000::1", False),
     ],
 )
 def test_admits_address_public_ones_and_listed_networks(address: str, expected: bool) -> None:
@@ -120,7 +127,13 @@ def test_admits_address_public_ones_and_listed_networks(address: str, expected: 
 
 @pytest.mark.parametrize(
     ("prefixes", "networks"),
-    [(("h/faces",), ()), (("ftp://h/",), ()), ((), ("10.1.2.3/8",)), ((), ("x",))],
+    [
+        (("h/faces",), ()),
+        (("ftp://h/",), ()),
+        (("http://h/faces?size=1",), ()),
+        ((), ("10.1.2.3/8",)),
+        ((), ("x",)),
+    ],
 )
 def test_list_that_cannot_be_read_is_refused_at_the_start(
     prefixes: tuple[str, ...], networks: tuple[str, ...]

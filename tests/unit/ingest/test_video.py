@@ -106,9 +106,15 @@ def test_codec_without_an_encoder_has_its_decoder(codec: str) -> None:
 
 def test_sample_rate_falls_with_the_length() -> None:
     """15 pictures a second of a short clip, 10 of the longest, and of one that tells no length."""
-    assert sample_rate(3.0, CONFIG) == 15
-    assert sample_rate(15.0, CONFIG) == 10
-    assert sample_rate(None, CONFIG) == 10
+    config = msgspec.structs.replace(CONFIG, max_samples=150)
+    assert sample_rate(3.0, config) == 15
+    assert sample_rate(15.0, config) == 10
+    assert sample_rate(None, config) == 10
+
+
+def test_longest_video_has_the_full_rate_by_default() -> None:
+    """With fewer, a head that nods changes as much between two as faces that are swapped."""
+    assert sample_rate(CONFIG.max_s, CONFIG) == CONFIG.sample_fps
 
 
 def test_long_clip_gives_about_max_samples(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import re
@@ -33,12 +34,14 @@ class Mirror(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     asked: list[tuple[str, str]]
+    credentials: list[str]
     cuts: int
     manner: str
 
     def do_GET(self) -> None:
         start = int((re.findall(r"bytes=(\d+)-", self.headers.get("Range", "")) or ["0"])[0])
         self.asked.append((self.path, self.headers.get("Range", "")))
+        self.credentials.append(self.headers.get("Proxy-Authorization", ""))
         kind = type(self)
         if self.manner == "lead on" and not self.path.startswith("/there/"):
             return self.say(302, b"", Location=f"/there{self.path}")
@@ -72,12 +75,14 @@ class Mirror(BaseHTTPRequestHandler):
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A server and the class of its answers."""
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    own: Any = type("Own", (Mirror,), {"asked": [], "cuts": 0, "manner": ""})
+        monkeypatch.delenv(name.upper(), raising=False)
+    own: Any = type("Own", (Mirror,), {"asked": [], "credentials": [], "cuts": 0, "manner": ""})
     server = ThreadingHTTPServer(("127.0.0.1", 0), own)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
+    own.address = f"127.0.0.1:{server.server_port}"
     own.template = f"http://127.0.0.1:{server.server_port}/{{repository}}/{{commit}}/{{path}}"
     yield own
     server.shutdown()
@@ -199,6 +204,56 @@ def test_bring_without_a_server_tells_what_to_do(tmp_path: Path) -> None:
             Download(template, sleep=lambda _: None).bring(FILE, tmp_path / "x", lambda *_: None)
     assert caught.value.code is ErrorCode.CONNECTION_FAILURE
     assert "--from DIR" in caught.value.hint
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+@pytest.mark.parametrize(
+    ("spelling", "credentials"),
+    [
+        ("http://{}", ""),
+        ("{}", ""),
+        ("http://me:p%40ss@{}/", "Basic " + base64.b64encode(b"me:p@ss").decode()),
+    ],
+)
+def test_bring_goes_through_the_proxy_of_the_environment(
+    mirror: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    spelling: str,
+    credentials: str,
+) -> None:
+    """However it is written there, with a name and a password or without."""
+    monkeypatch.setenv(variable, spelling.format(mirror.address))
+    mirror.template = "http://models.invalid/{path}"
+    bring(mirror, tmp_path / "tiny.onnx")
+    assert (tmp_path / "tiny.onnx").read_bytes() == WEIGHTS
+    assert mirror.asked == [("http://models.invalid/a%20b/tiny.onnx", "")]
+    assert mirror.credentials == [credentials]
+
+
+def test_bring_through_a_proxy_that_refuses_is_told(
+    mirror: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another server that is not reached, with the proxy's word."""
+    monkeypatch.setenv("https_proxy", f"http://me:secret@{mirror.address}")
+    mirror.template = "https://models.invalid/{path}"
+    refused = refusal(mirror, tmp_path / "tiny.onnx")
+    assert refused.code is ErrorCode.CONNECTION_FAILURE
+    assert "501" in refused.message
+    assert "secret" not in str(refused)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:secret@127.0.0.1:9", "http://me:secret@h:none", "//"])
+def test_bring_through_a_proxy_of_another_kind_is_refused(
+    mirror: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    """Not passed by in silence; its address may hold a password."""
+    monkeypatch.setenv("http_proxy", proxy)
+    refused = refusal(mirror, tmp_path / "tiny.onnx")
+    assert refused.code is ErrorCode.CONFIG_ADD_FAIL
+    assert "secret" not in str(refused)
+    assert not mirror.asked
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,27 @@ def test_nod_threshold_of_a_degree_is_still_above_the_noise() -> None:
     assert actions(samples(pitch=bump(3, 1, 0.8)), nod_deg=1) == []
 
 
+@pytest.mark.parametrize(
+    ("action", "signal", "from_start"),
+    [
+        (Action.NOD, "pitch", 9),
+        (Action.SHAKE_LEFT, "yaw", 9),
+        (Action.SHAKE_RIGHT, "yaw", -9),
+        (Action.MOUTH, "mouth", 0.14),
+    ],
+)
+def test_movement_counts_whatever_the_first_pictures_show(
+    action: Action, signal: str, from_start: float
+) -> None:
+    """A head that was bowed when it began, and rose: its nods are measured from where it rests."""
+    (move,) = MOVES[action].values()
+
+    def moving(t_s: float) -> float:
+        return from_start if t_s < 0.2 else move(t_s)
+
+    assert actions(samples(**{signal: moving})) == [action]
+
+
 def test_looking_up_is_no_nod() -> None:
     """A nod goes down."""
     assert actions(samples(pitch=bump(-25, 1, 0.8))) == []

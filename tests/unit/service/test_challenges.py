@@ -183,6 +183,16 @@ def test_video_with_an_order_of_its_own_is_refused_and_spends_nothing(box: Box) 
     assert box.challenges.asked(request(started.nonce)).actions
 
 
+@pytest.mark.parametrize("nod_deg", [1.0, 10.0, 90.0])
+def test_video_with_a_limit_of_its_own_is_refused_and_spends_nothing(box: Box, nod_deg: float) -> None:
+    """At 90 degrees no nod is seen: one recording of all movements would fit the orders without one."""
+    nonce = box.start().nonce
+    with pytest.raises(LiveGateError, match="nod_threshold") as caught:
+        box.challenges.asked(request(nonce, nod_deg=nod_deg))
+    assert caught.value.code is ErrorCode.PARAM_FAILURE
+    assert box.challenges.asked(request(nonce)).actions
+
+
 def test_video_without_a_challenge_is_judged_unless_one_is_required(box: Box) -> None:
     """challenge.required"""
     free = request("", 1, 3)

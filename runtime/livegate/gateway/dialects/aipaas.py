@@ -13,12 +13,13 @@ import msgspec
 from msgspec import Meta
 
 from livegate.core.config import Config
-from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest, Question
 from livegate.core.results import Analysis, Answer, DetectedFace, Verdict
 from livegate.gateway.auth import SignatureCheck
 from livegate.gateway.base64text import bytes_from_base64
 from livegate.gateway.dialect import Head, HttpAnswer, Route
+from livegate.gateway.distinct import require_distinct
 from livegate.gateway.ratelimit import TokenBucket
 
 # Before a message is understood these stay what HTTP calls them; everything else is an answer of
@@ -78,7 +79,8 @@ class Plugin:
     def __init__(self, config: Config) -> None:
         """Know the apps."""
         self.is_authenticated = config.aipaas.is_signed
-        _require_distinct(config)
+        names = (app.id for app in config.aipaas.apps)
+        require_distinct(names, "aipaas.apps", hint="give each app one key")
         keys = {app.id: app.key for app in config.aipaas.apps}
         self._check = SignatureCheck(keys, config.aipaas.clock_window_s)
         self._buckets = {app.id: TokenBucket(app.rate_limit_rps) for app in config.aipaas.apps}
@@ -162,16 +164,6 @@ class Plugin:
                 f"the body is not JSON: {error}",
                 hint="send Content-Type application/json and a JSON object",
             ) from error
-
-
-def _require_distinct(config: Config) -> None:
-    ids = [app.id for app in config.aipaas.apps]
-    if twice := sorted({app_id for app_id in ids if ids.count(app_id) > 1}):
-        raise SetupError(
-            ErrorCode.CONFIG_ADD_FAIL,
-            f"aipaas.apps names {', '.join(twice)} more than once",
-            hint="give each app one key",
-        )
 
 
 def _known_task(body: bytes) -> dict[str, str]:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import hmac
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from livegate.core.config import AccessKey, AccessToken, Config
-from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.request import CODE_ANALYZE, CODE_VERIFY, AnalyzeRequest, Question, VerifyRequest
 from livegate.core.results import Answer, VideoVerdict
 from livegate.gateway.base64text import bytes_from_base64
 from livegate.gateway.dialect import Fetch, Head, HttpAnswer, Route
+from livegate.gateway.distinct import require_distinct
 from livegate.gateway.frs import FrsCode, FrsError, frs_code
 from livegate.gateway.frsanswers import (
     DETECTION,
@@ -88,7 +89,8 @@ class Plugin:
         self._quality = config.quality
         self._fetch_s = config.urls.timeout_s
         self.is_authenticated = own.auth != "none" and (own.takes_signatures or own.takes_tokens)
-        _require_distinct([key.access for key in own.keys])
+        names = (key.access for key in own.keys)
+        require_distinct(names, "huawei_frs.keys", hint="give each access key one secret")
         secrets = {key.access: key.secret for key in own.keys}
         self._check = SdkSignatureCheck(secrets, own.clock_window_s)
         self._signers = {key.access: _caller(f"key {key.access}", key) for key in own.keys}
@@ -366,12 +368,3 @@ def _project(head: Head) -> str:
 
 def _caller(name: str, own: AccessKey | AccessToken) -> Caller:
     return Caller(name, frozenset(own.projects), TokenBucket(own.rate_limit_rps))
-
-
-def _require_distinct(access_keys: Sequence[str]) -> None:
-    if twice := sorted({access for access in access_keys if access_keys.count(access) > 1}):
-        raise SetupError(
-            ErrorCode.CONFIG_ADD_FAIL,
-            f"huawei_frs.keys names {', '.join(twice)} more than once",
-            hint="give each access key one secret",
-        )

@@ -6,27 +6,22 @@ with the cloud's statuses. What the cloud leaves open is decided in docs/dialect
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
-from livegate.core.ids import request_id
 from livegate.core.request import CODE_ANALYZE, CODE_VERIFY, AnalyzeRequest, Question, VerifyRequest
 from livegate.core.results import Answer, VideoVerdict
 from livegate.gateway.accounts import Accounts
 from livegate.gateway.dialect import Fetch, Head, HttpAnswer, Route
-from livegate.gateway.fetch import Failure, FetchError
-from livegate.gateway.fields import EncodingError, Fields, all_fields, query_fields
+from livegate.gateway.fields import Fields, all_fields, query_fields
 from livegate.gateway.hackness import LIVENESS, hack_fields
 from livegate.gateway.inputs import Inputs, truth_from_text
-from livegate.gateway.linkface import BUSY, LinkfaceError, LinkfaceStatus, linkface_status
+from livegate.gateway.linkface import LinkfaceError, LinkfaceStatus
+from livegate.gateway.linkfaceanswers import answer_of, failure_answer
 from livegate.gateway.motions import (
     check_motions,
     complexity_from_text,
@@ -44,11 +39,6 @@ MAX_IMAGE_BYTES = 5 << 20
 """Of a selfie: the cloud's limit."""
 FETCH_S, FETCH_VIDEO_S = 5.0, 10.0
 """The cloud's limits for a URL."""
-TID = re.compile(r"TID[0-9a-f]{32}")
-HEX_ID = re.compile(r"[0-9a-f]{32}")
-VIDEO_CODES = frozenset(code for code in ErrorCode if 2001 <= code < 2030)
-INPUT_CODES = VIDEO_CODES | {ErrorCode.DECODE_FAIL, ErrorCode.OUT_OF_RANGE, ErrorCode.PARAM_FAILURE}
-"""What the service says of an input that cannot be judged."""
 NO_REGISTER = "this box judges liveness and has no register of persons to compare with"
 NO_OCR = "this box judges liveness and reads no documents"
 NOT_HERE = {
@@ -159,7 +149,7 @@ class Plugin:
         """The cloud's answer; a face that cannot be judged is one of its errors."""
         asked = request.context
         told = asked.told(answer) if isinstance(asked, Asked) else hack_fields(answer)
-        return _answer(request.request_id, told)
+        return answer_of(request.request_id, told)
 
     def render_error(self, error: LiveGateError, request: Question | None) -> HttpAnswer:
         """The cloud's failure. Without a verdict a container may come again."""
@@ -169,16 +159,7 @@ class Plugin:
             bad_input = asked.bad_input
             if asked.nonce is not None:
                 self._nonces.release(asked.nonce)
-        row = _row(error, bad_input)
-        status = row.http_status
-        if row is LinkfaceStatus.INTERNAL_ERROR and error.code in BUSY:
-            status = 503
-        if error.code is ErrorCode.TIMEOUT and request is None and row is LinkfaceStatus.INTERNAL_ERROR:
-            row, status = LinkfaceStatus.INVALID_ARGUMENT, error.code.http_status
-        reason = f"{error.message}; {error.hint}" if error.hint else error.message
-        body = {"status": row.value, "reason": reason}
-        this_id = _tid(error.fields.get("request_id") or request_id(None))
-        return HttpAnswer(status, msgspec.json.encode({**body, "request_id": this_id}))
+        return failure_answer(error, bad_input, is_understood=request is not None)
 
     def _enter(self, fields: Fields) -> None:
         given = (fields.get(name, "") for name in (API_ID, API_SECRET))
@@ -230,7 +211,7 @@ class Plugin:
             self._read(content)
             name = self._shelf.put(call.owner, content)
             # The cloud's table says liveness_data_id, its sample image_id.
-            return _answer(call.request_id, {"liveness_data_id": name, "image_id": name})
+            return answer_of(call.request_id, {"liveness_data_id": name, "image_id": name})
 
         return self._with_input(call, UPLOAD, keep)
 
@@ -337,36 +318,6 @@ def _pictures_question(images: tuple[bytes, ...], this_id: str, asked: Asked) ->
         request_id=this_id,
         context=asked,
     )
-
-
-def _answer(this_id: str, told: dict[str, Any]) -> HttpAnswer:
-    """What was told under the request's id; a reason is told instead of anything else."""
-    row = LinkfaceStatus.NO_FACE_DETECTED if "reason" in told else LinkfaceStatus.OK
-    if "reason" in told:
-        told = {"reason": told["reason"]}
-    body = {"request_id": _tid(this_id), "status": row.value, **told}
-    return HttpAnswer(row.http_status, msgspec.json.encode(body))
-
-
-def _row(error: LiveGateError, bad_input: LinkfaceStatus | None) -> LinkfaceStatus:
-    if isinstance(error, EncodingError):
-        return LinkfaceStatus.ENCODING_ERROR
-    if isinstance(error, FetchError):
-        is_late = error.reason is Failure.TIMEOUT
-        return LinkfaceStatus.DOWNLOAD_TIMEOUT if is_late else LinkfaceStatus.DOWNLOAD_ERROR
-    if "missing_task" in error.fields:
-        return LinkfaceStatus.NO_PERMISSION
-    if bad_input is not None and error.code in INPUT_CODES:
-        return bad_input
-    return linkface_status(error)
-
-
-def _tid(this_id: str) -> str:
-    """A request id in the cloud's form. Ours has 32 hexadecimal digits, a client's may be anything."""
-    if TID.fullmatch(this_id):
-        return this_id
-    digits = this_id if HEX_ID.fullmatch(this_id) else hashlib.sha256(this_id.encode()).hexdigest()[:32]
-    return f"TID{digits}"
 
 
 def _has_credentials(fields: Fields) -> bool:

@@ -1,0 +1,36 @@
+"""Files that a command line names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from livegate.core.errors import ErrorCode, RequestError
+
+
+def read_file(name: str, max_bytes: int) -> bytes:
+    """A file's bytes; one more than the limit is enough to be refused for it.
+
+    Raises:
+        RequestError: NO_EXIST, OPEN_FAIL.
+    """
+    try:
+        with Path(name).open("rb") as stream:
+            return stream.read(max_bytes + 1)
+    except FileNotFoundError as error:
+        raise RequestError(ErrorCode.NO_EXIST, f"there is no file {name}") from error
+    except OSError as error:
+        why = f"{name} cannot be opened: {error.strerror}"
+        raise RequestError(ErrorCode.OPEN_FAIL, why) from error
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that was asked for.
+
+    Raises:
+        RequestError: WRITE_FAIL.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        why = f"{path} cannot be written: {error.strerror}"
+        raise RequestError(ErrorCode.WRITE_FAIL, why) from error
