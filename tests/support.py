@@ -17,6 +17,7 @@ import pytest
 from livegate.core.config import Config
 from livegate.core.errors import SetupError
 from livegate.core.frame import Frame
+from livegate.core.results import StageTimes, VideoVerdict
 from livegate.engines.base import Capability
 from livegate.engines.model import load_model
 from livegate.manifests.schema import Manifest, Network, manifest_from_tables, read_manifest
@@ -47,6 +48,36 @@ def config_with(**sections: Mapping[str, Any]) -> Config:
         name: msgspec.structs.replace(getattr(config, name), **keys) for name, keys in sections.items()
     }
     return msgspec.structs.replace(config, **changed)
+
+
+def video_verdict(**changes: Any) -> VideoVerdict:
+    """A video of a second and a half of somebody who did nothing, with some fields changed."""
+    own: dict[str, Any] = {
+        "code": 9003,
+        "task_id": "",
+        "request_id": "r",
+        "timestamp_ms": 1,
+        "is_alive": True,
+        "reasons": (),
+        "actions": (),
+        "events": (),
+        "silent": None,
+        "picture": b"",
+        "picture_box": None,
+        "picture_pts_ms": 0,
+        "src_width": 64,
+        "src_height": 48,
+        "duration_ms": 1500,
+        "frames": 36,
+        "samples": 20,
+        "sample_fps": 15,
+        "most_faces": 1,
+        "codec": "h264",
+        "container": "mp4",
+        "engines": (),
+        "stages": StageTimes(),
+    }
+    return VideoVerdict(**{**own, **changes})
 
 
 class FakeClock:

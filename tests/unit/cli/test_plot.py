@@ -19,37 +19,21 @@ from livegate.core.results import (
     ActionResult,
     FaceSample,
     Reason,
-    StageTimes,
     VideoVerdict,
 )
+from support import video_verdict
 
 NOD = ActionEvent(Action.NOD, 400, 600, 800, 0.7)
 MOUTH = ActionEvent(Action.MOUTH, 1000, 1200, 1400, 0.6)
 SAMPLES = tuple(FaceSample(t, None if t == 500 else t / 100, 5.0, 0.1, 0.3) for t in range(0, 2000, 100))
-VERDICT = VideoVerdict(
-    code=9003,
-    task_id="",
-    request_id="r",
-    timestamp_ms=1,
+VERDICT = video_verdict(
     is_alive=False,
     reasons=(Reason.ACTION_NOT_ASKED_FOR,),
     actions=(ActionResult(Action.NOD, True, 0.7, NOD), ActionResult(Action.BLINK, False, 0.1)),
     events=(NOD, MOUTH),
-    silent=None,
     picture=b"jpeg",
-    picture_box=None,
     picture_pts_ms=200,
-    src_width=64,
-    src_height=48,
     duration_ms=2000,
-    frames=48,
-    samples=20,
-    sample_fps=15,
-    most_faces=1,
-    codec="h264",
-    container="mp4",
-    engines=(),
-    stages=StageTimes(),
     track=SAMPLES,
 )
 

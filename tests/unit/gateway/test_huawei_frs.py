@@ -30,13 +30,12 @@ from livegate.core.results import (
     Reason,
     StageTimes,
     Verdict,
-    VideoVerdict,
 )
 from livegate.gateway.dialect import Fetch, Head
 from livegate.gateway.dialects.huawei_frs import Plugin
 from livegate.gateway.fetch import Failure, FetchError
 from livegate.gateway.frs import FrsCode, FrsError, frs_table_markdown
-from support import config_with, encoded, noise
+from support import config_with, encoded, noise, video_verdict
 
 LIVE_FACE, FACE, LIVE = "/v1/p/live-detect-face", "/v2/p/face-detect", "/v2/p/live-detect"
 JPEG = encoded(".jpg", noise(64, 48))
@@ -370,30 +369,8 @@ def test_render_faces_are_whole_pixels_inside_the_picture() -> None:
     assert render(Decision.FACE, detects=True)[1]["error_code"] == "FRS.0501"
 
 
-SEEN = VideoVerdict(
-    code=9003,
-    task_id="",
-    request_id="r",
-    timestamp_ms=1,
-    is_alive=True,
-    reasons=(),
-    actions=(ActionResult(Action.NOD, True, 0.8), ActionResult(Action.BLINK, False, 0.1)),
-    events=(),
-    silent=None,
-    picture=JPEG,
-    picture_box=None,
-    picture_pts_ms=0,
-    src_width=64,
-    src_height=48,
-    duration_ms=1500,
-    frames=36,
-    samples=20,
-    sample_fps=15,
-    most_faces=1,
-    codec="h264",
-    container="mp4",
-    engines=(),
-    stages=StageTimes(),
+SEEN = video_verdict(
+    actions=(ActionResult(Action.NOD, True, 0.8), ActionResult(Action.BLINK, False, 0.1)), picture=JPEG
 )
 QUESTION = VerifyRequest(9002, "", (3, 5), b"v", "r")
 

@@ -9,7 +9,7 @@ import pytest
 
 from livegate.core.config import ActionsConfig
 from livegate.core.errors import ErrorCode, RequestError
-from livegate.core.results import Action, ActionEvent, Reason, StageTimes, VideoVerdict
+from livegate.core.results import Action, ActionEvent, Reason, VideoVerdict
 from livegate.gateway.motions import (
     COMPLEXITIES,
     Complexity,
@@ -20,33 +20,9 @@ from livegate.gateway.motions import (
     wanted_motions,
 )
 from livegate.ingest.liveness_data import Motion
+from support import video_verdict
 
 BLINK, MOUTH, NOD, YAW = Motion.BLINK, Motion.MOUTH, Motion.NOD, Motion.YAW
-VERDICT = VideoVerdict(
-    code=9003,
-    task_id="",
-    request_id="r",
-    timestamp_ms=1,
-    is_alive=True,
-    reasons=(),
-    actions=(),
-    events=(),
-    silent=None,
-    picture=b"",
-    picture_box=None,
-    picture_pts_ms=0,
-    src_width=1,
-    src_height=1,
-    duration_ms=1,
-    frames=1,
-    samples=1,
-    sample_fps=15,
-    most_faces=1,
-    codec="h264",
-    container="mp4",
-    engines=(),
-    stages=StageTimes(),
-)
 
 
 def seen(*actions: Action, confidence: float = 1.0, reasons: tuple[Reason, ...] = ()) -> VideoVerdict:
@@ -55,7 +31,7 @@ def seen(*actions: Action, confidence: float = 1.0, reasons: tuple[Reason, ...] 
         ActionEvent(action, 1000 * n, 1000 * n + 500, 1000 * n + 900, confidence)
         for n, action in enumerate(actions)
     )
-    return replace(VERDICT, events=events, reasons=reasons)
+    return video_verdict(events=events, reasons=reasons)
 
 
 def check(motions: tuple[Motion, ...], verdict: VideoVerdict, complexity: int = 1) -> MotionCheck:
@@ -135,8 +111,7 @@ def test_motion_passes_at_the_tables_threshold(
 
 def test_weak_try_before_a_strong_one_is_passed() -> None:
     """Who tries again passes."""
-    verdict = replace(
-        VERDICT,
+    verdict = video_verdict(
         events=(
             ActionEvent(Action.NOD, 0, 500, 900, 0.5),
             ActionEvent(Action.NOD, 1000, 1500, 1900, 0.9),
