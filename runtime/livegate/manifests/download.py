@@ -59,10 +59,10 @@ class Download:
         parts = {"repository": up.repository, "commit": up.commit, "path": up.path}
         try:
             url = self._template.format(**{name: quote(part) for name, part in parts.items()})
-        except (KeyError, IndexError, ValueError) as error:
-            raise _bad_template(self._template) from error
-        if not url.startswith(SCHEMES):
-            raise _bad_template(self._template)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise _bad_template() from error
+        if not url.startswith(SCHEMES) or "@" in urlsplit(url).netloc:
+            raise _bad_template()
         return url
 
     def bring(self, file: ModelFile, target: Path, progress: Progress) -> None:
@@ -204,11 +204,12 @@ def _require_digest(url: str, file: ModelFile, part: Path, handle: int) -> None:
         )
 
 
-def _bad_template(template: str) -> SetupError:
+def _bad_template() -> SetupError:
+    """Without the template itself: somebody may have written a password into it."""
     return SetupError(
         ErrorCode.CONFIG_ADD_FAIL,
-        f"models.upstream {template!r} is no template of a URL",
-        hint="an http(s) URL with {repository}, {commit} and {path}",
+        "models.upstream is no template of a URL",
+        hint="an http(s) URL without a user name, with {repository}, {commit} and {path}",
     )
 
 

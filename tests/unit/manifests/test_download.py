@@ -257,10 +257,20 @@ def test_bring_through_a_proxy_of_another_kind_is_refused(
 
 
 @pytest.mark.parametrize(
-    "template", ["", "ftp://h/{path}", "https://h/{nothing}", "https://h/{0}", "https://{"]
+    "template",
+    [
+        "",
+        "ftp://h/{path}",
+        "https://h/{nothing}",
+        "https://h/{0}",
+        "https://{",
+        "https://h/{path.x}",
+        "https://me:secret@h/{path}",
+    ],
 )
 def test_template_that_is_none_is_refused(template: str) -> None:
     """The key is named."""
     with pytest.raises(SetupError, match=r"models\.upstream") as caught:
         Download(template).url(FILE)
     assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
+    assert "secret" not in f"{caught.value} {caught.value.fields}"
