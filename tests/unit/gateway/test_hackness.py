@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from livegate.core.results import Analysis, Decision, Reason, StageTimes, Verdict, VideoVerdict
 from livegate.gateway.hackness import hack_fields, hack_word
-from unit.gateway.test_motions import VERDICT
+from support import video_verdict
 
 GENUINE = Verdict(1031, "silent_liveness", Decision.GENUINE, 1.0, (), (1.0,), threshold=0.5)
 SPOOF = Verdict(1031, "silent_liveness", Decision.SPOOF, 0.0, (), (0.0,), threshold=0.5)
@@ -20,7 +18,7 @@ def pictures(verdict: Verdict) -> Analysis:
 
 
 def video(silent: Verdict | None, *reasons: Reason) -> VideoVerdict:
-    return replace(VERDICT, silent=silent, reasons=reasons)
+    return video_verdict(silent=silent, reasons=reasons)
 
 
 def test_pictures_have_the_score_of_silent_liveness() -> None:
