@@ -9,11 +9,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livegate.cli.files import write_file
 from livegate.cli.output import answers, errors, print_json
 from livegate.cli.target import add_target, connect
 from livegate.core.challenge import PromptKind
 from livegate.core.errors import ErrorCode, LiveGateError
+from livegate.core.files import write_file
 
 if TYPE_CHECKING:
     from livegate.client import ChallengeResult, Prompt

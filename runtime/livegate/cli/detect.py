@@ -15,17 +15,17 @@ from typing import Any
 
 from rich.markup import escape
 
-from livegate.cli.files import read_file
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.files import read_file
 from livegate.core.ids import request_id
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Analysis, Decision
 from livegate.core.telemetry import Metrics, configure_logging
+from livegate.ingest.headers import SUFFIXES
 from livegate.service.liveness import LivenessService
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp"))
 SILENT, DETECTION = 1031, 9001
 STYLES = {Decision.GENUINE: "green", Decision.SPOOF: "red", Decision.NO_FACE: "yellow"}
 

@@ -56,11 +56,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _judged(options: argparse.Namespace, config: Config) -> Evaluation:
     from livegate.app.build import build_pipeline, build_service, build_store
-    from livegate.evaluation.collect import CLIPS, PICTURES, SILENT, judge_clip, judge_pictures, labelled
+    from livegate.evaluation.collect import CLIPS, SILENT, judge_clip, judge_pictures, labelled
+    from livegate.ingest.headers import SUFFIXES
 
     real, spoof = Path(options.real), Path(options.spoof)
     folders = {False: real, True: spoof}
-    files = {mark: labelled(folder, PICTURES, is_attack=mark) for mark, folder in folders.items()}
+    files = {mark: labelled(folder, SUFFIXES, is_attack=mark) for mark, folder in folders.items()}
     clips = {
         mark: labelled(Path(options.clips) / name, CLIPS, is_attack=mark) if options.clips else []
         for mark, name in ((False, "real"), (True, "spoof"))

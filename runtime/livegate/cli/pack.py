@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.markup import escape
 
-from livegate.cli.files import read_file, write_file
 from livegate.cli.output import answers
 from livegate.core.errors import ErrorCode, RequestError
+from livegate.core.files import read_file, write_file
 
 MAX_FILE_BYTES = 64 << 20
 MAX_KEY_BYTES = 4096

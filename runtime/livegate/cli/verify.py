@@ -11,11 +11,11 @@ from typing import Any
 
 from rich.markup import escape
 
-from livegate.cli.files import read_file, write_file
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.plot import plot_verdict, require_plots
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.files import read_file, write_file
 from livegate.core.ids import request_id
 from livegate.core.request import CODE_VERIFY, VerifyRequest
 from livegate.core.results import Action, VideoVerdict

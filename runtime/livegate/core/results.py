@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -92,6 +93,11 @@ class Face:
     box: Box
     landmarks: tuple[tuple[float, float], ...]
     score: float
+
+
+def largest_face(faces: Sequence[Face]) -> Face | None:
+    """The face with the largest box, the surer one of two alike: whom a picture is about."""
+    return max(faces, key=lambda face: (face.box.area, face.score), default=None)
 
 
 Point = tuple[float, float]

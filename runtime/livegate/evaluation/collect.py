@@ -14,6 +14,7 @@ from pathlib import Path
 
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.files import read_file
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import NO_FACE_SCORE, Analysis, GateDecision
 from livegate.core.telemetry import StageClock
@@ -24,7 +25,6 @@ from livegate.pipelines.pipeline import Pipeline
 from livegate.pipelines.session import Session
 from livegate.service.liveness import LivenessService
 
-PICTURES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp"))
 CLIPS = frozenset((".mp4", ".mov", ".avi", ".flv", ".webm", ".mkv", ".wmv"))
 SILENT = 1031
 ATTACK = "attack"
@@ -66,7 +66,7 @@ def judge_clip(
     session = Session(pipeline, (SILENT,), View(), config.gate, now_ns=lambda: now_ns)
     name, now_ns, is_open, has_face = _name(path, root), 0, False, False
     try:
-        with VideoReader(_read(path, config.video.max_bytes), config.video) as reader:
+        with VideoReader(read_file(path, config.video.max_bytes), config.video) as reader:
             for picture in reader:
                 now_ns = picture.pts_ms * 1_000_000
                 frame = picture.frame
@@ -87,7 +87,7 @@ def judge_clip(
 
 def _asked(service: LivenessService, path: Path, max_bytes: int) -> Future[Analysis] | LiveGateError:
     try:
-        content = _read(path, max_bytes)
+        content = read_file(path, max_bytes)
         return service.submit(AnalyzeRequest(CODE_ANALYZE, "", (SILENT,), (content,), ""))
     except LiveGateError as error:
         return error
@@ -104,16 +104,6 @@ def _told(path: Path, species: str, asked: Future[Analysis] | LiveGateError, roo
     if score == NO_FACE_SCORE:
         return Presentation(name, species, None, "no face was found")
     return Presentation(name, species, score)
-
-
-def _read(path: Path, max_bytes: int) -> bytes:
-    """One byte more than the limit is enough to be refused for it."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(max_bytes + 1)
-    except OSError as error:
-        why = f"{path} cannot be opened: {error.strerror}"
-        raise RequestError(ErrorCode.OPEN_FAIL, why) from error
 
 
 def _name(path: Path, root: Path) -> str:

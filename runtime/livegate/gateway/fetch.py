@@ -57,7 +57,8 @@ class Fetcher:
         """
         self._list = UrlList(config.allow, config.networks)
         self._buckets = Buckets(config.buckets)
-        self._tls = _trusting(config.ca_file)
+        # Reading the system's authorities takes time and memory that most boxes need not spend.
+        self._tls = _trusting(config.ca_file) if config.allow or config.ca_file else None
 
     async def fetch(self, wanted: Fetch) -> bytes:
         """The bytes.

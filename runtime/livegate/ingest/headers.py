@@ -24,6 +24,8 @@ LONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
 # What libjpeg takes for the next marker: stray bytes, fill bytes and stuffed zeros are passed over.
 # Any other reading would let a file show us one size and the decoder another.
 NEXT_MARKER = re.compile(rb"\xff([^\x00\xff])")
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp"))
+"""Of the picture files that are read."""
 # Picture files that cameras and phones make and this box does not read: what they begin with.
 OTHER_PICTURES = (b"GIF8", b"II*\0", b"MM\0*")
 OTHER_BRANDS = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypavif")

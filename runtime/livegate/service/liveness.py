@@ -19,7 +19,7 @@ from livegate.core.config import Config, LimitsConfig
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Frame
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
-from livegate.core.results import Analysis, EngineInfo, StageTimes, Verdict
+from livegate.core.results import Analysis, EngineInfo, StageTimes, Verdict, largest_face
 from livegate.core.telemetry import Metrics, StageClock
 from livegate.core.view import View
 from livegate.engines.pool import EnginePool, shutting_down
@@ -229,8 +229,7 @@ class LivenessService:
             found = pipeline.run(frame, steps, clock, scratch)
             findings.append(found)
             if request.wants_quality:
-                faces = found.get(FACES, ())
-                best = max(faces, key=lambda face: face.box.area, default=None)
+                best = largest_face(found.get(FACES, ()))
                 qualities.append(measure(pipeline, frame, best, clock, scratch) if best else None)
         verdicts = pipeline.judge(request.algo_tasks, findings)
         clock.lap("postprocess")

@@ -16,7 +16,7 @@ import numpy as np
 from livegate.core.config import Config
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.frame import Frame
-from livegate.core.results import Face, HeadPose, Verdict
+from livegate.core.results import Face, HeadPose, Verdict, largest_face
 from livegate.engines.base import Array, Feeds
 from livegate.manifests.schema import AnglesMean, EnlargeLevelEyes, Manifest, Network
 from livegate.preprocess.cpu import tensor_from_turned
@@ -66,7 +66,7 @@ class Plugin:
         self, frame: Frame, found: Mapping[str, Any], scratch: Scratch
     ) -> tuple[tuple[str, Feeds], ...]:
         """The largest face, cut out level for each network; nothing when there is no face."""
-        face = _largest(found)
+        face = largest_face(found["face_detection"])
         if face is None:
             return ()
         return tuple(
@@ -88,7 +88,7 @@ class Plugin:
         Raises:
             EngineError: an angle is not finite.
         """
-        face = _largest(found)
+        face = largest_face(found["face_detection"])
         if face is None or not outputs:
             return None
         angles = np.array([output[self._decode.output].reshape(-1)[:3] for output in outputs])
@@ -101,8 +101,3 @@ class Plugin:
     def fuse(self, findings: Sequence[Any]) -> Verdict:
         """Has no number, so nobody asks."""
         raise NotImplementedError
-
-
-def _largest(found: Mapping[str, Any]) -> Face | None:
-    faces: tuple[Face, ...] = found["face_detection"]
-    return max(faces, key=lambda one: (one.box.area, one.score), default=None)

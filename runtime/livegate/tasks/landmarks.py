@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from livegate.core.config import Config
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.frame import Frame
-from livegate.core.results import Face, FacePoints, Point, Verdict
+from livegate.core.results import FacePoints, Point, Verdict, largest_face
 from livegate.engines.base import Array, Feeds
 from livegate.manifests.schema import EnlargeLevelEyes, Manifest, PointsInCrop
 from livegate.preprocess.cpu import tensor_from_turned
@@ -89,11 +89,8 @@ class Plugin:
         raise NotImplementedError
 
     def _plan(self, found: Mapping[str, Any]) -> TurnedPlan | None:
-        faces: tuple[Face, ...] = found["face_detection"]
-        if not faces:
-            return None
-        face = max(faces, key=lambda one: (one.box.area, one.score))
-        return plan_turned(face, self._crop)
+        face = largest_face(found["face_detection"])
+        return None if face is None else plan_turned(face, self._crop)
 
 
 def points_in_frame(parts: Array, plan: TurnedPlan) -> Floats:

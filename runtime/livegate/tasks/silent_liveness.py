@@ -16,7 +16,7 @@ import numpy as np
 from livegate.core.config import Config
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.frame import Frame
-from livegate.core.results import NO_FACE_SCORE, Decision, Face, Reason, Verdict
+from livegate.core.results import NO_FACE_SCORE, Decision, Face, Reason, Verdict, largest_face
 from livegate.engines.base import Array, Feeds
 from livegate.manifests.schema import (
     EnlargeLevelEyes,
@@ -71,10 +71,9 @@ class Plugin:
         self, frame: Frame, found: Mapping[str, Any], scratch: Scratch
     ) -> tuple[tuple[str, Feeds], ...]:
         """The largest face, cut out for each network; nothing when there is no face."""
-        faces: tuple[Face, ...] = found["face_detection"]
-        if not faces:
+        face = largest_face(found["face_detection"])
+        if face is None:
             return ()
-        face = largest(faces)
         return tuple(
             (network.name, self._feed(network, frame, face, scratch)) for network in self._networks
         )
@@ -141,11 +140,6 @@ def _check_classes(manifest: Manifest, rule: SoftmaxMean) -> None:
             f"model {manifest.id}: class {rule.genuine_class} is not one of the classes of "
             f"{rule.output!r}, whose shapes are {sorted(map(str, shapes))}",
         )
-
-
-def largest(faces: Sequence[Face]) -> Face:
-    """The face with the largest box; the surer one of two alike."""
-    return max(faces, key=lambda face: (face.box.area, face.score))
 
 
 def softmax(logits: Array) -> Array:

@@ -16,7 +16,7 @@ from livegate.core.frame import Frame
 from livegate.core.results import NO_FACE_SCORE, Box, Decision, Face, Reason
 from livegate.manifests.schema import manifest_from_tables
 from livegate.preprocess.scratch import Scratch
-from livegate.tasks.silent_liveness import Plugin, largest, softmax
+from livegate.tasks.silent_liveness import Plugin, softmax
 from support import config_with, frame, shipped_manifest
 
 PAIR = "minifasnet_pair"
@@ -85,14 +85,6 @@ def test_prepare_view_that_does_not_shrink_keeps_its_margin() -> None:
     wide, shifted = calls["crop_2_7"]["input"], calls["crop_4_0"]["input"]
     assert (shifted == 200).all()
     assert (wide[0, 0, 40, 40], wide[0, 0, 5, 5], wide[0, 0, 75, 40]) == (200, 0, 0)
-
-
-def test_largest_is_by_area_then_by_score() -> None:
-    """Width times height decides, and the score between boxes of one size."""
-    wide, tall = face(0, 0, 10, 2), face(0, 0, 3, 9)
-    assert largest([wide, tall]) is tall
-    sure, unsure = face(0, 0, 5, 5, 0.9), face(9, 9, 5, 5, 0.8)
-    assert largest([unsure, sure]) is sure
 
 
 def test_interpret_is_the_mean_of_both_networks_probability() -> None:

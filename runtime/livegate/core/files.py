@@ -1,4 +1,4 @@
-"""Files that a command line names."""
+"""Files that an operator names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from livegate.core.errors import ErrorCode, RequestError
 
 
-def read_file(name: str, max_bytes: int) -> bytes:
+def read_file(name: str | Path, max_bytes: int) -> bytes:
     """A file's bytes; one more than the limit is enough to be refused for it.
 
     Raises:
