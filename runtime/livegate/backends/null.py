@@ -11,6 +11,7 @@ import numpy as np
 
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.engines.base import Array, Capability, EngineOptions, Feeds
+from livegate.engines.tensors import fits, require_contiguous
 from livegate.manifests.dims import resolve_shape
 from livegate.manifests.schema import Network
 
@@ -31,12 +32,11 @@ class NullEngine:
             raise EngineError(f"network {self._network.name}: its engine is closed")
         if spec.name not in feeds:
             raise EngineError(f"network {self._network.name}: no input named {spec.name!r}")
+        require_contiguous(self._network.name, feeds)
         array = feeds[spec.name]
-        if not array.flags.c_contiguous:
-            raise EngineError(f"network {self._network.name}: the input is not C-contiguous")
         if array.dtype != spec.dtype:
             raise EngineError(f"network {self._network.name}: the input is {array.dtype}")
-        if not _fits(array.shape, spec.shape):
+        if not fits(array.shape, spec.shape):
             raise EngineError(f"network {self._network.name}: the input is {array.shape}")
         known = {d: n for d, n in zip(spec.shape, array.shape, strict=True) if isinstance(d, str)}
         return {o.name: _first_row(resolve_shape(o.shape, known)) for o in self._network.outputs}
@@ -58,12 +58,6 @@ class Plugin:
         if options.provider != "null":
             raise SetupError(ErrorCode.INIT_FAIL, f"null has no provider {options.provider!r}")
         return NullEngine(network, options.provider)
-
-
-def _fits(found: tuple[int, ...], told: tuple[int | str, ...]) -> bool:
-    """Same rank and the same numbers; a name stands for any number."""
-    pairs = zip(found, told, strict=False)
-    return len(found) == len(told) and all(a == b for a, b in pairs if isinstance(b, int))
 
 
 def _first_row(shape: tuple[int, ...]) -> Array:

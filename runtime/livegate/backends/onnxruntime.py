@@ -15,6 +15,7 @@ from typing import Any
 
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.engines.base import Array, Capability, EngineOptions, Feeds
+from livegate.engines.tensors import FoundTensor, require_contiguous, require_tensors
 from livegate.manifests.schema import Network
 
 # Our names, best first, and theirs.
@@ -26,8 +27,8 @@ PROVIDERS = {
 }
 # TensorRT builds its engine inside the first run; it is used when asked for, never by `auto`.
 NOT_AUTOMATIC = "tensorrt"
-TENSORS = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
-"""The manifest's words and the library's."""
+TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+"""The library's words and the manifest's."""
 FLAVOURS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-cann", "onnxruntime-openvino")
 
 
@@ -43,10 +44,7 @@ class OrtEngine:
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         """Run once; contiguous inputs are read in place."""
-        for name, array in feeds.items():
-            # ONNX Runtime copies any other array without a word.
-            if not array.flags.c_contiguous:
-                raise EngineError(f"network {self._name}: the input {name!r} is not C-contiguous")
+        require_contiguous(self._name, feeds)
         session = self._session
         if session is None:
             raise EngineError(f"network {self._name}: its engine is closed")
@@ -102,7 +100,8 @@ class Plugin:
                 f"network {network.name} was asked to run on {wanted} but runs on {actual}",
                 hint="driver and libraries of the provider do not fit; see `livegate doctor`",
             )
-        _check_tensors(session, network)
+        outputs = [tensor.name for tensor in session.get_outputs()]
+        require_tensors(network, _inputs(session), outputs)
         return OrtEngine(session, network, options.provider)
 
 
@@ -138,36 +137,11 @@ def _session_options(onnxruntime: Any, options: EngineOptions) -> Any:
     return session_options
 
 
-def _check_tensors(session: Any, network: Network) -> None:
-    """Refuse a file whose tensors are not the manifest's."""
-    problems = []
-    inputs = {tensor.name: tensor for tensor in session.get_inputs()}
-    found = inputs.get(network.input.name)
-    if set(inputs) != {network.input.name} or found is None:
-        problems.append(f"inputs are {sorted(inputs)}, the manifest says {network.input.name!r}")
-    elif found.type != TENSORS[network.input.dtype] or not _fits(found.shape, network.input.shape):
-        problems.append(
-            f"input {found.name} is {found.type} {found.shape}, "
-            f"the manifest says {network.input.dtype} {list(network.input.shape)}"
-        )
-    outputs = {tensor.name for tensor in session.get_outputs()}
-    missing = [output.name for output in network.outputs if output.name not in outputs]
-    if missing:
-        problems.append(f"outputs {missing} are not among {sorted(outputs)}")
-    if problems:
-        raise SetupError(
-            ErrorCode.MODELINIT_FAIL,
-            f"network {network.name} of {network.file} is not what its manifest says: "
-            + "; ".join(problems),
-        )
-
-
-def _fits(found: list[Any], told: tuple[int | str, ...]) -> bool:
-    """Same rank, and no two numbers that differ; a name on either side stands for any number."""
-    pairs = zip(found, told, strict=False)
-    return len(found) == len(told) and all(
-        a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int)
-    )
+def _inputs(session: Any) -> dict[str, FoundTensor]:
+    return {
+        tensor.name: FoundTensor(TYPES.get(tensor.type, tensor.type), tuple(tensor.shape))
+        for tensor in session.get_inputs()
+    }
 
 
 def _first_line(error: Exception) -> str:

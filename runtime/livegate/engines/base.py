@@ -40,10 +40,11 @@ class Capability:
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to run: the provider, and the threads inside one run."""
+    """How to run: the provider, the threads inside one run, and how many runs there may be at once."""
 
     provider: str
     intra_op_threads: int = 1
+    parallel_runs: int = 1
 
 
 class Engine(Protocol):
