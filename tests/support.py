@@ -19,7 +19,8 @@ from livegate.core.errors import SetupError
 from livegate.core.frame import Frame
 from livegate.core.results import StageTimes, VideoVerdict
 from livegate.engines.base import Capability
-from livegate.engines.model import load_model
+from livegate.engines.choice import Way, Wish
+from livegate.engines.model import RunOptions, load_model
 from livegate.manifests.schema import Manifest, Network, manifest_from_tables, read_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -242,7 +243,7 @@ def tiny_tables(content: bytes) -> dict[str, Any]:
             {
                 "name": "tiny",
                 "file": "tiny.onnx",
-                "backends": ["onnxruntime", "null"],
+                "backends": ["onnxruntime", "openvino", "null"],
                 "precisions": ["fp32"],
                 "input": {
                     "name": "x",
@@ -318,11 +319,22 @@ class FakeBackend:
         return engine
 
 
+def way(backend: Any, provider: str = "") -> Way:
+    """A backend on one of its providers, its best one by default."""
+    capability = backend.probe()
+    return Way(backend, capability, provider or capability.providers[0])
+
+
+def run_options(backend: str = "fake", provider: str = "auto", policy: Any = "require") -> RunOptions:
+    """What somebody asks for."""
+    return RunOptions(Wish(backend, provider, policy))
+
+
 def null_model(manifest: Manifest, dims: Mapping[str, int]) -> Any:
     """A model on the null backend."""
     from livegate.backends.null import Plugin
 
-    return load_model(manifest, Plugin(), lambda file: b"", Config().engine, dims)
+    return load_model(manifest, lambda: [way(Plugin())], lambda file: b"", run_options("null"), dims)
 
 
 def null_pipeline(config: Config, *, with_actions: bool = False) -> Any:

@@ -11,12 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from livegate.core.config import EngineConfig
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.plugins import load_plugin, plugin_names
 from livegate.engines.base import Backend, Engine, EngineOptions
 from livegate.engines.model import load_model
-from support import HANG_S, tiny_manifest, tiny_onnx
+from support import HANG_S, run_options, tiny_manifest, tiny_onnx, way
 
 COMPUTES_NOTHING = {"null"}
 ONNX = tiny_onnx()
@@ -166,8 +165,9 @@ def test_close_engine_cannot_run_any_more(engine: Engine) -> None:
 
 def test_load_model_of_the_tiny_manifest_is_warm(backend: Backend, provider: str) -> None:
     """A manifest made for the network passes every check of the loader on this backend."""
-    config = EngineConfig(provider=provider)
+    options = run_options(backend.probe().backend, provider)
     dims = {"batch": 1, "height": 8, "width": 8}
-    model = load_model(tiny_manifest(ONNX), backend, lambda file: ONNX, config, dims)
+    ways = [way(backend, provider)]
+    model = load_model(tiny_manifest(ONNX), lambda: ways, lambda file: ONNX, options, dims)
     assert model.infos[0].provider == provider
     model.close()

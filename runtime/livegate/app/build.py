@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,8 @@ from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import did_you_mean, load_plugin, plugin_names
 from livegate.core.telemetry import Metrics, get_logger
 from livegate.engines.base import Backend
-from livegate.engines.model import load_model
+from livegate.engines.choice import Way, Wish, ways_to_run, wish_for
+from livegate.engines.model import RunOptions, load_model
 from livegate.engines.pool import EnginePool
 from livegate.manifests.schema import Manifest
 from livegate.manifests.store import ModelStore
@@ -35,12 +37,17 @@ def build_service(config: Config, metrics: Metrics) -> LivenessService:
     """A service that is still warming: give `start` a pipeline."""
     cv2.setNumThreads(1)  # the workers are the parallelism
     cores = sorted(os.sched_getaffinity(0))
-    workers = config.server.workers or len(cores)
+    workers = worker_count(config)
     is_pinned = config.server.pin_workers and workers == len(cores)
     pool = EnginePool(workers, config.server.queue_capacity, cores=cores if is_pinned else ())
     metrics.queue_depth.set_function(lambda: pool.depth)
     metrics.workers_busy.set_function(lambda: pool.running)
     return LivenessService(config, pool, metrics)
+
+
+def worker_count(config: Config) -> int:
+    """The workers of a box: as many as are configured, else as the cores that we may use."""
+    return config.server.workers or len(os.sched_getaffinity(0))
 
 
 def build_pipeline(config: Config, store: ModelStore) -> Pipeline:
@@ -49,14 +56,14 @@ def build_pipeline(config: Config, store: ModelStore) -> Pipeline:
     Raises:
         SetupError: a model, a file, a backend or a provider is not what it should be.
     """
-    backend = load_backend(config.engine.backend)
+    _require_known_models(config, store)
     steps, left_out = [], {}
     for name in plugin_names(TASKS):
         if why := reason_to_leave_out(name, config, store):
             left_out[name] = why
             log.info("task left out", task=name, why=why)
         else:
-            steps.append(_step(name, config, store, backend))
+            steps.append(_step(name, config, store))
     return Pipeline(steps, left_out)
 
 
@@ -115,9 +122,27 @@ def chosen_manifest(task: str, config: Config, store: ModelStore) -> Manifest:
     )
 
 
-def _step(name: str, config: Config, store: ModelStore, backend: Backend) -> Step:
+def ways_for(manifest: Manifest, wish: Wish) -> Iterator[Way]:
+    """The ways to run a model on this box, as `ways_to_run`."""
+    return ways_to_run(manifest, wish, load_backend)
+
+
+def _require_known_models(config: Config, store: ModelStore) -> None:
+    """An entry of engine.use for a model that is not there would be without effect."""
+    for model_id in sorted(set(config.engine.use) - set(store.ids())):
+        raise SetupError(
+            ErrorCode.CONFIG_ADD_FAIL,
+            f"engine.use names a model {model_id!r}, and there is none",
+            hint=did_you_mean(model_id, store.ids()),
+        )
+
+
+def _step(name: str, config: Config, store: ModelStore) -> Step:
     manifest = chosen_manifest(name, config, store)
     task = load_plugin(TASKS, name).Plugin(manifest, config)
+    wish = wish_for(manifest.id, config.engine)
     # The null backend computes nothing, so it needs no weights.
-    read_file = (lambda file: b"") if config.engine.backend == NULL else store.read
-    return Step(task, load_model(manifest, backend, read_file, config.engine, task.warm_dims))
+    read_file = (lambda file: b"") if wish.backend == NULL else store.read
+    options = RunOptions(wish, config.engine.intra_op_threads, worker_count(config))
+    model = load_model(manifest, lambda: ways_for(manifest, wish), read_file, options, task.warm_dims)
+    return Step(task, model)

@@ -14,14 +14,14 @@ from enum import Enum
 from pathlib import Path
 
 from livegate import __version__
-from livegate.app.build import BACKENDS, chosen_manifest, is_optional, load_backend
+from livegate.app.build import BACKENDS, TASKS, chosen_manifest, is_optional, load_backend, ways_for
 from livegate.app.exposure import require_credentials, served_dialects
 from livegate.app.server import build_dialects
 from livegate.core.config import Config
 from livegate.core.errors import LiveGateError
 from livegate.core.plugins import plugin_names
 from livegate.core.resources import resource_dir
-from livegate.engines.base import provider_order
+from livegate.engines.choice import wish_for
 from livegate.gateway.dialect import Dialect
 from livegate.gateway.listener import split_address
 from livegate.gateway.tls import server_context
@@ -60,7 +60,7 @@ def examine(config: Config, store: ModelStore) -> Iterator[Finding]:
     yield from _machine()
     yield from _clock()
     yield from _backends()
-    yield from _choice(config)
+    yield from _choice(config, store)
     yield from _models(config, store)
     yield from _faces(config)
 
@@ -120,25 +120,30 @@ def _backends() -> Iterator[Finding]:
             yield Finding(Grade.WARNING, subject, "not here", capability.problem)
 
 
-def _choice(config: Config) -> Iterator[Finding]:
-    """What would run, found without loading a model."""
-    engine = config.engine
-    asked = f"{engine.backend}, asked for {engine.provider} ({engine.policy})"
-    try:
-        capability = load_backend(engine.backend).probe()
-        order = provider_order(capability, engine.provider, engine.policy)
-    except LiveGateError as error:
-        yield _bad("engine", error)
-        return
-    if engine.provider in ("auto", order[0]):
-        yield _good("engine", f"{asked}: {order[0]}")
-    else:
-        remedy = f"{engine.provider} is not here: install the extra that brings it"
-        yield Finding(Grade.WARNING, "engine", f"{asked}: falls back to {order[0]}", remedy)
+def _choice(config: Config, store: ModelStore) -> Iterator[Finding]:
+    """What would run each model, found without loading one."""
+    for task in plugin_names(TASKS):
+        try:
+            manifest = chosen_manifest(task, config, store)
+        except LiveGateError:
+            continue  # what is wrong with it is told with the models
+        wish = wish_for(manifest.id, config.engine)
+        asked = f"{manifest.id}: {wish.backend}, asked for {wish.provider} ({wish.policy})"
+        try:
+            way = next(ways_for(manifest, wish))
+        except LiveGateError as error:
+            yield _bad("engine", error)
+            continue
+        runs = f"{way.capability.backend}, {way.provider}"
+        if way.grants(wish):
+            yield _good("engine", f"{asked}: {runs}")
+        else:
+            remedy = f"{wish.backend}, {wish.provider} is not here: install the extra that brings it"
+            yield Finding(Grade.WARNING, "engine", f"{asked}: falls back to {runs}", remedy)
 
 
 def _models(config: Config, store: ModelStore) -> Iterator[Finding]:
-    for task in plugin_names("livegate.tasks"):
+    for task in plugin_names(TASKS):
         try:
             manifest = chosen_manifest(task, config, store)
         except LiveGateError as error:

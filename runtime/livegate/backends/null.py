@@ -51,7 +51,7 @@ class Plugin:
 
     def probe(self) -> Capability:
         """Always there."""
-        return Capability("null", "1", ("null",))
+        return Capability("null", "1", ("null",), computes=False)
 
     def load(self, network: Network, model: bytes, options: EngineOptions) -> NullEngine:
         """Load nothing; `model` may be empty."""

@@ -497,14 +497,20 @@ class ChallengeConfig(Section, frozen=True):
 class EngineConfig(Section, frozen=True):
     """What runs the networks."""
 
-    backend: Annotated[str, Meta(description="plug-in that runs the networks")] = "onnxruntime"
+    backend: Annotated[
+        str, Meta(description="plug-in that runs the networks; auto = the best of each manifest's list")
+    ] = "onnxruntime"
     provider: Annotated[
         str, Meta(description="cpu, cuda, tensorrt, cann …; auto = the best that the box has")
     ] = "auto"
     policy: Annotated[
         Literal["require", "prefer", "any"],
-        Meta(description="require = exactly this provider; prefer = else another, loudly; any"),
+        Meta(description="require = exactly these; prefer = else what the manifest lists, loudly; any"),
     ] = "require"
+    use: Annotated[
+        dict[str, str],
+        Meta(description="model id = backend or backend/provider, where a model runs better on another"),
+    ] = {}
     intra_op_threads: Annotated[
         Positive, Meta(description="threads inside one run; 1 and many workers measured best")
     ] = 1

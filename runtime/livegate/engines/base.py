@@ -23,7 +23,8 @@ Policy = Literal["require", "prefer", "any"]
 class Capability:
     """What a backend can do on this box: its providers, best first, or why it can do nothing.
 
-    `warning` is about an installation that works by luck.
+    `warning` is about an installation that works by luck. One that does not compute only answers in the
+    right shapes, and is never chosen unless somebody names it.
     """
 
     backend: str
@@ -31,6 +32,7 @@ class Capability:
     providers: tuple[str, ...]
     problem: str = ""
     warning: str = ""
+    computes: bool = True
 
     @property
     def is_available(self) -> bool:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from livegate.core.config import EngineConfig
 from livegate.core.errors import EngineError, ErrorCode, LiveGateError, SetupError
 from livegate.core.results import EngineInfo
 from livegate.core.telemetry import get_logger
-from livegate.engines.base import Array, Backend, Capability, Engine, EngineOptions, provider_order
+from livegate.engines.base import Array, Engine, EngineOptions
+from livegate.engines.choice import Way, Wish
 from livegate.manifests.dims import resolve_shape
 from livegate.manifests.schema import Manifest, ModelFile, Network
 
 ReadFile = Callable[[ModelFile], bytes]
+Ways = Callable[[], Iterable[Way]]
 log = get_logger("livegate.engines")
 
 
@@ -33,58 +34,85 @@ class Model:
             engine.close()
 
 
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a model is to run: what was asked for, the threads inside one run, and the runs at once."""
+
+    wish: Wish
+    intra_op_threads: int = 1
+    parallel_runs: int = 1
+
+
 def load_model(
     manifest: Manifest,
-    backend: Backend,
+    ways: Ways,
     read_file: ReadFile,
-    config: EngineConfig,
+    options: RunOptions,
     dims: Mapping[str, int],
 ) -> Model:
     """Load, check and warm every network of a model.
 
     Args:
         manifest: the model.
-        backend: what runs it.
+        ways: gives the ways to run it, in the order in which they are tried for each network.
         read_file: gives the verified bytes of a file.
-        config: provider, policy, threads.
+        options: what was asked for, threads.
         dims: numbers for the named dimensions of the inputs, used to warm.
 
     Raises:
         SetupError: a file, a provider or a network is not what it should be.
-        EngineError: a network does not run on any provider that may be tried.
+        EngineError: a network does not run in any way that may be tried.
     """
-    capability = backend.probe()
-    order = provider_order(capability, config.provider, config.policy)
     engines: dict[str, Engine] = {}
     infos = []
-    for network in manifest.networks:
-        file = manifest.file(network.file)
-        engine = _load_network(network, backend, read_file(file), config, order, dims)
-        engines[network.name] = engine
-        infos.append(_info(manifest, network, file, capability, config, engine))
+    try:
+        for network in manifest.networks:
+            file = manifest.file(network.file)
+            way, engine = _load_network(network, ways(), read_file(file), options, dims)
+            engines[network.name] = engine
+            infos.append(_info(manifest, network, file, way, engine, options.wish))
+    except BaseException:
+        for engine in engines.values():
+            engine.close()
+        raise
     return Model(manifest, engines, tuple(infos))
 
 
 def _load_network(
     network: Network,
-    backend: Backend,
+    ways: Iterable[Way],
     content: bytes,
-    config: EngineConfig,
-    order: tuple[str, ...],
+    options: RunOptions,
     dims: Mapping[str, int],
-) -> Engine:
-    """Load and warm on the first provider that works; with `require` there is only one to try."""
+) -> tuple[Way, Engine]:
+    """Load and warm in the first way that works; with `require` there is only one to try."""
     problems: list[LiveGateError] = []
-    for provider in order:
-        options = EngineOptions(provider, config.intra_op_threads)
+    for way in ways:
+        asked = EngineOptions(way.provider, options.intra_op_threads, options.parallel_runs)
         try:
-            engine = backend.load(network, content, options)
-            _warm(engine, network, dims)
-            return engine
+            engine = way.backend.load(network, content, asked)
         except (SetupError, EngineError) as error:
             problems.append(error)
-            log.warning("provider failed", network=network.name, provider=provider, why=str(error))
+            _tell_failure(network, way, error)
+            continue
+        try:
+            _warm(engine, network, dims)
+            return way, engine
+        except (SetupError, EngineError) as error:
+            engine.close()
+            problems.append(error)
+            _tell_failure(network, way, error)
     raise problems[0]
+
+
+def _tell_failure(network: Network, way: Way, error: LiveGateError) -> None:
+    log.warning(
+        "provider failed",
+        network=network.name,
+        backend=way.capability.backend,
+        provider=way.provider,
+        why=str(error),
+    )
 
 
 def _warm(engine: Engine, network: Network, dims: Mapping[str, int]) -> None:
@@ -106,23 +134,21 @@ def _warm(engine: Engine, network: Network, dims: Mapping[str, int]) -> None:
 
 
 def _info(
-    manifest: Manifest,
-    network: Network,
-    file: ModelFile,
-    capability: Capability,
-    config: EngineConfig,
-    engine: Engine,
+    manifest: Manifest, network: Network, file: ModelFile, way: Way, engine: Engine, wish: Wish
 ) -> EngineInfo:
+    capability = way.capability
+    is_of_backend = capability.backend == wish.backend
+    asked = wish.provider if is_of_backend else f"{wish.backend}/{wish.provider}"
     info = EngineInfo(
         model_id=manifest.id,
         network=network.name,
         sha256=file.sha256,
         backend=f"{capability.backend} {capability.version}",
-        provider_asked=f"{config.provider} ({config.policy})",
+        provider_asked=f"{asked} ({wish.policy})",
         provider=engine.provider,
         precision="fp32",
     )
-    level = log.info if config.provider in ("auto", engine.provider) else log.warning
+    level = log.info if way.grants(wish) or wish.policy == "any" else log.warning
     level(
         "engine ready",
         model=info.model_id,

@@ -246,6 +246,12 @@ class Manifest(Part, frozen=True):
     pack: str = ""
     """The pack that it is of; a model of none is taken only when it is named."""
 
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Those that all networks list, in the order of the first one."""
+        first, *others = (network.backends for network in self.networks)
+        return tuple(name for name in first if all(name in other for other in others))
+
     def file(self, name: str) -> ModelFile:
         """The file of that name."""
         return next(file for file in self.files if file.name == name)
@@ -285,6 +291,8 @@ def manifest_from_tables(tables: Mapping[str, object], *, origin: str) -> Manife
             raise _refused(origin, f"$.networks[{number}].input.{problem}")
     if not manifest.networks:
         raise _refused(origin, "there is no [[networks]]")
+    if not manifest.backends:
+        raise _refused(origin, "$.networks: there is no backend that all of them list")
     return manifest
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from livegate.app.build import chosen_manifest, reason_to_leave_out
+from livegate.app.build import build_pipeline, chosen_manifest, reason_to_leave_out
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.manifests.store import ModelStore
-from support import ROOT, config_with
+from support import ROOT, config_with, shared
 
 
 @pytest.fixture
@@ -59,3 +59,23 @@ def test_name_of_another_tasks_model_is_refused(store: ModelStore) -> None:
     with pytest.raises(SetupError, match="is a model for face_detection") as caught:
         chosen_manifest("silent_liveness", config, store)
     assert caught.value.code is ErrorCode.MODELINIT_FAIL
+
+
+def test_engine_use_of_an_unknown_model_is_refused(store: ModelStore) -> None:
+    """An entry without effect is 2041 with the nearest name."""
+    with pytest.raises(SetupError, match="'yunet'") as caught:
+        build_pipeline(config_with(engine={"use": {"yunet": "openvino"}}), store)
+    assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
+    assert "yunet_n" in caught.value.hint
+
+
+def test_engine_use_gives_one_model_another_backend() -> None:
+    """The rest stays where it was."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
+    pytest.importorskip("openvino", reason="openvino is not installed: pip install 'livegate[openvino]'")
+    config = config_with(engine={"use": {"minifasnet_pair": "openvino/cpu"}})
+    pipeline = build_pipeline(config, ModelStore([shared("models", "reference")]))
+    backends = {info.model_id: info.backend.split()[0] for info in pipeline.engines}
+    pipeline.close()
+    assert backends.pop("minifasnet_pair") == "openvino"
+    assert set(backends.values()) == {"onnxruntime"}

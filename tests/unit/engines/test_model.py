@@ -10,9 +10,10 @@ import pytest
 import structlog
 
 from livegate.core.errors import EngineError, ErrorCode, SetupError
+from livegate.engines.base import Policy, provider_order
 from livegate.engines.model import Model, load_model
 from livegate.manifests.schema import Network, manifest_from_tables
-from support import FakeBackend, config_with, tiny_manifest, tiny_tables
+from support import FakeBackend, run_options, tiny_manifest, tiny_tables, way
 
 DIMS = {"batch": 1, "height": 4, "width": 6}
 BROKEN = SetupError(ErrorCode.INIT_FAIL, "the driver does not fit")
@@ -23,10 +24,12 @@ def double(network: Network, feeds: Any) -> dict[str, np.ndarray]:
     return {"doubled": feeds["x"] * 2}
 
 
-def loaded(backend: FakeBackend, **engine: str) -> Model:
+def loaded(backend: FakeBackend, provider: str = "auto", policy: Policy = "require") -> Model:
     """The tiny model on a backend."""
-    config = config_with(engine=engine).engine
-    return load_model(tiny_manifest(b"x"), backend, lambda file: b"weights", config, DIMS)
+    order = provider_order(backend.probe(), provider, policy)
+    ways = [way(backend, one) for one in order]
+    options = run_options("fake", provider, policy)
+    return load_model(tiny_manifest(b"x"), lambda: ways, lambda file: b"weights", options, DIMS)
 
 
 def test_load_model_is_warm_and_shows_what_runs() -> None:
@@ -62,9 +65,9 @@ def test_load_model_reads_the_file_of_each_network() -> None:
     manifest = tiny_manifest(b"x")
     load_model(
         manifest,
-        FakeBackend(double),
+        lambda: [way(FakeBackend(double))],
         lambda file: asked.append(file.name) or b"weights",
-        config_with().engine,
+        run_options(),
         DIMS,
     )
     assert asked == ["tiny.onnx"]
@@ -86,9 +89,9 @@ def test_load_model_unknown_dimension_is_refused() -> None:
     with pytest.raises(SetupError, match="height") as caught:
         load_model(
             tiny_manifest(b"x"),
-            FakeBackend(double),
+            lambda: [way(FakeBackend(double))],
             lambda file: b"",
-            config_with().engine,
+            run_options(),
             {"batch": 1},
         )
     assert caught.value.code is ErrorCode.MODELINIT_FAIL
@@ -153,8 +156,39 @@ def test_load_model_of_two_networks_has_both_and_closes_both() -> None:
     tables["networks"].append(second)
     backend = FakeBackend(double)
     manifest = manifest_from_tables(tables, origin="a test")
-    model = load_model(manifest, backend, lambda file: b"", config_with().engine, DIMS)
+    model = load_model(manifest, lambda: [way(backend)], lambda file: b"", run_options(), DIMS)
     assert set(model.engines) == {"tiny", "second"}
     assert [info.network for info in model.infos] == ["tiny", "second"]
     model.close()
     assert [engine.is_closed for engine in backend.engines] == [True, True]
+
+
+def test_load_model_that_fails_closes_what_it_had_loaded() -> None:
+    """The engine that failed and those of the networks before it hold nothing any more."""
+    tables = tiny_tables(b"x")
+    second = copy.deepcopy(tables["networks"][0])
+    second["name"] = "second"
+    tables["networks"].append(second)
+
+    def fail_second(network: Network, feeds: Any) -> dict[str, np.ndarray]:
+        if network.name == "second":
+            raise EngineError("out of device memory")
+        return double(network, feeds)
+
+    backend = FakeBackend(fail_second)
+    manifest = manifest_from_tables(tables, origin="a test")
+    with pytest.raises(EngineError, match="device memory"):
+        load_model(manifest, lambda: [way(backend)], lambda file: b"", run_options(), DIMS)
+    assert [engine.is_closed for engine in backend.engines] == [True, True]
+
+
+@pytest.mark.parametrize(("policy", "level"), [("prefer", "warning"), ("any", "info")])
+def test_load_model_on_another_backend_names_what_was_asked(policy: Policy, level: str) -> None:
+    """The info tells both; `prefer` tells it as a warning, `any` does not mind."""
+    options = run_options("wanted", "cuda", policy)
+    ways = [way(FakeBackend(double))]
+    with structlog.testing.capture_logs() as events:
+        model = load_model(tiny_manifest(b"x"), lambda: ways, lambda file: b"", options, DIMS)
+    assert model.infos[0].backend == "fake 1.0"
+    assert model.infos[0].provider_asked == f"wanted/cuda ({policy})"
+    assert [event["log_level"] for event in events if event["event"] == "engine ready"] == [level]

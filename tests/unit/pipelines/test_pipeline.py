@@ -18,7 +18,16 @@ from livegate.pipelines.pipeline import Pipeline, Step
 from livegate.preprocess.scratch import Scratch
 from livegate.tasks.face_detection import Plugin as FaceDetection
 from livegate.tasks.silent_liveness import Plugin as SilentLiveness
-from support import FakeBackend, FakeClock, FakeEngine, frame, shipped_manifest, tiny_manifest
+from support import (
+    FakeBackend,
+    FakeClock,
+    FakeEngine,
+    frame,
+    run_options,
+    shipped_manifest,
+    tiny_manifest,
+    way,
+)
 
 
 class FakeTask:
@@ -192,7 +201,9 @@ def test_run_detection_that_two_tasks_share_runs_once(asked: list[int]) -> None:
         manifest = shipped_manifest(model_id)
         task = plugin(manifest, Config())
         read = lambda file: b""  # noqa: E731
-        steps.append(Step(task, load_model(manifest, backend, read, Config().engine, task.warm_dims)))
+        steps.append(
+            Step(task, load_model(manifest, lambda: [way(backend)], read, run_options(), task.warm_dims))
+        )
     warm = {engine.network.name: engine.runs for engine in backend.engines}
     pipeline = Pipeline(steps)
     plan = pipeline.plan(asked)
