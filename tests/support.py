@@ -319,6 +319,14 @@ class FakeBackend:
         return engine
 
 
+class OpenGate:
+    """A golden gate that lets every engine pass, for backends that compute nothing real."""
+
+    def admit(self, *asked: Any) -> float:
+        """Nothing strays."""
+        return 0.0
+
+
 def way(backend: Any, provider: str = "") -> Way:
     """A backend on one of its providers, its best one by default."""
     capability = backend.probe()
@@ -334,7 +342,9 @@ def null_model(manifest: Manifest, dims: Mapping[str, int]) -> Any:
     """A model on the null backend."""
     from livegate.backends.null import Plugin
 
-    return load_model(manifest, lambda: [way(Plugin())], lambda file: b"", run_options("null"), dims)
+    ways = [way(Plugin())]
+    options = run_options("null")
+    return load_model(manifest, lambda: ways, lambda file: b"", options, dims, OpenGate())
 
 
 def null_pipeline(config: Config, *, with_actions: bool = False) -> Any:

@@ -7,14 +7,18 @@ shapes; one that is not installed here is skipped, with its own reason printed.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from livegate.app.build import load_reference
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.plugins import load_plugin, plugin_names
 from livegate.engines.base import Backend, Engine, EngineOptions
+from livegate.engines.golden import GoldenGate
 from livegate.engines.model import load_model
+from livegate.manifests.goldens import GoldenShelf
 from support import HANG_S, run_options, tiny_manifest, tiny_onnx, way
 
 COMPUTES_NOTHING = {"null"}
@@ -163,11 +167,17 @@ def test_close_engine_cannot_run_any_more(engine: Engine) -> None:
         engine.run({"x": feed(1, 3, 4, 5)})
 
 
-def test_load_model_of_the_tiny_manifest_is_warm(backend: Backend, provider: str) -> None:
+def test_load_model_of_the_tiny_manifest_is_warm_and_proved(
+    backend: Backend, provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A manifest made for the network passes every check of the loader on this backend."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
+    monkeypatch.setenv("LIVEGATE_CACHE", str(tmp_path))
     options = run_options(backend.probe().backend, provider)
     dims = {"batch": 1, "height": 8, "width": 8}
     ways = [way(backend, provider)]
-    model = load_model(tiny_manifest(ONNX), lambda: ways, lambda file: ONNX, options, dims)
+    manifest = tiny_manifest(ONNX)
+    gate = GoldenGate(GoldenShelf(tmp_path, manifest.id), load_reference)
+    model = load_model(manifest, lambda: ways, lambda file: ONNX, options, dims, gate)
     assert model.infos[0].provider == provider
     model.close()

@@ -166,6 +166,15 @@ def test_models_without_the_optional_ones_are_enough(reference: str, tmp_path: P
     assert run_cli("models", "verify", "pfld_ghostone", env=env).returncode == 2
 
 
+def test_models_pull_makes_golden_outputs(reference: str, tmp_path: Path) -> None:
+    """One file for each network, so that no start has to ask the reference."""
+    env = {"LIVEGATE_CACHE": str(tmp_path)}
+    done = run_cli("models", "pull", "--from", reference, env=env)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "golden").glob("*.golden"))) == 6
+    assert "golden" not in done.stderr
+
+
 def test_models_pull_then_everything_is_found(reference: str, tmp_path: Path) -> None:
     """After one pull no flag is needed; a second pull changes nothing."""
     env = {"LIVEGATE_CACHE": str(tmp_path / "cache")}

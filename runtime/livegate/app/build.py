@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,11 +13,13 @@ from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import did_you_mean, load_plugin, plugin_names
 from livegate.core.telemetry import Metrics, get_logger
-from livegate.engines.base import Backend
+from livegate.engines.base import Backend, Engine, EngineOptions
 from livegate.engines.choice import Way, Wish, ways_to_run, wish_for
+from livegate.engines.golden import GoldenGate
 from livegate.engines.model import RunOptions, load_model
 from livegate.engines.pool import EnginePool
-from livegate.manifests.schema import Manifest
+from livegate.manifests.goldens import GoldenShelf
+from livegate.manifests.schema import Manifest, Network
 from livegate.manifests.store import ModelStore
 from livegate.pipelines.pipeline import Pipeline, Step
 from livegate.service.liveness import LivenessService
@@ -24,6 +27,8 @@ from livegate.service.liveness import LivenessService
 TASKS = "livegate.tasks"
 BACKENDS = "livegate.backends"
 NULL = "null"
+REFERENCE, REFERENCE_PROVIDER = "onnxruntime", "cpu"
+"""What golden outputs are made with."""
 log = get_logger("livegate.build")
 
 
@@ -127,6 +132,43 @@ def ways_for(manifest: Manifest, wish: Wish) -> Iterator[Way]:
     return ways_to_run(manifest, wish, load_backend)
 
 
+def golden_gate(model_id: str, store: ModelStore) -> GoldenGate:
+    """What the engines of a model are held to."""
+    return GoldenGate(GoldenShelf(store.package, model_id), load_reference)
+
+
+def prepare_golden_outputs(model_id: str, store: ModelStore) -> None:
+    """Have the golden outputs of a model, so that no start has to make them.
+
+    Raises:
+        SetupError: MODELINIT_FAIL for a file that is not the manifest's; as GoldenGate.prepare.
+    """
+    manifest, gate = store.manifest(model_id), golden_gate(model_id, store)
+    for network in manifest.networks:
+        file = manifest.file(network.file)
+        gate.prepare(network, file, store.read(file))
+
+
+def load_reference(network: Network, content: bytes) -> tuple[Engine, str]:
+    """The engine that golden outputs are made with, and its name and version.
+
+    Raises:
+        SetupError: MODELINIT_FAIL when its library is not here, or the network does not load.
+    """
+    backend = load_backend(REFERENCE)
+    capability = backend.probe()
+    if REFERENCE_PROVIDER not in capability.providers:
+        raise SetupError(
+            ErrorCode.MODELINIT_FAIL,
+            f"there are no golden outputs for the network {network.name}, and {REFERENCE} on the "
+            f"{REFERENCE_PROVIDER}, which makes them, is not here: {capability.problem}",
+            hint="install livegate[cpu] beside the other library, or bring the cache's folder golden/ "
+            "from a box with the same models",
+        )
+    engine = backend.load(network, content, EngineOptions(REFERENCE_PROVIDER))
+    return engine, f"{capability.backend} {capability.version} {REFERENCE_PROVIDER}"
+
+
 def _require_known_models(config: Config, store: ModelStore) -> None:
     """An entry of engine.use for a model that is not there would be without effect."""
     for model_id in sorted(set(config.engine.use) - set(store.ids())):
@@ -144,5 +186,6 @@ def _step(name: str, config: Config, store: ModelStore) -> Step:
     # The null backend computes nothing, so it needs no weights.
     read_file = (lambda file: b"") if wish.backend == NULL else store.read
     options = RunOptions(wish, config.engine.intra_op_threads, worker_count(config))
-    model = load_model(manifest, lambda: ways_for(manifest, wish), read_file, options, task.warm_dims)
-    return Step(task, model)
+    gate = golden_gate(manifest.id, store)
+    ways = partial(ways_for, manifest, wish)
+    return Step(task, load_model(manifest, ways, read_file, options, task.warm_dims, gate))

@@ -9,9 +9,16 @@ from typing import Any
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from livegate.app.build import TASKS, build_store, chosen_manifest, reason_to_leave_out
+from livegate.app.build import (
+    TASKS,
+    build_store,
+    chosen_manifest,
+    prepare_golden_outputs,
+    reason_to_leave_out,
+)
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
+from livegate.core.errors import LiveGateError
 from livegate.core.plugins import plugin_names
 from livegate.core.telemetry import configure_logging
 from livegate.manifests.download import Download
@@ -117,6 +124,11 @@ def _pull(store: ModelStore, ids: list[str], source: Path | Download) -> int:
             progress.update(bars[file.sha256], completed=done_bytes)
 
         pulled = store.pull(ids, source, advance)
+    try:
+        for model_id in ids:
+            prepare_golden_outputs(model_id, store)
+    except LiveGateError as error:
+        _note(f"golden outputs are left to the first start: {error.message}")
     answers().print(f"{len(pulled)} verified files in {cache_dir() / 'models'}", highlight=False)
     return 0
 

@@ -38,8 +38,8 @@ class Way:
 
     def grants(self, wish: Wish) -> bool:
         """Whether this is what was asked for."""
-        asked = (wish.backend, AUTO), (wish.provider, AUTO)
-        return self.capability.backend in asked[0] and self.provider in asked[1]
+        is_backend = wish.backend in (AUTO, self.capability.backend)
+        return is_backend and wish.provider in (AUTO, self.provider)
 
 
 def wish_for(model_id: str, config: EngineConfig) -> Wish:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from livegate.core.results import EngineInfo
 from livegate.core.telemetry import get_logger
 from livegate.engines.base import Array, Engine, EngineOptions
 from livegate.engines.choice import Way, Wish
+from livegate.engines.golden import GoldenGate
 from livegate.manifests.dims import resolve_shape
-from livegate.manifests.schema import Manifest, ModelFile, Network
+from livegate.manifests.schema import Manifest, ModelFile, Network, Precision
 
 ReadFile = Callable[[ModelFile], bytes]
 Ways = Callable[[], Iterable[Way]]
+PRECISION: Precision = "fp32"
+"""Of every engine: weights are run as they are."""
 log = get_logger("livegate.engines")
 
 
@@ -49,8 +53,9 @@ def load_model(
     read_file: ReadFile,
     options: RunOptions,
     dims: Mapping[str, int],
+    gate: GoldenGate,
 ) -> Model:
-    """Load, check and warm every network of a model.
+    """Load, warm and prove every network of a model.
 
     Args:
         manifest: the model.
@@ -58,9 +63,11 @@ def load_model(
         read_file: gives the verified bytes of a file.
         options: what was asked for, threads.
         dims: numbers for the named dimensions of the inputs, used to warm.
+        gate: what an engine that computes has to pass.
 
     Raises:
-        SetupError: a file, a provider or a network is not what it should be.
+        SetupError: a file, a provider or a network is not what it should be; MODELINIT_FAIL for an
+            engine that strays from its golden outputs.
         EngineError: a network does not run in any way that may be tried.
     """
     engines: dict[str, Engine] = {}
@@ -68,7 +75,9 @@ def load_model(
     try:
         for network in manifest.networks:
             file = manifest.file(network.file)
-            way, engine = _load_network(network, ways(), read_file(file), options, dims)
+            content = read_file(file)
+            prove = partial(_prove, network, file, content, dims, gate)
+            way, engine = _load_network(network, ways(), content, options, prove)
             engines[network.name] = engine
             infos.append(_info(manifest, network, file, way, engine, options.wish))
     except BaseException:
@@ -83,9 +92,9 @@ def _load_network(
     ways: Iterable[Way],
     content: bytes,
     options: RunOptions,
-    dims: Mapping[str, int],
+    prove: Callable[[Way, Engine], None],
 ) -> tuple[Way, Engine]:
-    """Load and warm in the first way that works; with `require` there is only one to try."""
+    """Load and prove in the first way that works; with `require` there is only one to try."""
     problems: list[LiveGateError] = []
     for way in ways:
         asked = EngineOptions(way.provider, options.intra_op_threads, options.parallel_runs)
@@ -96,7 +105,7 @@ def _load_network(
             _tell_failure(network, way, error)
             continue
         try:
-            _warm(engine, network, dims)
+            prove(way, engine)
             return way, engine
         except (SetupError, EngineError) as error:
             engine.close()
@@ -113,6 +122,21 @@ def _tell_failure(network: Network, way: Way, error: LiveGateError) -> None:
         provider=way.provider,
         why=str(error),
     )
+
+
+def _prove(
+    network: Network,
+    file: ModelFile,
+    content: bytes,
+    dims: Mapping[str, int],
+    gate: GoldenGate,
+    way: Way,
+    engine: Engine,
+) -> None:
+    _warm(engine, network, dims)
+    if way.capability.computes:
+        figure = gate.admit(network, file, content, engine, PRECISION)
+        log.info("golden gate passed", network=network.name, provider=engine.provider, stray=figure)
 
 
 def _warm(engine: Engine, network: Network, dims: Mapping[str, int]) -> None:
@@ -146,7 +170,7 @@ def _info(
         backend=f"{capability.backend} {capability.version}",
         provider_asked=f"{asked} ({wish.policy})",
         provider=engine.provider,
-        precision="fp32",
+        precision=PRECISION,
     )
     level = log.info if way.grants(wish) or wish.policy == "any" else log.warning
     level(

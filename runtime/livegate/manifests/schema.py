@@ -18,6 +18,7 @@ from livegate.core.tomlfile import read_toml
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Dim = int | str
+Side = Annotated[int, Meta(ge=1, le=1024)]
 Triple = tuple[float, float, float]
 NO_MEAN: Triple = (0.0, 0.0, 0.0)
 NO_SCALE: Triple = (1.0, 1.0, 1.0)
@@ -131,16 +132,38 @@ class OutputTensor(Part, frozen=True):
     shape: tuple[Dim, ...]
 
 
+Precision = Literal["fp32", "fp16", "int8"]
+Tolerance = Annotated[float, Meta(gt=0, le=1)]
+
+
+class Golden(Part, frozen=True):
+    """Which drawn faces an engine is proved on (engines/specimen.py).
+
+    `sides` are height and width where the network leaves them free; every second picture lies on its
+    side. They are such that the outputs' dimensions come out whole.
+    """
+
+    seed: Annotated[int, Meta(ge=0)] = 1
+    pictures: Annotated[int, Meta(ge=1, le=16)] = 2
+    sides: tuple[Side, Side] = (96, 128)
+
+
 class Network(Part, frozen=True):
-    """One graph: its file, its tensors, how its input is cut from a frame."""
+    """One graph: its file, its tensors, how its input is cut from a frame.
+
+    `tolerance` is how far an engine of a precision may stray from the golden outputs: parts of an
+    output's greatest value, or absolute where that is below 1.
+    """
 
     name: str
     file: str
     backends: tuple[str, ...]
-    precisions: tuple[Literal["fp32", "fp16", "int8"], ...]
+    precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)]
     input: InputTensor
     crop: Crop
     outputs: Annotated[tuple[OutputTensor, ...], Meta(min_length=1)]
+    golden: Golden = Golden()
+    tolerance: dict[Precision, Tolerance] = msgspec.field(default_factory=lambda: {"fp32": 1e-4})
 
     def require_outputs(self, names: Iterable[str]) -> None:
         """Hold that there are outputs of these names.
@@ -289,6 +312,9 @@ def manifest_from_tables(tables: Mapping[str, object], *, origin: str) -> Manife
         problem = network.input.problem()
         if problem is not None:
             raise _refused(origin, f"$.networks[{number}].input.{problem}")
+        for precision in network.precisions:
+            if precision not in network.tolerance:
+                raise _refused(origin, f"$.networks[{number}].tolerance: there is none for {precision}")
     if not manifest.networks:
         raise _refused(origin, "there is no [[networks]]")
     if not manifest.backends:

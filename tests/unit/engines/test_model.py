@@ -13,7 +13,7 @@ from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.engines.base import Policy, provider_order
 from livegate.engines.model import Model, load_model
 from livegate.manifests.schema import Network, manifest_from_tables
-from support import FakeBackend, run_options, tiny_manifest, tiny_tables, way
+from support import FakeBackend, OpenGate, run_options, tiny_manifest, tiny_tables, way
 
 DIMS = {"batch": 1, "height": 4, "width": 6}
 BROKEN = SetupError(ErrorCode.INIT_FAIL, "the driver does not fit")
@@ -29,7 +29,9 @@ def loaded(backend: FakeBackend, provider: str = "auto", policy: Policy = "requi
     order = provider_order(backend.probe(), provider, policy)
     ways = [way(backend, one) for one in order]
     options = run_options("fake", provider, policy)
-    return load_model(tiny_manifest(b"x"), lambda: ways, lambda file: b"weights", options, DIMS)
+    return load_model(
+        tiny_manifest(b"x"), lambda: ways, lambda file: b"weights", options, DIMS, OpenGate()
+    )
 
 
 def test_load_model_is_warm_and_shows_what_runs() -> None:
@@ -45,6 +47,14 @@ def test_load_model_is_warm_and_shows_what_runs() -> None:
     assert info.backend == "fake 1.0"
     assert info.provider_asked == "auto (require)"
     assert info.provider == "fast"
+
+
+def test_load_model_as_asked_is_no_warning() -> None:
+    """What runs as it was asked for, or was left open, is told as information."""
+    for provider in ("auto", "fast"):
+        with structlog.testing.capture_logs() as events:
+            loaded(FakeBackend(double), provider=provider)
+        assert {event["log_level"] for event in events} == {"info"}
 
 
 def test_load_model_warms_with_the_given_dimensions() -> None:
@@ -69,6 +79,7 @@ def test_load_model_reads_the_file_of_each_network() -> None:
         lambda file: asked.append(file.name) or b"weights",
         run_options(),
         DIMS,
+        OpenGate(),
     )
     assert asked == ["tiny.onnx"]
 
@@ -93,6 +104,7 @@ def test_load_model_unknown_dimension_is_refused() -> None:
             lambda file: b"",
             run_options(),
             {"batch": 1},
+            OpenGate(),
         )
     assert caught.value.code is ErrorCode.MODELINIT_FAIL
 
@@ -156,7 +168,9 @@ def test_load_model_of_two_networks_has_both_and_closes_both() -> None:
     tables["networks"].append(second)
     backend = FakeBackend(double)
     manifest = manifest_from_tables(tables, origin="a test")
-    model = load_model(manifest, lambda: [way(backend)], lambda file: b"", run_options(), DIMS)
+    model = load_model(
+        manifest, lambda: [way(backend)], lambda file: b"", run_options(), DIMS, OpenGate()
+    )
     assert set(model.engines) == {"tiny", "second"}
     assert [info.network for info in model.infos] == ["tiny", "second"]
     model.close()
@@ -178,7 +192,7 @@ def test_load_model_that_fails_closes_what_it_had_loaded() -> None:
     backend = FakeBackend(fail_second)
     manifest = manifest_from_tables(tables, origin="a test")
     with pytest.raises(EngineError, match="device memory"):
-        load_model(manifest, lambda: [way(backend)], lambda file: b"", run_options(), DIMS)
+        load_model(manifest, lambda: [way(backend)], lambda file: b"", run_options(), DIMS, OpenGate())
     assert [engine.is_closed for engine in backend.engines] == [True, True]
 
 
@@ -188,7 +202,9 @@ def test_load_model_on_another_backend_names_what_was_asked(policy: Policy, leve
     options = run_options("wanted", "cuda", policy)
     ways = [way(FakeBackend(double))]
     with structlog.testing.capture_logs() as events:
-        model = load_model(tiny_manifest(b"x"), lambda: ways, lambda file: b"", options, DIMS)
+        model = load_model(
+            tiny_manifest(b"x"), lambda: ways, lambda file: b"", options, DIMS, OpenGate()
+        )
     assert model.infos[0].backend == "fake 1.0"
     assert model.infos[0].provider_asked == f"wanted/cuda ({policy})"
     assert [event["log_level"] for event in events if event["event"] == "engine ready"] == [level]

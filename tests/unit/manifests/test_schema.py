@@ -206,3 +206,32 @@ def test_ring_that_is_none_is_refused(points: int) -> None:
     error = refusal(lambda tables: tables.update(decode=decode))
     assert error.code is ErrorCode.MODELINIT_FAIL
     assert "image_left_eye" in error.message or "six or eight" in error.message
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"precisions": ["fp32", "fp16"]}, "tolerance: there is none for fp16"),
+        ({"tolerance": {"fp16": 0.02}}, "tolerance: there is none for fp32"),
+        ({"tolerance": {"fp32": 0.0}}, "tolerance"),
+        ({"tolerance": {"fp64": 1e-9, "fp32": 1e-4}}, "tolerance"),
+        ({"golden": {"pictures": 0}}, "golden.pictures"),
+        ({"golden": {"sides": [96, 0]}}, "golden.sides"),
+        ({"golden": {"picture": "face.png"}}, "picture"),
+        ({"precisions": []}, "precisions"),
+    ],
+)
+def test_manifest_golden_gate_that_would_let_anything_through_is_refused(
+    values: dict[str, Any], word: str
+) -> None:
+    """Every precision has a tolerance, every proof a picture; the field is named."""
+    error = refusal(lambda tables: tables["networks"][0].update(values))
+    assert error.code is ErrorCode.MODELINIT_FAIL
+    assert word in error.message
+
+
+def test_manifest_without_a_word_on_it_is_held_to_the_default() -> None:
+    """A new model is proved without a line more in its manifest."""
+    (network,) = tiny_manifest(b"x").networks
+    assert network.tolerance == {"fp32": 1e-4}
+    assert (network.golden.pictures, network.golden.sides) == (2, (96, 128))

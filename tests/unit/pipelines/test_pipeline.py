@@ -22,6 +22,7 @@ from support import (
     FakeBackend,
     FakeClock,
     FakeEngine,
+    OpenGate,
     frame,
     run_options,
     shipped_manifest,
@@ -202,7 +203,12 @@ def test_run_detection_that_two_tasks_share_runs_once(asked: list[int]) -> None:
         task = plugin(manifest, Config())
         read = lambda file: b""  # noqa: E731
         steps.append(
-            Step(task, load_model(manifest, lambda: [way(backend)], read, run_options(), task.warm_dims))
+            Step(
+                task,
+                load_model(
+                    manifest, lambda: [way(backend)], read, run_options(), task.warm_dims, OpenGate()
+                ),
+            )
         )
     warm = {engine.network.name: engine.runs for engine in backend.engines}
     pipeline = Pipeline(steps)
