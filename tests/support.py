@@ -310,6 +310,10 @@ class FakeBackend:
         """What it was told."""
         return Capability("fake", "1.0", self._providers)
 
+    def why_not(self, provider: str) -> str:
+        """Nothing is known."""
+        return ""
+
     def load(self, network: Network, model: bytes, options: Any) -> FakeEngine:
         """An engine, or the error of that provider."""
         if options.provider in self._broken:

@@ -7,7 +7,15 @@ import os
 import platform
 from pathlib import Path
 
-PACKAGES = ("livegate", "onnxruntime", "numpy", "opencv-python-headless", "simplejpeg", "grpcio")
+PACKAGES = (
+    "livegate",
+    "onnxruntime",
+    "openvino",
+    "numpy",
+    "opencv-python-headless",
+    "simplejpeg",
+    "grpcio",
+)
 
 
 def describe() -> dict[str, str]:

@@ -6,7 +6,7 @@ import argparse
 import importlib
 from collections.abc import Sequence
 
-SCENARIOS = ("serving", "streams", "handoff", "action_clip")
+SCENARIOS = ("serving", "streams", "handoff", "action_clip", "backends")
 
 
 def main(arguments: Sequence[str]) -> int:

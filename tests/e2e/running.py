@@ -60,8 +60,9 @@ class Running:
 
 
 def environment() -> dict[str, str]:
-    """Ours without anybody's LiveGate settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("LIVEGATE_")}
+    """Ours without anybody's LiveGate settings, but with the cache of this run."""
+    kept = ("LIVEGATE_CACHE",)
+    return {n: value for n, value in os.environ.items() if n in kept or not n.startswith("LIVEGATE_")}
 
 
 def run_cli(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> Any:
@@ -77,13 +78,19 @@ def run_cli(*arguments: str, env: dict[str, str] | None = None, **options: Any) 
     )
 
 
-def start(folder: Path, *arguments: str, waits: bool = True, backend: str = "null") -> Running:
+def start(
+    folder: Path,
+    *arguments: str,
+    waits: bool = True,
+    backend: str = "null",
+    python: str = sys.executable,
+) -> Running:
     """Start a server; with `waits`, until it is warm."""
     grpc, http, metrics = (f"127.0.0.1:{free_port()}" for _ in range(3))
     path = str(folder / "grpc.sock")
     log = folder / f"server-{time.monotonic_ns()}.log"
     command = [
-        *(sys.executable, "-m", "livegate", "serve", "--backend", backend),
+        *(python, "-m", "livegate", "serve", "--backend", backend),
         *("--grpc", grpc, "--http", http, "--metrics", metrics, "--socket", path),
         *("--frames", str(folder / "frames.sock"), *arguments),
     ]

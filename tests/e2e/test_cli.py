@@ -266,3 +266,17 @@ def test_serve_missing_models_is_1029_and_status_2(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "1029" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_bench_backends_says_which_backend_won_each_network(reference: str, tmp_path: Path) -> None:
+    """Every network on every backend that computes; what won stands as a line of configuration."""
+    file = tmp_path / "figures.json"
+    flags = ("--rounds", "1", "--seconds", "0.01", "--json", str(file))
+    done = run_cli("bench", "backends", "--models", reference, *flags)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text())["figures"]
+    assert len(figures) == 6
+    for row in figures:
+        assert "null" not in row["rates"]
+        assert row["won"] == max(row["rates"], key=row["rates"].get)
+    assert "engine.use = { " in done.stdout

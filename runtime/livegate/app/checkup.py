@@ -21,7 +21,7 @@ from livegate.core.config import Config
 from livegate.core.errors import LiveGateError
 from livegate.core.plugins import plugin_names
 from livegate.core.resources import resource_dir
-from livegate.engines.choice import wish_for
+from livegate.engines.choice import Way, wish_for
 from livegate.gateway.dialect import Dialect
 from livegate.gateway.listener import split_address
 from livegate.gateway.tls import server_context
@@ -129,17 +129,29 @@ def _choice(config: Config, store: ModelStore) -> Iterator[Finding]:
             continue  # what is wrong with it is told with the models
         wish = wish_for(manifest.id, config.engine)
         asked = f"{manifest.id}: {wish.backend}, asked for {wish.provider} ({wish.policy})"
+        reasons: list[str] = []
         try:
-            way = next(ways_for(manifest, wish))
+            way = next(way for way in ways_for(manifest, wish) if not _note_why_not(way, reasons))
+        except StopIteration:
+            remedy = "install what is missing, or choose another provider (engine.provider)"
+            yield Finding(Grade.BAD, "engine", f"{asked}: {'; '.join(reasons)}", remedy)
+            continue
         except LiveGateError as error:
             yield _bad("engine", error)
             continue
         runs = f"{way.capability.backend}, {way.provider}"
-        if way.grants(wish):
+        if way.grants(wish) and not reasons:
             yield _good("engine", f"{asked}: {runs}")
         else:
-            remedy = f"{wish.backend}, {wish.provider} is not here: install the extra that brings it"
-            yield Finding(Grade.WARNING, "engine", f"{asked}: falls back to {runs}", remedy)
+            why = "; ".join(reasons) or "install the extra that brings what was asked for"
+            yield Finding(Grade.WARNING, "engine", f"{asked}: falls back to {runs}", why)
+
+
+def _note_why_not(way: Way, reasons: list[str]) -> str:
+    """Why a way would fail, if that is known; noted for the report."""
+    if why := way.backend.why_not(way.provider):
+        reasons.append(f"{way.capability.backend}, {way.provider}: {why}")
+    return why
 
 
 def _models(config: Config, store: ModelStore) -> Iterator[Finding]:

@@ -53,6 +53,10 @@ class Plugin:
         """Always there."""
         return Capability("null", "1", ("null",), computes=False)
 
+    def why_not(self, provider: str) -> str:
+        """Nothing keeps it from doing nothing."""
+        return ""
+
     def load(self, network: Network, model: bytes, options: EngineOptions) -> NullEngine:
         """Load nothing; `model` may be empty."""
         if options.provider != "null":

@@ -1,16 +1,25 @@
-"""ONNX Runtime: CPU, CUDA, TensorRT and CANN as execution providers of one library.
+"""ONNX Runtime: CPU, CUDA, TensorRT, OpenVINO and CANN as execution providers of one library.
 
 Measured (README, figures): one shared session, one thread inside a run, no spinning, and as many
 worker threads as cores beat the library's defaults by far, because `run` releases the GIL. Denormals
 are the workers' business (engines/denormals.py): the library's own switch does not reach them.
 
-A session that is asked for CUDA succeeds on the CPU without a word when the driver does not fit, so
-the provider is read back from the session.
+What the library lists is what it was built with, not what is here: without a device or a driver a
+session that is asked for CUDA succeeds on the CPU, and its Python layer prints to standard output when
+it falls back. So that layer's fallback is off, the provider is read back from the session, and where it
+is another one the provider's own library is opened, to hear from the linker what is missing.
+
+Some providers compute in fewer bits unless told otherwise; they are asked for fp32.
+
+Source: onnxruntime.ai, execution providers; onnxruntime_inference_collection.py (enable_fallback).
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
+import json
+from pathlib import Path
 from typing import Any
 
 from livegate.core.errors import EngineError, ErrorCode, SetupError
@@ -23,6 +32,7 @@ PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "cann": "CANNExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
 # TensorRT builds its engine inside the first run; it is used when asked for, never by `auto`.
@@ -68,7 +78,7 @@ class Plugin:
             import onnxruntime
         except Exception as error:  # noqa: BLE001 - a broken install raises anything
             why = f"{type(error).__name__}: {_first_line(error)}"
-            hint = "install exactly one extra: livegate[cpu], livegate[cuda] or livegate[cann]"
+            hint = "install exactly one of the extras livegate[cpu], livegate[cuda] or livegate[cann]"
             return Capability("onnxruntime", "", (), f"{why}; {hint}")
         found = onnxruntime.get_available_providers()
         names = [name for name, theirs in PROVIDERS.items() if theirs in found]
@@ -76,6 +86,24 @@ class Plugin:
         return Capability(
             "onnxruntime", onnxruntime.__version__, tuple(names), warning=_flavour_warning()
         )
+
+    def why_not(self, provider: str) -> str:
+        """What the linker misses when it opens the library of a provider; nothing when it opens."""
+        try:
+            import onnxruntime
+        except Exception as error:  # noqa: BLE001 - a broken install raises anything
+            return _first_line(error)
+        folder = Path(onnxruntime.__file__).parent / "capi"
+        library = folder / f"libonnxruntime_providers_{provider}.so"
+        if not library.is_file():  # the CPU's is part of the whole
+            return ""
+        try:
+            # The others take their symbols from this one.
+            ctypes.CDLL(str(folder / "libonnxruntime_providers_shared.so"), ctypes.RTLD_GLOBAL)
+            ctypes.CDLL(str(library))
+        except OSError as error:
+            return f"{library.name} does not load: {_first_line(error)}"
+        return ""
 
     def load(self, network: Network, model: bytes, options: EngineOptions) -> OrtEngine:
         """Make a session and check it against the manifest."""
@@ -86,23 +114,53 @@ class Plugin:
             raise SetupError(ErrorCode.INIT_FAIL, f"onnxruntime has no provider {options.provider!r}")
         try:
             session = onnxruntime.InferenceSession(
-                model, _session_options(onnxruntime, options), providers=[wanted]
+                model,
+                _session_options(onnxruntime, options),
+                providers=[wanted],
+                provider_options=[_provider_options(options)],
+                enable_fallback=0,
             )
         except Exception as error:
+            if why := self.why_not(options.provider):
+                raise _not_here(network, options.provider, why) from error
             raise SetupError(
                 ErrorCode.MODELINIT_FAIL,
                 f"network {network.name} of {network.file} does not load: {_first_line(error)}",
             ) from error
         actual = session.get_providers()[0]
         if actual != wanted:
-            raise SetupError(
-                ErrorCode.INIT_FAIL,
-                f"network {network.name} was asked to run on {wanted} but runs on {actual}",
-                hint="driver and libraries of the provider do not fit; see `livegate doctor`",
+            why = (
+                self.why_not(options.provider) or "its library loads, so a driver or a device is missing"
             )
+            raise _not_here(network, options.provider, f"it would run on {actual}; {why}")
         outputs = [tensor.name for tensor in session.get_outputs()]
         require_tensors(network, _inputs(session), outputs)
         return OrtEngine(session, network, options.provider)
+
+
+def _not_here(network: Network, provider: str, why: str) -> SetupError:
+    return SetupError(
+        ErrorCode.INIT_FAIL,
+        f"network {network.name} was asked to run on {PROVIDERS[provider]}: {why}",
+        hint="install what is missing, or set engine.provider to cpu, or engine.policy to prefer",
+    )
+
+
+def _provider_options(options: EngineOptions) -> dict[str, str]:
+    """How each provider is asked for fp32, and for no more threads than the others get."""
+    if options.provider == "cuda":
+        return {"use_tf32": "0"}
+    if options.provider == "cann":
+        return {"precision_mode": "force_fp32"}
+    if options.provider == "openvino":
+        device = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "NUM_STREAMS": str(options.parallel_runs),
+            "INFERENCE_NUM_THREADS": str(options.parallel_runs * options.intra_op_threads),
+            "ENABLE_CPU_PINNING": "NO",
+        }
+        return {"device_type": "CPU", "load_config": json.dumps({"CPU": device})}
+    return {}
 
 
 def _flavour_warning() -> str:

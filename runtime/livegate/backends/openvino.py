@@ -104,6 +104,10 @@ class Plugin:
             "openvino", version, names, "" if names else f"it finds only {sorted(devices)}"
         )
 
+    def why_not(self, provider: str) -> str:
+        """Nothing: what the library lists, it has opened."""
+        return ""
+
     def load(self, network: Network, model: bytes, options: EngineOptions) -> OpenVinoEngine:
         """Compile a network, and check it against the manifest."""
         import openvino

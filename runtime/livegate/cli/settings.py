@@ -15,7 +15,7 @@ from livegate.core.settings import Key, LoadedConfig, keys, load, value_from_tex
 # Flags with a name of their own; every other key is reached by --set.
 FLAGS = {
     "--backend": ("engine.backend", "NAME", "what runs the networks: onnxruntime, openvino, null"),
-    "--provider": ("engine.provider", "NAME", "auto, cpu, cuda, tensorrt, cann"),
+    "--provider": ("engine.provider", "NAME", "auto, cpu, cuda, tensorrt, cann, openvino"),
     "--policy": ("engine.policy", "POLICY", "require, prefer or any"),
     "--detector-size": ("face_detection.input_size", "PIXELS", "long side of the detector's input"),
     "--workers": ("server.workers", "N", "worker threads; 0 = one for each core"),

@@ -75,6 +75,14 @@ class Backend(Protocol):
         """What it can do here. Never raises."""
         ...
 
+    def why_not(self, provider: str) -> str:
+        """What keeps a provider that `probe` lists from running; empty when nothing is known to.
+
+        Looks closer than `probe`, which is asked at every start: it may open the provider's libraries.
+        Never raises.
+        """
+        ...
+
     def load(self, network: Network, model: bytes, options: EngineOptions) -> Engine:
         """Make an engine from the verified bytes of a model file.
 

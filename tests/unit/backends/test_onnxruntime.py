@@ -6,6 +6,7 @@ import builtins
 import copy
 import importlib.metadata
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_load_network_with_more_outputs_than_the_manifest_is_accepted() -> None:
     assert set(engine.run({"x": np.zeros((1, 3, 2, 2), np.float32)})) == {"doubled"}
 
 
-@pytest.mark.parametrize("provider", ["cuda", "tensorrt", "cann"])
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt", "cann", "openvino"])
 def test_load_provider_that_is_not_installed_is_refused(provider: str) -> None:
     """A provider of ONNX Runtime that this installation lacks is 1013, not the CPU in silence."""
     plugin = backend.Plugin()
@@ -149,7 +150,13 @@ def test_probe_lists_providers_best_first_with_tensorrt_last(
 ) -> None:
     """`auto` takes the first: CUDA before the CPU, and TensorRT, which builds for minutes, never."""
     monkeypatch.setattr(ort, "get_available_providers", lambda: list(backend.PROVIDERS.values()))
-    assert backend.Plugin().probe().providers == ("cuda", "cann", "cpu", "tensorrt")
+    assert backend.Plugin().probe().providers == (
+        "cuda",
+        "cann",
+        "openvino",
+        "cpu",
+        "tensorrt",
+    )
 
 
 def test_probe_without_the_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,3 +186,61 @@ def test_installed_flavours_lists_every_one_with_its_version(monkeypatch: pytest
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     assert backend.installed_flavours() == ("onnxruntime 1.31.1", "onnxruntime-gpu 1.30.0")
+
+
+@pytest.fixture
+def flavour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the libraries of an installation that was built with CUDA lie; none is there yet."""
+    folder = tmp_path / "onnxruntime" / "capi"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(ort, "__file__", str(folder.parent / "__init__.py"))
+    has = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(ort, "get_available_providers", lambda: has)
+    return folder
+
+
+def test_why_not_is_what_the_linker_says(flavour: Path) -> None:
+    """A library that cannot be opened is named with the linker's reason, in one line."""
+    (flavour / "libonnxruntime_providers_shared.so").write_bytes(b"")
+    (flavour / "libonnxruntime_providers_cuda.so").write_bytes(b"no library")
+    why = backend.Plugin().why_not("cuda")
+    assert why.startswith("libonnxruntime_providers_cuda.so does not load: ")
+    assert "\n" not in why
+    assert backend.Plugin().why_not("cpu") == ""
+
+
+def test_load_session_that_raises_for_its_provider_is_1013(
+    flavour: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error of a provider whose library does not open is the provider's, not the model's."""
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        assert options["enable_fallback"] == 0
+        raise RuntimeError("Please install the libraries of the provider")
+
+    (flavour / "libonnxruntime_providers_cuda.so").write_bytes(b"no library")
+    monkeypatch.setattr(ort, "InferenceSession", fail)
+    with pytest.raises(SetupError, match="does not load") as caught:
+        backend.Plugin().load(tiny_manifest(ONNX).networks[0], ONNX, EngineOptions("cuda"))
+    assert caught.value.code is ErrorCode.INIT_FAIL
+    assert "engine.provider" in caught.value.hint
+
+
+def test_load_session_that_raises_for_its_model_is_1029(
+    flavour: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a provider against which nothing is known, it is the model."""
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        raise RuntimeError("no kernel for it")
+
+    monkeypatch.setattr(ort, "InferenceSession", fail)
+    with pytest.raises(SetupError, match="no kernel for it") as caught:
+        backend.Plugin().load(tiny_manifest(ONNX).networks[0], ONNX, EngineOptions("cuda"))
+    assert caught.value.code is ErrorCode.MODELINIT_FAIL
+
+
+def test_load_never_lets_the_library_print(capfd: pytest.CaptureFixture[str]) -> None:
+    """A model that does not load is told by its error alone: standard output belongs to answers."""
+    refusal(tiny_manifest(ONNX).networks[0], b"garbage")
+    assert capfd.readouterr().out == ""
