@@ -165,6 +165,11 @@ class Network(Part, frozen=True):
     golden: Golden = Golden()
     tolerance: dict[Precision, Tolerance] = msgspec.field(default_factory=lambda: {"fp32": 1e-4})
 
+    @property
+    def precision(self) -> Precision:
+        """That of an engine which runs the weights as they are: the first one."""
+        return self.precisions[0]
+
     def require_outputs(self, names: Iterable[str]) -> None:
         """Hold that there are outputs of these names.
 
