@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -46,6 +47,13 @@ class OnePerson:
     def make(self, rng: np.random.Generator) -> Person:
         """Him."""
         return person()
+
+    def whole(self, rng: np.random.Generator) -> Person:
+        """Him before a wall."""
+        one = person()
+        pixels = np.where(one.pixels[..., 3:] > 0, one.pixels, np.uint8(180))
+        pixels[..., 3] = 255
+        return replace(one, pixels=pixels)
 
 
 def places() -> Backgrounds:

@@ -45,7 +45,7 @@ class AttackRanges:
     borderless_odds: float = 0.22
 
 
-TRAINING = AttackRanges()
+TRAINING = AttackRanges(face_height=(0.1, 0.92))
 TEST = AttackRanges(
     face_height=(0.15, 0.9),
     turn=(8.0, 17.0),

@@ -17,7 +17,7 @@ from livegate_training.backgrounds import Backgrounds
 from livegate_training.camera import CameraRanges, photograph, shot_from
 from livegate_training.people import People
 from livegate_training.person import Person, box_from_points, five_from_points
-from livegate_training.scene import crowd, paste, place
+from livegate_training.scene import Scene, crowd, filling, paste, place
 from livegate_training.seeds import between, between_log, chance, seeded
 from livegate_training.shards import Maker, Sample
 from livegate_training.worn import dressed
@@ -26,8 +26,10 @@ Array = NDArray[Any]
 SIDE = 192
 MAX_FACES = 6
 WORN = (0.15, 0.1, 0.08)
+WHOLE = 0.12
+"""Part of the scenes that are one portrait as it was taken."""
 NOBODY, CLOSE_UP = 0.15, 0.15
-"""Parts of the scenes: without a face; with one that fills 60..115 % of the picture."""
+"""Of the others: without a face; with one that fills 60..115 % of the picture."""
 FACES = (10.0, 120.0)
 """Pixels of face height in the other scenes."""
 
@@ -39,18 +41,31 @@ def scene_maker(people: People, places: Backgrounds, camera: CameraRanges, name:
     def make(number: int) -> Sample:
         rng = seeded("scene", name, number)
         width, height = _inside(rng)
+        if chance(rng, WHOLE):
+            return _sample(_whole(people, width, height, rng), rng, camera)
         light = places.make(rng, width, height)
         for _ in range(int(rng.choice((0, 0, 1, 2)))):
             light = paste(light, _ghost(people, places, width, height, rng))
         heights = _heights(rng, height)
         crew = [dressed(people.make(rng), rng, WORN) for _ in heights]
-        scene = crowd(crew, light, heights, rng)
-        picture = photograph(scene.light, shot_from(rng, camera), scale=0.35)
-        pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
-        pixels[:height, :width] = picture
-        return {"pixels": pixels, "faces": rows_of(scene.faces)}
+        return _sample(crowd(crew, light, heights, rng), rng, camera)
 
     return make
+
+
+def _sample(scene: Scene, rng: np.random.Generator, camera: CameraRanges) -> Sample:
+    height, width = scene.light.shape[:2]
+    pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
+    pixels[:height, :width] = photograph(scene.light, shot_from(rng, camera), scale=0.35)
+    return {"pixels": pixels, "faces": rows_of(scene.faces)}
+
+
+def _whole(people: People, width: int, height: int, rng: np.random.Generator) -> Scene:
+    """A portrait before its own wall, filling the picture: the one scene without a seam."""
+    person = dressed(people.whole(rng), rng, WORN)
+    centre = between(rng, (0.3, 0.7)) * width, between(rng, (0.35, 0.65)) * height
+    one = filling(person, (width, height), centre, between(rng, (0.3, 1.0)) * height, rng.normal(0, 9))
+    return Scene(np.ascontiguousarray(one.pixels[..., :3]), (one.points,))
 
 
 def rows_of(faces: tuple[Array, ...]) -> Array:

@@ -16,7 +16,6 @@ import msgspec
 from numpy.typing import NDArray
 
 from livegate.app.build import build_pipeline
-from livegate.core.config import Config
 from livegate.core.frame import Frame
 from livegate.core.results import Face
 from livegate.core.telemetry import StageClock
@@ -25,6 +24,7 @@ from livegate.pipelines.pipeline import Pipeline
 from livegate.preprocess.scratch import Scratch
 from livegate_training.folders import Folders
 from livegate_training.release import MANIFESTS, write_models
+from livegate_training.teachers import reference_config
 
 Array = NDArray[Any]
 Say = Callable[[str], None]
@@ -76,7 +76,7 @@ def opened(model: str, graphs: Sequence[Path], folders: Folders, scratch: Path) 
     write_models(model, graphs, package)
     store = ModelStore([folders.teachers], package=package)
     use = {TASKS[model_id]: model_id for model_id in MANIFESTS[model]}
-    config = Config()
+    config = reference_config()
     own = msgspec.structs.replace(config, models=msgspec.structs.replace(config.models, use=use))
     plain = ModelStore([folders.teachers], package=MODELS)
     return Pair(Judged(build_pipeline(own, store)), Judged(build_pipeline(config, plain)))

@@ -18,6 +18,9 @@ from livegate_training.recipe import Recipe
 from livegate_training.shards import Maker, read_shards
 from livegate_training.silentviews import view_maker
 
+WHOLE = 0.35
+"""Of lg_silent's settings: portraits that keep the wall they were taken before."""
+
 
 def face_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, bank: Path) -> Maker:
     """Of lg_face."""
@@ -28,7 +31,7 @@ def face_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, bank:
 def silent_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, bank: Path) -> Maker:
     """Of lg_silent: as many people as attacks."""
     people, places = people_of(recipe, split, pack, bank), read_backgrounds(folders.photographs, split)
-    stage = Stage(people, places, TRAINING)
+    stage = Stage(people, places, TRAINING, WHOLE)
     kinds: tuple[Kind, ...] = ("genuine", "print", "genuine", "replay")
     return view_maker(stage, CameraRanges(), f"{recipe.seed} {split}", kinds)
 

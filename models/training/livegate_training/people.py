@@ -50,6 +50,15 @@ class People:
         person = self.head(rng) if chance(rng, self._mix.heads) else self.portrait(rng)
         return person.mirrored() if chance(rng, 0.5) else person
 
+    def whole(self, rng: np.random.Generator) -> Person:
+        """A portrait with the wall behind it, as it was taken: hair and shoulders without a seam."""
+        portrait = self._pack[int(rng.integers(len(self._pack)))]
+        rows, columns = portrait.pixels.any(axis=(1, 2)), portrait.pixels.any(axis=(0, 2))
+        part = portrait.pixels[: np.flatnonzero(rows)[-1] + 1, : np.flatnonzero(columns)[-1] + 1]
+        rgba = np.dstack((part, np.full(part.shape[:2], 255, np.uint8)))
+        person = Person(rgba, portrait.points, portrait.pose, portrait.name)
+        return person.mirrored() if chance(rng, 0.5) else person
+
     def head(self, rng: np.random.Generator) -> Person:
         """One of the bank."""
         number = int(rng.integers(len(self._bank["pixels"])))

@@ -7,6 +7,10 @@ drawn from the sample's number before the class is looked at; genuine persons ar
 the longer way of an attack softens; persons of both classes stand in rooms with edges, frames and
 hands, so that an edge alone is no sign; face sizes are the same, so that the black that a crop has
 beyond the picture is no sign either.
+
+A cut-out has a seam around hair and shoulders that no photograph has. So some settings are whole: the
+portrait stays before its own wall and fills the picture, in front of the camera or inside the attacker's
+medium. Which settings are whole is drawn before the class is.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from livegate_training.media import Medium, print_of, screen_of, with_gloss
 from livegate_training.people import People
 from livegate_training.person import Person, box_from_points
 from livegate_training.pose import Pose
-from livegate_training.scene import paste, place, with_body
+from livegate_training.scene import filling, paste, place, with_body
 from livegate_training.seeds import between, chance
 from livegate_training.worn import draw_fingers, dressed
 
@@ -34,6 +38,8 @@ Kind = Literal["genuine", "print", "replay"]
 FRAMES = ((640, 480), (640, 480), (480, 640), (640, 360), (800, 600))
 INNER = ((360, 480), (480, 480), (300, 534), (534, 400))
 WORN = (0.12, 0.02, 0.06)
+WHOLE_FACES = (0.5, 0.95)
+"""Face heights of whole settings: a portrait that fills a picture is near."""
 FIRST_CAMERA = CameraRanges(
     low_light_odds=0.0, blur=(0.2, 0.8), noise=(0, 3), jpeg=(70, 97), grey_odds=0.0
 )
@@ -42,27 +48,31 @@ FIRST_CAMERA = CameraRanges(
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Who and what there is to draw from."""
+    """Who and what there is to draw from; `whole_odds` is how often a portrait keeps its own wall."""
 
     people: People
     places: Backgrounds
     attacks: AttackRanges
+    whole_odds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is drawn before the class is known: frame size, face height and place, softness."""
+    """What is drawn before the class is known: frame size, face height and place, softness, a wall."""
 
     size: tuple[int, int]
     face_height: float
     centre: tuple[float, float]
     soft: float
+    is_whole: bool = False
 
 
-def setting_from(rng: np.random.Generator, attacks: AttackRanges) -> Setting:
+def setting_from(rng: np.random.Generator, stage: Stage) -> Setting:
     """Draw a setting."""
+    # Without whole settings nothing is drawn for them: the frozen test stays what it was.
+    is_whole = stage.whole_odds > 0 and chance(rng, stage.whole_odds)
     width, height = FRAMES[rng.integers(len(FRAMES))]
-    part = between(rng, attacks.face_height)
+    part = between(rng, WHOLE_FACES if is_whole else stage.attacks.face_height)
     high = min(part * height, width * 1.1)
     return Setting(
         size=(width, height),
@@ -72,6 +82,7 @@ def setting_from(rng: np.random.Generator, attacks: AttackRanges) -> Setting:
             height / 2 + between(rng, (-0.4, 0.5)) * max(0.05 * height, height - high),
         ),
         soft=between(rng, (0.0, 1.1)) if chance(rng, 0.6) else 0.0,
+        is_whole=is_whole,
     )
 
 
@@ -79,6 +90,8 @@ def light_of(
     kind: Kind, setting: Setting, stage: Stage, rng: np.random.Generator
 ) -> tuple[Array, Array]:
     """The scene (H, W, 3) before the camera and the landmarks (68, 2) of the face in front."""
+    if kind == "genuine" and setting.is_whole:
+        return _with_whole_person(setting, stage, rng)
     light = _room_with_others(setting, stage, rng)
     if kind == "genuine":
         return _with_person(light, setting, stage, rng)
@@ -111,6 +124,15 @@ def _with_person(
     return light, one.points
 
 
+def _with_whole_person(setting: Setting, stage: Stage, rng: np.random.Generator) -> tuple[Array, Array]:
+    person = dressed(stage.people.whole(rng), rng, WORN)
+    one = filling(person, setting.size, setting.centre, setting.face_height, float(rng.normal(0, 5)))
+    light = np.ascontiguousarray(one.pixels[..., :3])
+    if chance(rng, 0.12):
+        light = _with_hands(light, [tuple(p) for p in _edge_points(setting, rng)], setting, rng)
+    return light, one.points
+
+
 def _with_attack(
     light: Array, kind: Kind, setting: Setting, stage: Stage, rng: np.random.Generator
 ) -> tuple[Array, Array]:
@@ -118,7 +140,7 @@ def _with_attack(
     is_borderless = chance(rng, ranges.borderless_odds)
     if not is_borderless and chance(rng, 0.4):
         light = paste(light, _holder(setting, stage, rng))
-    medium = _medium(kind, stage, rng, close=is_borderless)
+    medium = _medium(kind, setting, stage, rng, close=is_borderless)
     matrix = _held(medium, setting, ranges, rng, fill=is_borderless)
     pixels = _warped(medium.pixels, matrix, setting.size)
     flat = Person(pixels, medium.points, _NO_POSE, "")
@@ -133,14 +155,21 @@ def _with_attack(
     return light, points.astype(np.float32)
 
 
-def _medium(kind: Kind, stage: Stage, rng: np.random.Generator, *, close: bool) -> Medium:
+def _medium(
+    kind: Kind, setting: Setting, stage: Stage, rng: np.random.Generator, *, close: bool
+) -> Medium:
     """The attacker's picture, taken by another camera, on paper or on a screen."""
     width, height = INNER[rng.integers(len(INNER))]
     high = height * between(rng, (0.3, 0.5) if close else (0.35, 0.7))
     centre = width / 2 + float(rng.normal(0, width * 0.05)), height * between(rng, (0.42, 0.52))
-    person = dressed(stage.people.make(rng), rng, WORN)
-    one = place(person, (width, height), centre, min(high, width * 0.8), float(rng.normal(0, 4)))
-    picture = paste(stage.places.make(rng, width, height), one)
+    if setting.is_whole:
+        person = dressed(stage.people.whole(rng), rng, WORN)
+        one = filling(person, (width, height), centre, high, float(rng.normal(0, 4)))
+        picture = np.ascontiguousarray(one.pixels[..., :3])
+    else:
+        person = dressed(stage.people.make(rng), rng, WORN)
+        one = place(person, (width, height), centre, min(high, width * 0.8), float(rng.normal(0, 4)))
+        picture = paste(stage.places.make(rng, width, height), one)
     picture = photograph(picture, shot_from(rng, FIRST_CAMERA))
     if kind == "print":
         return print_of(picture, one.pixels[..., 3], one.points, stage.attacks, rng)

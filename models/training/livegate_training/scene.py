@@ -45,6 +45,31 @@ def with_body(person: Person) -> Person:
     return Person(pixels, person.points, person.pose, person.identity)
 
 
+def filling(
+    person: Person,
+    size: tuple[int, int],
+    centre: tuple[float, float],
+    face_height: float,
+    turn_deg: float,
+) -> Person:
+    """As `place`, for a picture that must cover all of `size`: larger or elsewhere where it must."""
+    tall, wide = person.pixels.shape[:2]
+    left, top, width, height = box_from_points(person.points)
+    cos, sin = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
+    seen = np.array((size[0] * abs(cos) + size[1] * abs(sin), size[0] * abs(sin) + size[1] * abs(cos)))
+    within = np.array((wide - 4, tall - 4))
+    scale = max(face_height / height, float((seen / within).max()))
+    backward = np.array(((cos, -sin), (sin, cos))) / scale
+    middle = np.array(size) / 2
+    wished = np.array((left + width / 2, top + height / 2)) + backward @ (middle - np.array(centre))
+    half = seen / scale / 2
+    there = np.clip(wished, half + 1, np.array((wide, tall)) - half - 2)
+    matrix: Array = np.zeros((2, 3))
+    matrix[:, :2] = np.linalg.inv(backward)
+    matrix[:, 2] = middle - matrix[:, :2] @ there
+    return person.moved(matrix, *size)
+
+
 def paste(light: Array, person: Person) -> Array:
     """The person, already moved into the picture's pixels, in front of it; (H, W, 3) uint8."""
     cover = person.pixels[..., 3]

@@ -50,7 +50,7 @@ def presented(
     Camera and setting depend on the number alone, never on the kind.
     """
     shot = shot_from(seeded("shot", name, number), camera)
-    setting = setting_from(seeded("setting", name, number), stage.attacks)
+    setting = setting_from(seeded("setting", name, number), stage)
     light, points = light_of(kind, setting, stage, seeded("presentation", name, number))
     return photograph(light, shot), points
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
@@ -53,12 +54,19 @@ class Reading:
     pose: HeadPose
 
 
+def reference_config() -> Config:
+    """The default configuration with the reference pack."""
+    config = Config()
+    models = msgspec.structs.replace(config.models, pack="reference")
+    return msgspec.structs.replace(config, models=models)
+
+
 class Teachers:
     """The reference detector, two landmark networks, the pose pair."""
 
     def __init__(self, reference: Path) -> None:
         """Load them."""
-        self._pipeline = build_pipeline(Config(), ModelStore([reference]))
+        self._pipeline = build_pipeline(reference_config(), ModelStore([reference]))
         self._steps = self._pipeline.plan_tasks(("head_pose",))
         self._ghost = _session(reference / "lmk" / "PFLD_GhostOne_112_1_opt_sim.onnx")
         self._seeing = _session(reference / "lmk" / "osf_lm_model0_opt.onnx")

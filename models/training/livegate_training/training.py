@@ -37,6 +37,22 @@ class State:
     step: int
 
 
+class InBfloat16(nn.Module):
+    """A network whose convolutions and products are taken in bfloat16; what comes out is float32."""
+
+    def __init__(self, network: nn.Module) -> None:
+        """Around a network that returns a tensor or a tuple of them."""
+        super().__init__()
+        self._network = network
+
+    def forward(self, seen: Any) -> Any:
+        """What the network tells, as float32."""
+        device = next(self._network.parameters()).device.type
+        with torch.autocast(device, torch.bfloat16):
+            told = self._network(seen)
+        return told.float() if isinstance(told, Tensor) else tuple(one.float() for one in told)
+
+
 class Training:
     """One run of one recipe."""
 
@@ -77,7 +93,8 @@ class Training:
         batch = batch_at(self._samples, self._chosen(state.step))
         on_device = {key: values.to(self._device) for key, values in batch.items()}
         state.network.train()
-        loss = self._course.loss(state.network, on_device, rng)
+        network = InBfloat16(state.network) if plan.bfloat16 else state.network
+        loss = self._course.loss(network, on_device, rng)
         state.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)

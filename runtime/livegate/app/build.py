@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -113,6 +114,15 @@ def chosen_manifest(task: str, config: Config, store: ModelStore) -> Manifest:
         f"the pack {pack!r} has no model for the task {task!r}",
         hint=f"models.use.{task} names one" if pack in packs else did_you_mean(pack, packs),
     )
+
+
+def chosen_manifests(config: Config, store: ModelStore) -> dict[str, Manifest]:
+    """The model of every task that has one, by task."""
+    made = {}
+    for task in plugin_names(TASKS):
+        with contextlib.suppress(SetupError):
+            made[task] = chosen_manifest(task, config, store)
+    return made
 
 
 def _step(name: str, config: Config, store: ModelStore, backend: Backend) -> Step:

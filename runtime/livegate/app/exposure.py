@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.gateway.dialect import Dialect
 from livegate.gateway.listener import split_address
+from livegate.manifests.schema import Manifest
 
 
 def is_loopback(address: str) -> bool:
@@ -44,6 +45,21 @@ def require_credentials(config: Config, dialects: Sequence[Dialect]) -> None:
     if config.http.bind and not all(dialect.is_authenticated for dialect in dialects):
         keys = ", ".join(dialect.credentials for dialect in dialects)
         _require_loopback("http", config.http.bind, f"configure credentials ({keys})")
+
+
+def pilot_models_note(config: Config, manifests: Iterable[Manifest]) -> dict[str, str] | None:
+    """What to log where others can reach models that are for integration and pilots; or nothing."""
+    names = sorted({manifest.id for manifest in manifests if manifest.is_for_pilots})
+    bound = {"grpc": config.grpc.bind, "http": config.http.bind}
+    reachable = [f"{face} {to}" for face, to in bound.items() if to and not is_loopback(to)]
+    if not names or not reachable:
+        return None
+    return {
+        "models": ", ".join(names),
+        "reachable": ", ".join(reachable),
+        "stronger": '`livegate models pull reference` and models.pack = "reference", or your own '
+        "(docs/models.md)",
+    }
 
 
 def _require_loopback(face: str, address: str, way_out: str) -> None:

@@ -16,9 +16,9 @@ import sys
 import time
 
 from livegate import __version__
-from livegate.app.build import build_pipeline, build_service, build_store
+from livegate.app.build import build_pipeline, build_service, build_store, chosen_manifests
 from livegate.app.collectors import CameraCollector, FrameCollector
-from livegate.app.exposure import require_credentials, served_dialects
+from livegate.app.exposure import pilot_models_note, require_credentials, served_dialects
 from livegate.app.frames import FrameFace, log_refusal
 from livegate.app.supervisor import CameraSupervisor
 from livegate.core.config import Config
@@ -67,6 +67,10 @@ async def serve(config: Config) -> None:
     for dialect in every:
         if dialect not in dialects:
             log.warning("dialect not served", dialect=dialect.name, needs=dialect.credentials)
+    manifests = chosen_manifests(config, build_store(config))
+    log.info("models", pack=config.models.pack, **{task: one.id for task, one in manifests.items()})
+    if note := pilot_models_note(config, manifests.values()):
+        log.warning("these models are for integration and pilots, not for guarding a door", **note)
     server = Server(config, dialects)
     try:
         await server.start()

@@ -245,6 +245,8 @@ class Manifest(Part, frozen=True):
     classes: dict[str, str] = {}
     pack: str = ""
     """The pack that it is of; a model of none is taken only when it is named."""
+    is_for_pilots: bool = False
+    """Weights for integration and pilots: a server that others can reach says so when it starts."""
 
     def file(self, name: str) -> ModelFile:
         """The file of that name."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from livegate_training.heads import IDENTITIES, HeadLook, HeadMesh, look_from
 from livegate_training.lifting import fit_depth, turned_person
 from livegate_training.person import FLIPPED, Person, box_from_points
 from livegate_training.pose import Pose, pose_of, rolled, rotation_of
-from livegate_training.scene import crowd, place
+from livegate_training.scene import crowd, filling, place
 from livegate_training.seeds import seeded
 from support import shared
 from training_kit import OnePerson, marks, person, places
@@ -202,3 +204,23 @@ def test_placed_face_has_the_wanted_height_and_place() -> None:
     left, top, width, height = box_from_points(one.points)
     assert (left + width / 2, top + height / 2) == pytest.approx((320, 200), abs=0.5)
     assert height == pytest.approx(150, abs=0.5)
+
+
+@pytest.mark.parametrize("turn", [0.0, 12.0, -25.0])
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (192, 108)])
+def test_filling_person_leaves_no_pixel_free(size: tuple[int, int], turn: float) -> None:
+    """However small the face was to be, and wherever: the picture is covered to its corners."""
+    whole = person()
+    whole = replace(whole, pixels=np.full((*whole.pixels.shape[:2], 4), 255, np.uint8))
+    for centre in ((0.0, 0.0), (size[0] / 2, size[1] / 2), (size[0], size[1])):
+        one = filling(whole, size, centre, 5.0, turn)
+        assert one.pixels.shape == (size[1], size[0], 4)
+        assert one.pixels[..., 3].min() == 255
+
+
+def test_filling_person_is_as_large_and_where_it_was_asked_for_if_it_can() -> None:
+    """A face larger than it must be keeps its height and its place."""
+    one = filling(person(), (100, 80), (52, 41), 400, 0.0)
+    left, top, width, height = box_from_points(one.points)
+    assert height == pytest.approx(400, abs=1)
+    assert (left + width / 2, top + height / 2) == pytest.approx((52, 41), abs=1)

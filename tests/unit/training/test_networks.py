@@ -89,6 +89,20 @@ def test_resumed_run_equals_one_that_was_never_stopped(model: str, tmp_path: Pat
     assert any(not torch.equal(first[name], whole[name]) for name in first)
 
 
+@pytest.mark.parametrize("model", COURSES)
+def test_run_in_bfloat16_learns_as_float32_does(model: str, tmp_path: Path) -> None:
+    """The first steps lose about the same; the weights stay float32."""
+    samples, said = samples_for(model), {}
+    for is_half in (False, True):
+        recipe = recipe_for(model, steps=2, warm_up=1, bfloat16=is_half)
+        training = Training(recipe, COURSES[model](recipe), samples, tmp_path / f"{is_half}.pt", "cpu")
+        losses: list[str] = []
+        network = training.run(losses.append)
+        said[is_half] = float(losses[-1].split("loss ")[1].split(",")[0])
+        assert all(value.dtype is torch.float32 for value in network.parameters())
+    assert said[True] == pytest.approx(said[False], rel=0.05)
+
+
 def _mean(training: Training) -> dict[str, Any]:
     return {f"mean.{name}": value for name, value in training.state.mean.state_dict().items()}
 

@@ -58,6 +58,20 @@ BORDERED = replace(TRAINING, borderless_odds=0.0, turn=(0, 0), tilt=(0, 0))
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_whole_portrait_fills_the_picture_of_every_kind(kind: Kind) -> None:
+    """In front of the camera nothing but the portrait shows, in the same settings for all kinds."""
+    whole = replace(stage(BORDERED), whole_odds=1.0)
+    for number in range(6):
+        picture, points = presented(kind, whole, CAMERA, "whole", number)
+        rows, columns = picture.shape[:2]
+        nose = points[30]
+        assert 0 <= nose[0] < columns
+        assert 0 <= nose[1] < rows
+        # The least face of a whole setting, seen by a frame that is as high as it is wide at most.
+        assert np.ptp(points[:, 1]) > 0.25 * min(rows, columns)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_presentation_is_the_same_for_its_number(kind: Kind) -> None:
     """Picture and landmarks; another number is another presentation."""
     first, points = presented(kind, stage(), CAMERA, "again", 3)
