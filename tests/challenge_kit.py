@@ -23,6 +23,7 @@ from livegate.core.telemetry import StageClock
 from livegate.core.view import View
 from livegate.pipelines.action_session import ActionSession
 from livegate.pipelines.challenge import LiveChallenge
+from livegate.pipelines.holder import PipelineHolder
 from livegate.pipelines.pipeline import Pipeline
 from livegate.pipelines.session import Session
 from livegate.preprocess.scratch import Scratch
@@ -68,14 +69,16 @@ class Kiosk:
         self.ends: list[ChallengeOutcome] = []
         self.news: list[ChallengeNews] = []
         deadline_ns = BEGIN_NS + lifetime_ms * 1_000_000
+        holder = PipelineHolder(pipeline)
         self.challenge = LiveChallenge(
             Challenge("nonce", actions, lifetime_ms, deadline_ns, 0),
+            holder.lease(),
             lambda: ActionSession(pipeline, config),
             config,
             self.ends.append,
             now_ns=self.clock,
         )
-        self.session = Session(pipeline, (1031,), View(), config.gate, now_ns=self.clock)
+        self.session = Session(holder.lease, (1031,), View(), config.gate, now_ns=self.clock)
         self.session.onlooker = self.challenge
         self._scratch = Scratch()
 

@@ -24,6 +24,7 @@ KINDS = {
     "AddCamera": pb.CameraSettings,
     "ChangeCamera": pb.CameraSettings,
     "RemoveCamera": pb.RemoveCameraRequest,
+    "ReloadModels": pb.ReloadModelsRequest,
 }
 
 

@@ -136,17 +136,31 @@ def test_question_finds_a_server_that_starts_meanwhile(connect: Connect) -> None
 
 
 def test_order_to_the_box_is_given_once(client: Any, box: FakeBox) -> None:
-    """Adding, changing and removing a camera is never tried again: it may have been done."""
-    for method in ("AddCamera", "ChangeCamera", "RemoveCamera"):
+    """Changing cameras or reloading models is never tried again: it may have been done."""
+    for method in ("AddCamera", "ChangeCamera", "RemoveCamera", "ReloadModels"):
         box.script[method] = deque((FULL,))
     for call in (
         lambda: client.add_camera("door", "rtsp://x"),
         lambda: client.change_camera("door", "rtsp://x"),
         lambda: client.remove_camera("door"),
+        client.reload_models,
     ):
         with refused(ErrorCode.QUEUE_FULL):
             call()
-    assert len(box.asked) == 3
+    assert len(box.asked) == 4
+
+
+def test_models_are_reloaded(client: Any, box: FakeBox) -> None:
+    """What is sent, and what comes back as values."""
+    engine = pb.Engine(model_id="m", network="n", sha256="0" * 64, backend="b 1", provider="cpu")
+    answer = pb.ReloadModelsResponse(engines=[engine], algo_tasks=[1031, 9001], drained=True)
+    box.script["ReloadModels"] = deque((answer,))
+    reloaded = client.reload_models(pack="reference", use={"silent_liveness": "m"})
+    assert [one.model_id for one in reloaded.engines] == ["m"]
+    assert reloaded.algo_tasks == (1031, 9001)
+    assert reloaded.is_drained
+    (sent,) = [request for _, request, _ in box.asked]
+    assert (sent.pack, dict(sent.use)) == ("reference", {"silent_liveness": "m"})
 
 
 def test_cameras_are_added_changed_listed_and_removed(client: Any, box: FakeBox) -> None:

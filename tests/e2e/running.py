@@ -86,15 +86,15 @@ def start(
     folder: Path,
     *arguments: str,
     waits: bool = True,
-    backend: str = "null",
+    backend: str | None = "null",
     python: str = sys.executable,
 ) -> Running:
-    """Start a server; with `waits`, until it is warm."""
+    """Start a server; with `waits`, until it is warm. No backend: the configuration's."""
     grpc, http, metrics = (f"127.0.0.1:{free_port()}" for _ in range(3))
     path = str(folder / "grpc.sock")
     log = folder / f"server-{time.monotonic_ns()}.log"
     command = [
-        *(python, "-m", "livegate", "serve", "--backend", backend),
+        *(python, "-m", "livegate", "serve", *(("--backend", backend) if backend else ())),
         *("--grpc", grpc, "--http", http, "--metrics", metrics, "--socket", path),
         *("--frames", str(folder / "frames.sock"), *arguments),
     ]

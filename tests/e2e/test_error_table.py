@@ -33,6 +33,7 @@ from livegate.grpcapi.server import GrpcServer
 from livegate.service.actions import ActionService
 from livegate.service.cameras import Cameras
 from livegate.service.challenges import Challenges
+from livegate.service.reload import ModelReloader
 from livegate.service.streams import Streams
 from livegate.shm.turns import FrameQueues
 from support import config_with
@@ -80,7 +81,8 @@ def faces(pipeline: Any) -> Iterator[tuple[str, str]]:
         streams, cameras = Streams(service, None, metrics), Cameras(config, service, metrics)
         challenges = Challenges(config, service, metrics)
         actions = ActionService(config, service, metrics, challenges)
-        grpc = GrpcServer(config.grpc, service, streams, cameras, actions, challenges, metrics)
+        models = ModelReloader(service, lambda wish: pipeline, metrics)
+        grpc = GrpcServer(config.grpc, service, streams, cameras, actions, challenges, models, metrics)
         app = Gateway(
             build_dialects(config), service, actions, Fetcher(config.urls), config.http, metrics
         ).app

@@ -57,14 +57,36 @@ def build_pipeline(config: Config, store: ModelStore) -> Pipeline:
         SetupError: a model, a file, a backend or a provider is not what it should be.
     """
     _require_known_models(config, store)
-    steps, left_out = [], {}
+    steps: list[Step] = []
+    left_out = {}
+    try:
+        for name in plugin_names(TASKS):
+            if why := reason_to_leave_out(name, config, store):
+                left_out[name] = why
+                log.info("task left out", task=name, why=why)
+            else:
+                steps.append(_step(name, config, store))
+        return Pipeline(steps, left_out)
+    except BaseException:
+        for step in steps:  # a reload that fails goes on with the old ones: these must not stay
+            step.model.close()
+        raise
+
+
+def require_model_files(config: Config, store: ModelStore) -> None:
+    """Hold that every model is here that `build_pipeline` would load, before it loads any.
+
+    Raises:
+        SetupError: as build_pipeline for models and files.
+    """
+    _require_known_models(config, store)
     for name in plugin_names(TASKS):
-        if why := reason_to_leave_out(name, config, store):
-            left_out[name] = why
-            log.info("task left out", task=name, why=why)
-        else:
-            steps.append(_step(name, config, store))
-    return Pipeline(steps, left_out)
+        if reason_to_leave_out(name, config, store):
+            continue
+        manifest = chosen_manifest(name, config, store)
+        if wish_for(manifest.id, config.engine).backend != NULL:
+            for file in manifest.files:
+                store.found(file)
 
 
 def is_optional(name: str, config: Config) -> bool:

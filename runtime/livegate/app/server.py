@@ -14,12 +14,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from livegate import __version__
 from livegate.app.build import build_pipeline, build_service, build_store, chosen_manifests
 from livegate.app.collectors import CameraCollector, FrameCollector
 from livegate.app.exposure import pilot_models_note, require_credentials, served_dialects
 from livegate.app.frames import FrameFace, log_refusal
+from livegate.app.reload import PILOT_NOTE, PipelineBuilder
 from livegate.app.supervisor import CameraSupervisor
 from livegate.core.config import Config
 from livegate.core.plugins import load_plugin, plugin_names
@@ -36,6 +38,7 @@ from livegate.grpcapi.server import GrpcServer
 from livegate.service.actions import ActionService
 from livegate.service.cameras import Cameras
 from livegate.service.challenges import Challenges
+from livegate.service.reload import ModelReloader
 from livegate.service.streams import Streams
 from livegate.shm.broker import Broker
 
@@ -51,8 +54,8 @@ def build_dialects(config: Config) -> tuple[Dialect, ...]:
     return tuple(load_plugin(DIALECTS, name).Plugin(config) for name in plugin_names(DIALECTS))
 
 
-async def serve(config: Config) -> None:
-    """Serve until a signal comes.
+async def serve(config: Config, reread: Callable[[], Config]) -> None:
+    """Serve until a signal comes. `reread` loads the configuration as it is now, for a reload.
 
     Raises:
         SetupError: an address that is not to be had or exposed without credentials, or a model
@@ -70,8 +73,8 @@ async def serve(config: Config) -> None:
     manifests = chosen_manifests(config, build_store(config))
     log.info("models", pack=config.models.pack, **{task: one.id for task, one in manifests.items()})
     if note := pilot_models_note(config, manifests.values()):
-        log.warning("these models are for integration and pilots, not for guarding a door", **note)
-    server = Server(config, dialects)
+        log.warning(PILOT_NOTE, **note)
+    server = Server(config, dialects, reread)
     try:
         await server.start()
         await _warm_unless(stopping, server)
@@ -87,7 +90,9 @@ async def serve(config: Config) -> None:
 class Server:
     """All faces over one service. Built bound; every step is to be taken on one event loop."""
 
-    def __init__(self, config: Config, dialects: tuple[Dialect, ...]) -> None:
+    def __init__(
+        self, config: Config, dialects: tuple[Dialect, ...], reread: Callable[[], Config]
+    ) -> None:
         """Bind every address.
 
         Raises:
@@ -136,6 +141,7 @@ class Server:
             self._cameras,
             self._actions,
             challenges,
+            ModelReloader(self._service, PipelineBuilder(config, reread).build, metrics),
             metrics,
         )
         self._frames: FrameFace | None = None

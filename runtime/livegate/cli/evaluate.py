@@ -77,7 +77,7 @@ def _judged(options: argparse.Namespace, config: Config) -> Evaluation:
         }
         judged = {
             mark: tuple(
-                judge_clip(service, pipeline, config, path, species, Path(options.clips))
+                judge_clip(service, config, path, species, Path(options.clips))
                 for path, species in _shown(some, len(some))
             )
             for mark, some in clips.items()

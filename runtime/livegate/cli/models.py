@@ -1,4 +1,4 @@
-"""`livegate models list | verify | pull`: the model files, by their digests."""
+"""`livegate models list | verify | pull`: the model files, by their digests; reload is cli/reload.py."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from livegate.app.build import TASKS, build_store, chosen_manifest, reason_to_leave_out
 from livegate.app.engines import prepare_golden_outputs
+from livegate.cli import reload
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.errors import LiveGateError
@@ -23,7 +24,7 @@ from livegate.manifests.store import FileState, ModelStore, cache_dir
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("models", help="list, verify and pull model files")
+    parser = commands.add_parser("models", help="list, verify, pull and reload models")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, text, act in (
         ("list", "every model and where its files are", list_models),
@@ -38,6 +39,7 @@ def add(commands: Any) -> None:
             action.add_argument("--from", dest="source", metavar="DIR", help="without the network")
         if name == "list":
             action.add_argument("--json", action="store_true", help="one JSON object a model")
+    reload.add(actions)
 
 
 def _run(options: argparse.Namespace, act: Any) -> int:

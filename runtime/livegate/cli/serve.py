@@ -7,7 +7,7 @@ from typing import Any
 
 import uvloop
 
-from livegate.cli.settings import add_settings, load_settings
+from livegate.cli.settings import add_settings, settings_reader
 from livegate.core.telemetry import configure_logging
 
 
@@ -22,7 +22,8 @@ def run(options: argparse.Namespace) -> int:
     """Serve; 0 after a drain."""
     from livegate.app.server import serve
 
-    config = load_settings(options).config
+    read = settings_reader(options)
+    config = read().config
     configure_logging(config.log)
-    uvloop.run(serve(config))
+    uvloop.run(serve(config, lambda: read().config))
     return 0

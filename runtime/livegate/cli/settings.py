@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,15 @@ def load_settings(options: argparse.Namespace, **defaults: Any) -> LoadedConfig:
     Raises:
         SetupError: as `config.load`.
     """
+    return settings_reader(options, **defaults)()
+
+
+def settings_reader(options: argparse.Namespace, **defaults: Any) -> Callable[[], LoadedConfig]:
+    """What loads that configuration, now and later: the file is read anew each time, flags only now.
+
+    Raises:
+        SetupError: for the flags, as `config.load`; what it returns raises for the rest.
+    """
     flags: dict[str, Any] = {name.replace("__", "."): value for name, value in defaults.items()}
     given = {k: v for k, v in vars(options).items() if "." in k and v is not None}
     flags.update(given)
@@ -71,7 +82,7 @@ def load_settings(options: argparse.Namespace, **defaults: Any) -> LoadedConfig:
         key, separator, value = setting.partition("=")
         flags[key] = value_from_text(_key(key, separator), value, f"--set {key}")
     file = options.config or os.environ.get("LIVEGATE_CONFIG")
-    return load(file=Path(file) if file else None, flags=flags)
+    return partial(load, file=Path(file) if file else None, flags=flags)
 
 
 def _camera(text: str) -> dict[str, str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
 import grpc
 
 from livegate.client.aiostream import AsyncAnswerStream, AsyncFrameStream
-from livegate.client.answers import Answer, Challenge, VideoAnswer
+from livegate.client.answers import Answer, Challenge, ModelsReloaded, VideoAnswer
 from livegate.client.calls import (
     CHANNEL_OPTIONS,
     DEFAULT_TARGET,
@@ -25,6 +25,7 @@ from livegate.client.calls import (
     cameras_call,
     change_camera_call,
     metadata,
+    reload_call,
     remove_camera_call,
     start_call,
     status_call,
@@ -150,6 +151,12 @@ class AsyncLivenessClient:
     async def remove_camera(self, name: str, *, timeout_s: float = 5.0) -> None:
         """As LivenessClient.remove_camera."""
         await self._ask(remove_camera_call(name), timeout_s)
+
+    async def reload_models(
+        self, *, pack: str = "", use: Mapping[str, str] | None = None, timeout_s: float = 120.0
+    ) -> ModelsReloaded:
+        """As LivenessClient.reload_models."""
+        return await self._ask(reload_call(pack, use or {}), timeout_s)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -128,6 +128,18 @@ class ChallengeResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelsReloaded:
+    """What serves after a reload.
+
+    `is_drained`: what served before is closed; else it ends with the requests that began with it.
+    """
+
+    engines: tuple[EngineInfo, ...]
+    algo_tasks: tuple[int, ...]
+    is_drained: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StreamAnswer:
     """What the box says about one frame of a stream or a camera.
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from livegate.client.answers import Answer, Challenge, VideoAnswer
+from livegate.client.answers import Answer, Challenge, ModelsReloaded, VideoAnswer
 from livegate.client.challengecodec import challenge_from_bytes, start_bytes
-from livegate.client.codec import answer_from_bytes, request_bytes, status_from_bytes
+from livegate.client.codec import (
+    answer_from_bytes,
+    reload_bytes,
+    reloaded_from_bytes,
+    request_bytes,
+    status_from_bytes,
+)
 from livegate.client.pictures import Picture, PixelFormat
 from livegate.client.streamcodec import (
     camera_from_bytes,
@@ -39,6 +45,7 @@ UNARY = (
     "AddCamera",
     "ChangeCamera",
     "RemoveCamera",
+    "ReloadModels",
 )
 STREAM_FRAMES = f"{METHOD}StreamFrames"
 WATCH_CAMERA = f"{METHOD}WatchCamera"
@@ -124,6 +131,12 @@ def change_camera_call(name: str, url: str, view: View) -> Call[CameraReport]:
 def remove_camera_call(name: str) -> Call[None]:
     """LivenessService.RemoveCamera; the answer is empty."""
     return Call("RemoveCamera", remove_camera_bytes(name), lambda content: None, is_question=False)
+
+
+def reload_call(pack: str, use: Mapping[str, str]) -> Call[ModelsReloaded]:
+    """LivenessService.ReloadModels."""
+    content = reload_bytes(pack, use)
+    return Call("ReloadModels", content, reloaded_from_bytes, is_question=False)
 
 
 class FrameWriter:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
 import grpc
 
-from livegate.client.answers import Answer, Challenge, VideoAnswer
+from livegate.client.answers import Answer, Challenge, ModelsReloaded, VideoAnswer
 from livegate.client.calls import (
     CHANNEL_OPTIONS,
     DEFAULT_TARGET,
@@ -24,6 +24,7 @@ from livegate.client.calls import (
     cameras_call,
     change_camera_call,
     metadata,
+    reload_call,
     remove_camera_call,
     start_call,
     status_call,
@@ -231,6 +232,25 @@ class LivenessClient:
             LiveGateError: CONFIG_DELETE_FAIL with the reason; else as `add_camera`.
         """
         self._ask(remove_camera_call(name), timeout_s)
+
+    def reload_models(
+        self, *, pack: str = "", use: Mapping[str, str] | None = None, timeout_s: float = 120.0
+    ) -> ModelsReloaded:
+        """Let the box load its models anew while it answers; docs/models.md, Reloading.
+
+        Needs the Unix socket or an admin token.
+
+        Args:
+            pack: in the place of models.pack, until the next reload; empty: as configured.
+            use: task = model id, over models.use, until the next reload.
+            timeout_s: for all of it; a reload that nobody waits for any more goes on.
+
+        Raises:
+            LiveGateError: why the old models go on: MODELINIT_FAIL, NO_EXIST, CONFIG_ADD_FAIL,
+                INIT_FAIL, OUT_OF_MEM; BUSY while another reload is under way; NOT_INIT;
+                NO_PERMISSION; else as `analyze`, but never tried again.
+        """
+        return self._ask(reload_call(pack, use or {}), timeout_s)
 
     def close(self) -> None:
         """Close the connection."""

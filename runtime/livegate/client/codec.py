@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from livegate.client.answers import Answer, Result
+from livegate.client.answers import Answer, ModelsReloaded, Result
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.results import Box, Decision, DetectedFace, EngineInfo, Face
 from livegate.v1 import liveness_pb2 as pb
@@ -69,6 +69,21 @@ def status_from_bytes(content: bytes) -> dict[str, Any]:
     for camera in status["cameras"]:
         camera["since"] = int(camera["since"])  # protobuf writes 64 bits as text
     return status
+
+
+def reload_bytes(pack: str, use: Mapping[str, str]) -> bytes:
+    """Write a ReloadModelsRequest."""
+    return pb.ReloadModelsRequest(pack=pack, use=use).SerializeToString()
+
+
+def reloaded_from_bytes(content: bytes) -> ModelsReloaded:
+    """Read a ReloadModelsResponse."""
+    message = parsed(pb.ReloadModelsResponse, content)
+    return ModelsReloaded(
+        engines=tuple(engine_from_proto(engine) for engine in message.engines),
+        algo_tasks=tuple(message.algo_tasks),
+        is_drained=message.drained,
+    )
 
 
 def error_from_call(error: Any) -> LiveGateError:

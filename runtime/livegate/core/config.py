@@ -141,7 +141,7 @@ class GrpcConfig(Section, frozen=True):
     admin_tokens: Annotated[
         tuple[Secret, ...],
         Meta(
-            description="bearer tokens that may add and remove cameras; the Unix socket may always",
+            description="bearer tokens that may change cameras and models; the Unix socket may always",
             extra={"secret": True},
         ),
     ] = ()

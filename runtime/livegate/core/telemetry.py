@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import structlog
@@ -23,6 +23,8 @@ from livegate.core.results import EngineInfo, GateDecision, StageTimes
 
 Logger = structlog.stdlib.BoundLogger
 Stage = Literal["queue", "decode", "preprocess", "infer", "postprocess"]
+RELOAD_OUTCOMES = ("swapped", "failed", "refused")
+"""The new models serve; they did not load, and the old ones go on; nothing was tried."""
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -146,17 +148,39 @@ class Metrics:
             ("model", "network", "backend", "asked", "actual", "precision"),
             registry=registry,
         )
+        self._shown: set[tuple[str, str, str, str, str, str]] = set()
+        self.reloads = Counter(
+            "livegate_reloads",
+            "Reloads of the models, by how they ended",
+            ("outcome",),
+            registry=registry,
+        )
+        for reload_outcome in RELOAD_OUTCOMES:
+            self.reloads.labels(reload_outcome)
+        self.retired = Gauge(
+            "livegate_retired_pipelines",
+            "Sets of models that serve no more and are not closed, for something still runs on them",
+            registry=registry,
+        )
 
-    def set_engine(self, engine: EngineInfo) -> None:
-        """Show what a network runs on."""
-        self.provider.labels(
-            engine.model_id,
-            engine.network,
-            engine.backend,
-            engine.provider_asked,
-            engine.provider,
-            engine.precision,
-        ).set(1)
+    def show_engines(self, engines: Iterable[EngineInfo]) -> None:
+        """Show what every network runs on, and nothing of those that ran before."""
+        shown = {
+            (
+                engine.model_id,
+                engine.network,
+                engine.backend,
+                engine.provider_asked,
+                engine.provider,
+                engine.precision,
+            )
+            for engine in engines
+        }
+        for labels in shown:
+            self.provider.labels(*labels).set(1)
+        for labels in self._shown - shown:
+            self.provider.remove(*labels)
+        self._shown = shown
 
     def count_word(self, word: GateDecision | None) -> None:
         """Count what a gate said, if anything."""

@@ -21,7 +21,6 @@ from livegate.core.telemetry import StageClock
 from livegate.core.view import View
 from livegate.evaluation.rates import Presentation
 from livegate.ingest.video import VideoReader
-from livegate.pipelines.pipeline import Pipeline
 from livegate.pipelines.session import Session
 from livegate.service.liveness import LivenessService
 
@@ -60,10 +59,10 @@ def judge_pictures(
 
 
 def judge_clip(
-    service: LivenessService, pipeline: Pipeline, config: Config, path: Path, species: str, root: Path
+    service: LivenessService, config: Config, path: Path, species: str, root: Path
 ) -> Presentation:
     """1 when the gate opened for somebody in the clip, else 0."""
-    session = Session(pipeline, (SILENT,), View(), config.gate, now_ns=lambda: now_ns)
+    session = Session(service.lease, (SILENT,), View(), config.gate, now_ns=lambda: now_ns)
     name, now_ns, is_open, has_face = _name(path, root), 0, False, False
     try:
         with VideoReader(read_file(path, config.video.max_bytes), config.video) as reader:

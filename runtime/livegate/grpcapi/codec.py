@@ -17,6 +17,7 @@ from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.request import AnalyzeRequest
 from livegate.core.results import Analysis, DetectedFace, EngineInfo, StageTimes, Verdict
 from livegate.service.liveness import Status
+from livegate.service.reload import ModelWish, Reloaded
 from livegate.v1 import liveness_pb2 as pb
 
 M = TypeVar("M", bound=Message)
@@ -90,6 +91,26 @@ def bytes_from_status(status: Status, cameras: Iterable[pb.Camera]) -> bytes:
         algo_tasks=status.algo_tasks,
         engines=[engine_message(engine) for engine in status.engines],
         cameras=cameras,
+    )
+    return message.SerializeToString()
+
+
+def wish_from_bytes(content: bytes) -> ModelWish:
+    """Read a ReloadModelsRequest message.
+
+    Raises:
+        RequestError: INVALID_PARAM when the bytes are no such message.
+    """
+    message = read_message(pb.ReloadModelsRequest, content)
+    return ModelWish(message.pack, dict(message.use))
+
+
+def bytes_from_reloaded(reloaded: Reloaded) -> bytes:
+    """Write a ReloadModelsResponse message."""
+    message = pb.ReloadModelsResponse(
+        engines=[engine_message(engine) for engine in reloaded.engines],
+        algo_tasks=reloaded.algo_tasks,
+        drained=reloaded.is_drained,
     )
     return message.SerializeToString()
 

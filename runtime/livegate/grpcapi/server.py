@@ -26,8 +26,10 @@ from livegate.grpcapi.challengecodec import bytes_from_challenge, start_from_byt
 from livegate.grpcapi.codec import (
     SERVICE,
     bytes_from_analysis,
+    bytes_from_reloaded,
     bytes_from_status,
     request_from_bytes,
+    wish_from_bytes,
 )
 from livegate.grpcapi.interceptors import Context, Guard, unknown_method
 from livegate.grpcapi.streamcodec import (
@@ -43,6 +45,7 @@ from livegate.service.actions import ActionService
 from livegate.service.cameras import Cameras
 from livegate.service.challenges import Challenges
 from livegate.service.liveness import LivenessService
+from livegate.service.reload import ModelReloader
 from livegate.service.streams import Streams
 
 WINDOW_BYTES = 4 << 20
@@ -65,6 +68,7 @@ class GrpcServer:
         cameras: Cameras,
         actions: ActionService,
         challenges: Challenges,
+        models: ModelReloader,
         metrics: Metrics,
     ) -> None:
         """Bind.
@@ -77,6 +81,7 @@ class GrpcServer:
         self._cameras = cameras
         self._actions = actions
         self._challenges = challenges
+        self._models = models
         self._lock: SocketLock | None = None
         limit = config.max_receive_mib << 20
         # A picture is larger than the default windows and frames of HTTP/2: without these it stops
@@ -177,6 +182,11 @@ class GrpcServer:
         await asyncio.to_thread(self._cameras.remove, removed_from_bytes(content))
         return bytes_from_removed()
 
+    async def reload_models(self, content: bytes, request_id: str, context: Context) -> bytes:
+        """LivenessService.ReloadModels; carried through although the caller may leave."""
+        wish = wish_from_bytes(content)
+        return bytes_from_reloaded(await asyncio.to_thread(self._models.reload, wish))
+
     def _bind_tcp(self, address: str) -> int:
         try:
             port: int = self._server.add_insecure_port(address)
@@ -247,6 +257,7 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
             f"/{SERVICE}/AddCamera": unary(server.add_camera, is_admin=True),
             f"/{SERVICE}/ChangeCamera": unary(server.change_camera, is_admin=True),
             f"/{SERVICE}/RemoveCamera": unary(server.remove_camera, is_admin=True),
+            f"/{SERVICE}/ReloadModels": unary(server.reload_models, is_admin=True),
         }
         self._unknown = unary(unknown_method)
 

@@ -37,6 +37,8 @@ TakeUp = Callable[[str], LiveChallenge]
 """Gives the challenge of a nonce to the one who answers it; Challenges.live."""
 OPEN_TIMEOUT_S = 10.0
 """For `open` to come: a stream that is none must not keep a place."""
+PAST_S = 0.5
+"""After a deadline, so that by every clock it has passed."""
 MAX_UNANSWERED = 4
 """Frames of one stream in memory: one is looked at, the others wait or have answers not sent yet."""
 MAX_UNANSWERED_NEWEST = 16
@@ -60,14 +62,27 @@ async def stream_frames(
     loop = asyncio.get_running_loop()
     stream.on_end = lambda error: _in(loop, lambda: conveyor.end(error))
     reader = asyncio.ensure_future(conveyor.read(messages))
+    deadline = _let_go_in_time(loop, stream.challenge)
     try:
         async for answer in conveyor.answers():
             yield bytes_from_answer(answer, task_id=opening.task_id)
         await reader  # its error, if it had one
     finally:
+        if deadline is not None:
+            deadline.cancel()
         streams.close(stream)
         reader.cancel()
         await conveyor.clear(reader)
+
+
+def _let_go_in_time(
+    loop: asyncio.AbstractEventLoop, challenge: LiveChallenge | None
+) -> asyncio.TimerHandle | None:
+    """A stream that is open and silent must not keep models that serve no more."""
+    left_s = challenge.left_s if challenge is not None else None
+    if challenge is None or left_s is None:
+        return None
+    return loop.call_later(left_s + PAST_S, challenge.let_go)
 
 
 async def _first(messages: AsyncIterator[bytes]) -> bytes:

@@ -11,6 +11,8 @@ judges as it judges a video, and its word at the end decides: prompts are a guid
 
 It stands in the place of the gate on its stream: HOLD, then OPEN for who passes or DENY, each once. What
 cannot be told for sure (a network that fails, pictures too far apart) is a failure.
+
+It stays to its end with the pipeline that served when it was taken up; so do the frames that it sees.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from livegate.core.results import Action, GateDecision, Reason
 from livegate.core.telemetry import StageClock, get_logger
 from livegate.pipelines.action_session import ActionSession, Sighting, Word
 from livegate.pipelines.continuity import NEAR_MS
+from livegate.pipelines.holder import PipelineLease
 from livegate.pipelines.steps import Steps
 from livegate.pipelines.subject import Subject
 from livegate.preprocess.scratch import Scratch
@@ -55,14 +58,25 @@ class LiveChallenge:
     def __init__(
         self,
         challenge: Challenge,
+        lease: PipelineLease,
         make: Callable[[], ActionSession],
         config: Config,
         on_end: Callable[[ChallengeOutcome], None],
         *,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Nobody is in front. `make` makes sessions that know nothing; `on_end` is called once."""
+        """Nobody is in front.
+
+        Args:
+            challenge: what is asked for.
+            lease: of its pipeline; released at its end.
+            make: makes sessions on that pipeline that know nothing.
+            config: thresholds and times.
+            on_end: called once.
+            now_ns: monotonic time.
+        """
         self._challenge = challenge
+        self._lease = lease
         self._make = make
         self._on_end = on_end
         self._now_ns = now_ns
@@ -90,6 +104,14 @@ class LiveChallenge:
         if self.is_over:
             return None
         return max(0.05, (self._challenge.deadline_ns - self._now_ns()) / 1e9)
+
+    def share(self) -> PipelineLease | None:
+        """A lease of its pipeline, for the frames that it sees; None when it is over."""
+        return self._lease.share()
+
+    def let_go(self) -> None:
+        """The deadline has passed: no picture needs its pipeline; the next one is told of the end."""
+        self._lease.release()
 
     @property
     def silence(self) -> ChallengeNews:
@@ -242,6 +264,7 @@ class LiveChallenge:
                 return False
             self._outcome = outcome
         self._session = None
+        self._lease.release()
         self._on_end(outcome)
         return True
 

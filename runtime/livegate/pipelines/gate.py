@@ -54,9 +54,13 @@ class Gate:
             return self._say(GateDecision.OPEN)
         return self._hold()
 
+    def forget(self) -> None:
+        """What was gathered counts no more; a word that was said stays said."""
+        self._votes.clear()
+
     def fail(self) -> GateDecision | None:
         """A frame could not be judged: begin to gather anew."""
-        self._votes.clear()
+        self.forget()
         return self._hold()
 
     def _hold(self) -> GateDecision | None:

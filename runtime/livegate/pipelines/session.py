@@ -15,7 +15,8 @@ from livegate.core.results import Decision, Face, GateDecision, Reason, Verdict
 from livegate.core.telemetry import StageClock
 from livegate.core.view import View
 from livegate.pipelines.gate import Gate, Vote
-from livegate.pipelines.pipeline import Pipeline
+from livegate.pipelines.holder import PipelineLease
+from livegate.pipelines.pipeline import Pipeline, Step
 from livegate.pipelines.subject import Subject, SubjectTracker
 from livegate.preprocess.cpu import upright
 from livegate.preprocess.scratch import Scratch
@@ -45,6 +46,10 @@ class Look:
 class Onlooker(Protocol):
     """Who sees every frame beside the gate; pipelines/challenge.py has it."""
 
+    def share(self) -> PipelineLease | None:
+        """A lease of the pipeline that it stays with; None: it does not matter which one."""
+        ...
+
     def see(
         self,
         frame: Frame,
@@ -58,27 +63,47 @@ class Onlooker(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The steps of a session on one pipeline: those that find faces, those that judge one."""
+
+    pipeline: Pipeline
+    finding: tuple[Step, ...]
+    judging: tuple[Step, ...]
+
+    @classmethod
+    def on(cls, pipeline: Pipeline, algo_tasks: Sequence[int]) -> _Plan:
+        """Raises as Pipeline.plan."""
+        plan = pipeline.plan(algo_tasks)
+        finding = tuple(step for step in plan if step.task.name == FACES)
+        return cls(pipeline, finding, tuple(step for step in plan if step.task.name != FACES))
+
+
 class Session:
-    """One camera or one stream. Frames may be looked at side by side; they count in capture order."""
+    """One camera or one stream. Frames may be looked at side by side; they count in capture order.
+
+    Each frame leases the pipeline that serves then. When it is another one than before, evidence starts
+    anew: votes of other models say nothing of what these would say. Words and persons go on.
+    """
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        lend: Callable[[], PipelineLease],
         algo_tasks: Sequence[int],
         view: View,
         config: GateConfig,
         *,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Nobody is in front.
+        """Nobody is in front. `lend` gives the pipeline that serves now; PipelineHolder.lease.
 
         Raises:
             RequestError: PARAM_FAILURE for an unknown algo task, or none.
+            LiveGateError: as `lend`.
         """
-        plan = pipeline.plan(algo_tasks)
-        self._pipeline = pipeline
-        self._finding = tuple(step for step in plan if step.task.name == FACES)
-        self._judging = tuple(step for step in plan if step.task.name != FACES)
+        self._lend = lend
+        with lend() as pipeline:
+            self._plan = _Plan.on(pipeline, algo_tasks)
         self._algo_tasks = tuple(dict.fromkeys(algo_tasks))  # a list of a million is not kept
         self._view = view
         self._max_age_ns = config.max_frame_age_ms * 1_000_000
@@ -97,12 +122,35 @@ class Session:
 
         Raises:
             EngineError: a network failed; call `fail` then.
+            RequestError: PARAM_FAILURE when the models that serve now do not answer its algo tasks.
         """
+        onlooker = self.onlooker
+        lease = onlooker.share() if onlooker is not None else None
+        with lease or self._lend() as pipeline:
+            return self._look(self._planned(pipeline), onlooker, frame, captured_ns, clock, scratch)
+
+    def _planned(self, pipeline: Pipeline) -> _Plan:
+        """The plan on a pipeline; one that another pipeline takes the place of ends its evidence."""
+        with self._lock:
+            if self._plan.pipeline is not pipeline:
+                self._plan = _Plan.on(pipeline, self._algo_tasks)
+                self._gate.forget()
+            return self._plan
+
+    def _look(
+        self,
+        plan: _Plan,
+        onlooker: Onlooker | None,
+        frame: Frame,
+        captured_ns: int,
+        clock: StageClock,
+        scratch: Scratch,
+    ) -> Look:
         frame = Frame(
             upright(frame.pixels, self._view.rotation, self._view.mirror, scratch), frame.captured_ns
         )
         clock.lap("preprocess")
-        found = self._pipeline.run(frame, self._finding, clock, scratch)
+        found = plan.pipeline.run(frame, plan.finding, clock, scratch)
         faces: tuple[Face, ...] = found[FACES]
         counting, objections = self._counting(faces, frame)
         with self._lock:
@@ -111,11 +159,10 @@ class Session:
                 self._gate.meet()
         # What judges a person is shown the person in front only; the finding stays whole.
         chosen = {FACES: (subject.face,) if subject.face else ()}
-        chosen = self._pipeline.run(frame, self._judging, clock, scratch, chosen)
-        verdicts = self._pipeline.judge(self._algo_tasks, [{**chosen, FACES: faces}])
+        chosen = plan.pipeline.run(frame, plan.judging, clock, scratch, chosen)
+        verdicts = plan.pipeline.judge(self._algo_tasks, [{**chosen, FACES: faces}])
         clock.lap("postprocess")
-        gate, reasons = self._word(subject, verdicts, captured_ns, objections)
-        onlooker = self.onlooker
+        gate, reasons = self._word(plan, subject, verdicts, captured_ns, objections)
         news = None
         if onlooker is not None:
             news = onlooker.see(frame, captured_ns, subject, objections, clock, scratch)
@@ -142,6 +189,7 @@ class Session:
 
     def _word(
         self,
+        plan: _Plan,
         subject: Subject,
         verdicts: Sequence[Verdict],
         captured_ns: int,
@@ -153,10 +201,11 @@ class Session:
         is_stale = subject.is_late or self._now_ns() - captured_ns > self._max_age_ns
         vote = Vote.NEITHER if is_stale else self._vote(silent)
         with self._lock:
-            # Another thread may have met somebody else, or told of a younger frame, meanwhile.
+            # Another thread may have met somebody else, told of a younger frame, or changed the
+            # models, meanwhile.
             is_met = subject.person == self._tracker.person
             is_past = subject.is_late or not is_met or captured_ns < self._heard_ns
-            is_past = is_past or self._is_retired
+            is_past = is_past or self._is_retired or plan is not self._plan
             if subject.person == 0 or is_past:
                 gate = None
             else:

@@ -21,6 +21,7 @@ from livegate.engines.pool import shutting_down
 from livegate.ingest.video import VideoFrame as Picture
 from livegate.ingest.video import VideoReader, require_bytes
 from livegate.pipelines.action_session import ActionSession, Word
+from livegate.pipelines.holder import PipelineLease
 from livegate.service.challenges import Challenges
 from livegate.service.liveness import LivenessService
 
@@ -69,20 +70,14 @@ class ActionService:
         elif request.challenge:
             raise _refused("no challenge can be answered here", "leave it out")
         check(request, self._config)
-        session = self._service.action_session(nod_deg=request.nod_deg, is_mirrored=request.is_mirrored)
-        clock = StageClock()
-        self._enter()
         cancelled = threading.Event()
+        lease = self._service.lease()
         try:
-            if self._challenges is not None and request.challenge:
-                self._challenges.spend(request.challenge)
-            future = self._threads.submit(self._verify, request, session, clock, cancelled)
-        except RuntimeError as error:  # the executor was shut down meanwhile
-            self._leave()
-            raise shutting_down() from error
-        except LiveGateError:
-            self._leave()
+            future = self._begin(request, lease, cancelled)
+        except BaseException:
+            lease.release()
             raise
+        future.add_done_callback(lambda _: lease.release())
         if self._challenges is not None and request.challenge:
             self._challenges.count_when_done(future)
         future.add_done_callback(lambda _: self._leave())
@@ -110,6 +105,26 @@ class ActionService:
         self._is_draining = True
         self._closing.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(
+        self, request: VerifyRequest, lease: PipelineLease, cancelled: threading.Event
+    ) -> Future[VideoVerdict]:
+        """Have a video looked at by a thread, with the pipeline that serves now to its end."""
+        session = ActionSession(
+            lease.pipeline, self._config, nod_deg=request.nod_deg, is_mirrored=request.is_mirrored
+        )
+        clock = StageClock()
+        self._enter()
+        try:
+            if self._challenges is not None and request.challenge:
+                self._challenges.spend(request.challenge)
+            return self._threads.submit(self._verify, request, session, clock, cancelled)
+        except RuntimeError as error:  # the executor was shut down meanwhile
+            self._leave()
+            raise shutting_down() from error
+        except LiveGateError:
+            self._leave()
+            raise
 
     def _enter(self) -> None:
         with self._idle:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 
 from livegate.core.challenge import HEAD_MOVEMENTS, Challenge, ChallengeOutcome
 from livegate.core.config import Config
@@ -56,7 +57,7 @@ class Challenges:
             raise _refused(f"the message code is {code}, only {CODE_CHALLENGE} is answered", "send it")
         if self._service.status.state is State.DRAINING:
             raise shutting_down()
-        self._session()  # what could not be answered is not asked
+        self._require_models()  # what could not be answered is not asked
         config = self._config.challenge
         lifetime_ms = round(config.lifetime_s * 1000)
         challenge = Challenge(
@@ -109,12 +110,19 @@ class Challenges:
             RequestError: as ChallengeBook.take; PARAM_FAILURE when this box has not the models.
             LiveGateError: NOT_INIT while the models are warming.
         """
-        self._session()  # a box that cannot judge must not spend it
-        challenge = self._book.take(nonce)
-        return LiveChallenge(challenge, self._session, self._config, self._count, now_ns=self._now_ns)
+        lease = self._service.lease()
+        make = partial(ActionSession, lease.pipeline, self._config)
+        try:
+            make()  # a box that cannot judge must not spend it
+            challenge = self._book.take(nonce)
+        except BaseException:
+            lease.release()
+            raise
+        return LiveChallenge(challenge, lease, make, self._config, self._count, now_ns=self._now_ns)
 
-    def _session(self) -> ActionSession:
-        return self._service.action_session(nod_deg=None, is_mirrored=False)
+    def _require_models(self) -> None:
+        with self._service.lease() as pipeline:
+            ActionSession(pipeline, self._config)
 
     def _count(self, outcome: ChallengeOutcome) -> None:
         self._metrics.challenges.labels(outcome.value).inc()

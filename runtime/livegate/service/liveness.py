@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TypeVar
 
 from livegate.core.config import Config, LimitsConfig
-from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.errors import ErrorCode, RequestError
 from livegate.core.frame import Frame
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Analysis, EngineInfo, StageTimes, Verdict, largest_face
@@ -25,7 +25,8 @@ from livegate.core.view import View
 from livegate.engines.pool import EnginePool, shutting_down
 from livegate.ingest.headers import ImageHeader
 from livegate.ingest.image import checked_header, decode_frame
-from livegate.pipelines.action_session import ALGO_TASK, GEOMETRY, SILENT, ActionSession
+from livegate.pipelines.action_session import ALGO_TASK, GEOMETRY, SILENT
+from livegate.pipelines.holder import PipelineHolder, PipelineLease, Retirement
 from livegate.pipelines.pipeline import Pipeline
 from livegate.pipelines.quality import measure
 from livegate.pipelines.session import FACES, Look, Session
@@ -65,21 +66,44 @@ class LivenessService:
         self._config = config
         self._pool = pool
         self._metrics = metrics
-        self._pipeline: Pipeline | None = None
+        self._holder = PipelineHolder()
         self._is_draining = False
         self._local = threading.local()
+        metrics.retired.set_function(lambda: self._holder.retired)
 
     def start(self, pipeline: Pipeline) -> None:
         """Begin to answer: the pipeline's engines are loaded and warm."""
-        self._pipeline = pipeline
-        for engine in pipeline.engines:
-            self._metrics.set_engine(engine)
+        self._holder.swap(pipeline)
+        self._metrics.show_engines(pipeline.engines)
         self._metrics.ready.set(1)
+
+    def replace(self, pipeline: Pipeline) -> Retirement:
+        """Answer with another pipeline, warm, from the next request and the next frame on.
+
+        What is under way ends with the pipeline that it began with; the last of it closes that one.
+
+        Raises:
+            QueueError: QUEUE_STOPED when the server shuts down; the pipeline is closed then.
+        """
+        if self._is_draining:
+            pipeline.close()
+            raise shutting_down()
+        retirement = self._holder.swap(pipeline)
+        self._metrics.show_engines(pipeline.engines)
+        return retirement
+
+    def lease(self) -> PipelineLease:
+        """Use the pipeline that serves now; release it when all is done with it.
+
+        Raises:
+            LiveGateError: NOT_INIT while the models are warming.
+        """
+        return self._holder.lease()
 
     @property
     def status(self) -> Status:
         """How the box is now."""
-        pipeline = self._pipeline
+        pipeline = self._holder.current
         warm = State.READY if pipeline else State.WARMING
         return Status(
             state=State.DRAINING if self._is_draining else warm,
@@ -99,16 +123,15 @@ class LivenessService:
             QueueError: QUEUE_FULL or QUEUE_STOPED.
             LiveGateError: NOT_INIT while the models are warming.
         """
-        pipeline = self._warm_pipeline()
-        if self._is_draining:
-            raise shutting_down()
-        self._check(request)
-        pipeline.plan(request.algo_tasks)
-        deadline_ns = request.deadline_ns
-        if deadline_ns is None:
-            deadline_ns = self._deadline_ns()
-        clock = StageClock()
-        return self._pool.submit(lambda: self._run(pipeline, request, clock), deadline_ns=deadline_ns)
+        lease = self._holder.lease()
+        try:
+            future = self._enqueue(lease.pipeline, request)
+        except BaseException:
+            lease.release()
+            raise
+        # Also called for one that is refused or given up while it waits.
+        future.add_done_callback(lambda _: lease.release())
+        return future
 
     def analyze(self, request: AnalyzeRequest) -> Analysis:
         """`submit`, then wait.
@@ -125,7 +148,7 @@ class LivenessService:
             RequestError: PARAM_FAILURE for an unknown algo task, or none.
             LiveGateError: NOT_INIT while the models are warming.
         """
-        return Session(self._warm_pipeline(), algo_tasks, view, self._config.gate)
+        return Session(self._holder.lease, algo_tasks, view, self._config.gate)
 
     def look(self, session: Session, frame: Frame, captured_ns: int, clock: StageClock) -> Look:
         """One frame of a session, in the calling thread. `captured_ns` is monotonic time.
@@ -136,17 +159,6 @@ class LivenessService:
         look = session.look(frame, captured_ns, clock, self.scratch)
         self._count(clock.times(), look.verdicts, look.faces)
         return look
-
-    def action_session(self, *, nod_deg: float | None, is_mirrored: bool) -> ActionSession:
-        """Judge the pictures of one video.
-
-        Raises:
-            RequestError: PARAM_FAILURE when this box has not the models.
-            LiveGateError: NOT_INIT while the models are warming.
-        """
-        return ActionSession(
-            self._warm_pipeline(), self._config, nod_deg=nod_deg, is_mirrored=is_mirrored
-        )
 
     def queue(self, call: Callable[[], T], *, deadline_ns: int | None = None) -> Future[T]:
         """Have something done by a worker, in its turn; without a deadline the configured one holds.
@@ -183,15 +195,18 @@ class LivenessService:
     def close(self) -> None:
         """End the workers and the engines."""
         self._pool.close(CLOSE_S)
-        if self._pipeline is not None:
-            self._pipeline.close()
+        self._holder.close()
 
-    def _warm_pipeline(self) -> Pipeline:
-        if self._pipeline is None:
-            raise LiveGateError(
-                ErrorCode.NOT_INIT, "the models are not warm yet", hint="ask /readyz, then try again"
-            )
-        return self._pipeline
+    def _enqueue(self, pipeline: Pipeline, request: AnalyzeRequest) -> Future[Analysis]:
+        if self._is_draining:
+            raise shutting_down()
+        self._check(request)
+        pipeline.plan(request.algo_tasks)
+        deadline_ns = request.deadline_ns
+        if deadline_ns is None:
+            deadline_ns = self._deadline_ns()
+        clock = StageClock()
+        return self._pool.submit(lambda: self._run(pipeline, request, clock), deadline_ns=deadline_ns)
 
     def _check(self, request: AnalyzeRequest) -> None:
         if request.code != CODE_ANALYZE:

@@ -425,6 +425,31 @@ class Camera(_message.Message):
     restarts: int
     def __init__(self, name: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., since: _Optional[int] = ..., task_code: _Optional[int] = ..., msg: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., restarts: _Optional[int] = ...) -> None: ...
 
+class ReloadModelsRequest(_message.Message):
+    __slots__ = ("pack", "use")
+    class UseEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    PACK_FIELD_NUMBER: _ClassVar[int]
+    USE_FIELD_NUMBER: _ClassVar[int]
+    pack: str
+    use: _containers.ScalarMap[str, str]
+    def __init__(self, pack: _Optional[str] = ..., use: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ReloadModelsResponse(_message.Message):
+    __slots__ = ("engines", "algo_tasks", "drained")
+    ENGINES_FIELD_NUMBER: _ClassVar[int]
+    ALGO_TASKS_FIELD_NUMBER: _ClassVar[int]
+    DRAINED_FIELD_NUMBER: _ClassVar[int]
+    engines: _containers.RepeatedCompositeFieldContainer[Engine]
+    algo_tasks: _containers.RepeatedScalarFieldContainer[int]
+    drained: bool
+    def __init__(self, engines: _Optional[_Iterable[_Union[Engine, _Mapping]]] = ..., algo_tasks: _Optional[_Iterable[int]] = ..., drained: _Optional[bool] = ...) -> None: ...
+
 class VerifyActionsRequest(_message.Message):
     __slots__ = ("code", "task_id", "actions", "video", "action_time", "nod_threshold", "mirrored", "challenge")
     CODE_FIELD_NUMBER: _ClassVar[int]

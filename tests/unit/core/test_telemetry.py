@@ -67,12 +67,27 @@ def test_metrics_of_two_servers_do_not_collide() -> None:
 def test_metrics_engine_shows_asked_and_actual_provider() -> None:
     """The provider that was asked for and the one that runs are both in the exposition."""
     metrics = Metrics()
-    metrics.set_engine(
-        EngineInfo("yunet_n", "detector", "0" * 64, "onnxruntime 1", "cuda (prefer)", "cpu", "fp32")
+    metrics.show_engines(
+        [EngineInfo("yunet_n", "detector", "0" * 64, "onnxruntime 1", "cuda (prefer)", "cpu", "fp32")]
     )
     text = metrics.exposition().decode()
     assert 'asked="cuda (prefer)"' in text
     assert 'actual="cpu"' in text
+
+
+def test_metrics_engines_that_are_gone_are_not_shown() -> None:
+    """After a reload only what serves now is in the exposition."""
+    metrics = Metrics()
+    old, both, new = (
+        EngineInfo(name, "n", "0" * 64, "b 1", "cpu (require)", "cpu", "fp32")
+        for name in ("old", "both", "new")
+    )
+    metrics.show_engines([old, both])
+    metrics.show_engines([both, new])
+    text = metrics.exposition().decode()
+    assert 'model="old"' not in text
+    assert 'model="both"' in text
+    assert 'model="new"' in text
 
 
 def test_metrics_stages_are_observed_in_seconds() -> None:

@@ -28,7 +28,7 @@ def test_socket_is_this_users_from_the_moment_it_is_bound(tmp_path: Path) -> Non
 
     async def mode_when_bound() -> int:
         config = GrpcConfig(bind="", socket=str(path))
-        server = GrpcServer(config, None, None, None, None, None, Metrics())  # type: ignore[arg-type]
+        server = GrpcServer(config, *[None] * 6, Metrics())  # type: ignore[arg-type]
         mode = path.stat().st_mode & 0o777
         await server.start()
         await server.stop(0)

@@ -32,6 +32,8 @@ class FakePicture:
 class SlowStreams:
     """Claims every ticket and never comes to an answer: both what opens streams and a stream."""
 
+    challenge = None
+
     def __init__(self) -> None:
         self.pictures: list[FakePicture] = []
         self.jobs: list[Future[FrameAnswer]] = []

@@ -22,6 +22,8 @@ from livegate.core.telemetry import StageClock
 from livegate.pipelines.action_session import Sighting, Word
 from livegate.pipelines.challenge import LiveChallenge
 from livegate.pipelines.evidence import FaceSample
+from livegate.pipelines.holder import PipelineHolder
+from livegate.pipelines.pipeline import Pipeline
 from livegate.pipelines.subject import NOBODY, Subject
 from livegate.preprocess.scratch import Scratch
 from support import HANG_S, FakeClock, Gate, config_with, frame
@@ -87,8 +89,10 @@ class Rig:
         self.is_far = False
         self.on_see: Any = lambda: None
         deadline_ns = self.clock.now_ns + lifetime_ms * MS
+        self.holder = PipelineHolder(Pipeline(()))
         self.live = LiveChallenge(
             Challenge("nonce", (NOD, MOUTH), lifetime_ms, deadline_ns, 0),
+            self.holder.lease(),
             self._made,
             config_with(**sections),
             self.ends.append,

@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 
+from livegate.core.challenge import ChallengeNews
 from livegate.core.config import GateConfig
-from livegate.core.errors import EngineError, RequestError
+from livegate.core.errors import EngineError, ErrorCode, RequestError
 from livegate.core.frame import Frame
 from livegate.core.results import Box, Decision, Face, GateDecision, Reason, Verdict
 from livegate.core.telemetry import StageClock
 from livegate.core.view import View
+from livegate.pipelines.holder import PipelineHolder
 from livegate.pipelines.pipeline import Step
 from livegate.pipelines.session import FACES, SILENT, Look, Session
 from livegate.preprocess.scratch import Scratch
-from support import FakeClock, noise
+from support import HANG_S, FakeClock, noise
 
 MS = 1_000_000
 OPEN, HOLD, DENY = GateDecision.OPEN, GateDecision.HOLD, GateDecision.DENY
@@ -40,6 +42,9 @@ class FakePipeline:
         self.sizes: list[tuple[int, int]] = []
         self.error: Exception | None = None
         self.on_judging: Any = lambda: None
+
+    def close(self) -> None:
+        pass
 
     def plan(self, algo_tasks: Sequence[int]) -> tuple[Step, ...]:
         tasks = [FakeTask(FACES, 9001)]
@@ -88,9 +93,10 @@ class Camera:
 
     def __init__(self, *tasks: int, view: View | None = None, **gate: Any) -> None:
         self.pipeline = FakePipeline()
+        self.holder = PipelineHolder(self.pipeline)  # type: ignore[arg-type]
         self.clock = FakeClock(10_000 * MS)
         self.session = Session(
-            self.pipeline,  # type: ignore[arg-type]
+            self.holder.lease,
             tasks or (SILENT, 9001),
             view or View(),
             GateConfig(**gate),
@@ -265,4 +271,86 @@ def test_unknown_tasks_are_refused_at_once() -> None:
             raise RequestError(1031, "unknown")  # type: ignore[arg-type]
 
     with pytest.raises(RequestError):
-        Session(Strict(), (1,), View(), GateConfig())  # type: ignore[arg-type]
+        Session(PipelineHolder(Strict()).lease, (1,), View(), GateConfig())  # type: ignore[arg-type]
+
+
+# --- other models -----------------------------------------------------------------------------------
+
+
+def test_other_models_begin_evidence_anew() -> None:
+    """Two genuine votes of the old models count for nothing; persons go on, the reason is told."""
+    camera = Camera()
+    looks = [camera.look() for _ in range(2)]
+    camera.holder.swap(FakePipeline())  # type: ignore[arg-type]
+    looks += [camera.look() for _ in range(3)]
+    assert [look.gate for look in looks] == [HOLD, None, None, None, OPEN]
+    assert {look.person for look in looks} == {1}
+
+
+def test_other_models_do_not_say_a_word_again() -> None:
+    """Who was let in is not let in twice; the new models may still deny."""
+    camera = Camera()
+    assert [camera.look().gate for _ in range(3)] == [HOLD, None, OPEN]
+    stern = FakePipeline()
+    stern.score = 0.1
+    camera.holder.swap(stern)  # type: ignore[arg-type]
+    assert [camera.look().gate for _ in range(4)] == [None, None, DENY, None]
+
+
+def test_vote_of_models_that_were_replaced_meanwhile_does_not_count() -> None:
+    """A frame that another thread overtook with the new models gets an answer, and no word."""
+    camera = Camera()
+    for _ in range(2):
+        camera.look()
+    inner: list[Look] = []
+
+    def overtake() -> None:
+        camera.pipeline.on_judging = lambda: None
+        camera.holder.swap(FakePipeline())  # type: ignore[arg-type]
+        inner.append(camera.look())
+
+    camera.pipeline.on_judging = overtake
+    outer = camera.look()
+    assert (inner[0].gate, outer.gate, outer.reasons) == (None, None, (Reason.STALE_FRAME,))
+    assert [camera.look().gate for _ in range(2)] == [None, OPEN]
+
+
+def test_frames_that_an_onlooker_sees_stay_with_its_models() -> None:
+    """A challenge under way: the session follows it, and goes over to the new models at its end."""
+    camera = Camera()
+    bound = camera.holder.lease()
+
+    class Bound:
+        def share(self) -> Any:
+            return bound.share()
+
+        def see(self, *seen: Any) -> ChallengeNews:
+            return ChallengeNews("n", ())
+
+    camera.session.onlooker = Bound()
+    new = FakePipeline()
+    retirement = camera.holder.swap(new)  # type: ignore[arg-type]
+    camera.look()
+    assert (len(camera.pipeline.judged), len(new.judged)) == (1, 0)
+    assert not retirement.is_over
+    bound.release()
+    assert retirement.wait(HANG_S)
+    camera.look()
+    assert (len(camera.pipeline.judged), len(new.judged)) == (1, 1)
+
+
+def test_models_that_cannot_answer_fail_the_frame_and_keep_the_session() -> None:
+    """Until some come that can."""
+
+    class Poor(FakePipeline):
+        def plan(self, algo_tasks: Sequence[int]) -> tuple[Step, ...]:
+            raise RequestError(ErrorCode.PARAM_FAILURE, "there is no such task")
+
+    camera = Camera()
+    camera.look()
+    camera.holder.swap(Poor())  # type: ignore[arg-type]
+    with pytest.raises(RequestError):
+        camera.look()
+    camera.session.fail()
+    camera.holder.swap(FakePipeline())  # type: ignore[arg-type]
+    assert [camera.look().gate for _ in range(3)] == [None, None, OPEN]
