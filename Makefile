@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS_FROM ?=
 SOAK_S ?= 3600
+RELOADS ?= 1000
 SOURCES := runtime bench tests docs/examples models/training
 MODEL ?=
 CONFIG ?= full
@@ -15,10 +16,10 @@ RECIPE = $(BIN)/python -m livegate_training
 RECIPE_FOLDERS = --data $(DATA) --work $(WORK) $(if $(MODELS_FROM),--reference $(MODELS_FROM)) $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow soak check bench kernels proto docs wheel clean train evaluate-models
+.PHONY: help install run test test-slow soak soak-reloads check bench kernels proto docs wheel clean train evaluate-models
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## a virtual environment with everything (EXTRA=cpu|cuda|cann)
 
@@ -39,6 +40,9 @@ test-slow: install $(VENV)/.kernels ## the slow tests
 
 soak: install ## the frame queue under stalls and crashes for SOAK_S seconds (3600)
 	LIVEGATE_SOAK_S=$(SOAK_S) $(BIN)/python -m pytest -q -s -m slow -k soak tests/e2e/test_frame_queue_kills.py
+
+soak-reloads: install ## hot reloads of the reference models under load, RELOADS times (1000)
+	LIVEGATE_RELOADS=$(RELOADS) $(BIN)/python -m pytest -q -s -m slow -k soak tests/e2e/test_reload.py
 
 check: install ## lint, types, layers, generated files: what CI runs before the tests
 	$(BIN)/ruff check $(SOURCES)
