@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,10 @@ class FakeLive:
         self.left_s: float | None = 9.0
         self.ends: ChallengeNews | None = None
         self.abandoned = 0
+        self.gone = threading.Event()
+
+    def let_go(self) -> None:
+        self.gone.set()
 
     @property
     def silence(self) -> ChallengeNews:

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from challenge_kit import FakeLive
 from livegate.core.errors import DeadlineError
 from livegate.core.results import FrameAnswer
 from livegate.grpcapi.streams import stream_frames
 from livegate.service.streams import CODE_STREAM, StreamFrame
 from livegate.shm.ring import Ticket
 from livegate.v1 import liveness_pb2 as pb
+from support import HANG_S
 
 
 class FakePicture:
@@ -32,7 +34,7 @@ class FakePicture:
 class SlowStreams:
     """Claims every ticket and never comes to an answer: both what opens streams and a stream."""
 
-    challenge = None
+    challenge: FakeLive | None = None
 
     def __init__(self) -> None:
         self.pictures: list[FakePicture] = []
@@ -111,3 +113,26 @@ def test_stream_that_never_opens_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(DeadlineError):
         asyncio.run(listen())
+
+
+def test_silent_stream_lets_go_of_its_challenge_when_the_time_is_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No frame comes to tell it; the models that it keeps must not stay in memory for that."""
+    monkeypatch.setattr("livegate.grpcapi.streams.PAST_S", 0)
+    streams, live = SlowStreams(), FakeLive()
+    live.left_s, streams.challenge = 0.01, live
+
+    async def listen() -> None:
+        answers = stream_frames(streams, requests(pb.OVERFLOW_WAIT, 0), never)  # type: ignore[arg-type]
+        async for _ in answers:
+            pass
+
+    async def wait_for_it() -> None:
+        listener = asyncio.ensure_future(listen())
+        await asyncio.wait_for(asyncio.to_thread(live.gone.wait, HANG_S), HANG_S)
+        listener.cancel()
+        await asyncio.wait({listener})
+
+    asyncio.run(wait_for_it())
+    assert live.gone.is_set()
