@@ -56,7 +56,7 @@ class ErrorCode(IntEnum):
     INVALID_POINTER = 1003, "APP_ERR_COMM_INVALID_POINTER", "Invalid Pointer", "无效指针", "INTERNAL", 500, "reserved: Python has no pointers to get wrong"
     INVALID_PARAM = 1004, "APP_ERR_COMM_INVALID_PARAM", "Invalid parameter", "无效参数", "INVALID_ARGUMENT", 400, "a body that cannot be read as a message at all: empty, not JSON, not protobuf, not a frame queue's packet"
     UNREALIZED = 1005, "APP_ERR_COMM_UNREALIZED", "Not implemented", "未实现", "UNIMPLEMENTED", 405, "a gRPC method or an HTTP method that this server does not have"
-    OUT_OF_MEM = 1006, "APP_ERR_COMM_OUT_OF_MEM", "Out of memory", "内存溢出", "RESOURCE_EXHAUSTED", 503, "the machine refused memory while a request was worked on; a producer's slots do not fit the limits"
+    OUT_OF_MEM = 1006, "APP_ERR_COMM_OUT_OF_MEM", "Out of memory", "内存溢出", "RESOURCE_EXHAUSTED", 503, "the machine refused memory while a request was worked on, or for new models beside those that serve; a producer's slots do not fit the limits"
     ALLOC_MEM = 1007, "APP_ERR_COMM_ALLOC_MEM", "memory allocation error", "内存分配错误", "RESOURCE_EXHAUSTED", 503, "reserved: device memory of the accelerator backends"
     FREE_MEM = 1008, "APP_ERR_COMM_FREE_MEM", "free memory error", "内存释放错误", "INTERNAL", 500, "reserved: device memory of the accelerator backends"
     OUT_OF_RANGE = 1009, "APP_ERR_COMM_OUT_OF_RANGE", "out of range", "内存越界", "OUT_OF_RANGE", 413, "bytes or pixels above a configured limit: a body, a picture, a video, a model file"

@@ -183,6 +183,8 @@ class PipelineHolder:
     def _close(self, held: _Held) -> None:
         try:
             held.pipeline.close()
+            if held.is_retired:
+                log.info("retired models closed")
         except Exception:  # an engine that does not close must not keep the count from going down
             log.exception("a retired pipeline did not close")
         finally:

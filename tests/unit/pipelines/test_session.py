@@ -298,7 +298,7 @@ def test_other_models_do_not_say_a_word_again() -> None:
 
 
 def test_vote_of_models_that_were_replaced_meanwhile_does_not_count() -> None:
-    """A frame that another thread overtook with the new models gets an answer, and no word."""
+    """The youngest frame of all was begun with them: it gets an answer, and its vote is not counted."""
     camera = Camera()
     for _ in range(2):
         camera.look()
@@ -307,12 +307,12 @@ def test_vote_of_models_that_were_replaced_meanwhile_does_not_count() -> None:
     def overtake() -> None:
         camera.pipeline.on_judging = lambda: None
         camera.holder.swap(FakePipeline())  # type: ignore[arg-type]
-        inner.append(camera.look())
+        inner.append(camera.look(age_ms=80))  # older than the one that is under way
 
     camera.pipeline.on_judging = overtake
     outer = camera.look()
     assert (inner[0].gate, outer.gate, outer.reasons) == (None, None, (Reason.STALE_FRAME,))
-    assert [camera.look().gate for _ in range(2)] == [None, OPEN]
+    assert [camera.look().gate for _ in range(3)] == [None, None, OPEN]
 
 
 def test_frames_that_an_onlooker_sees_stay_with_its_models() -> None:
