@@ -70,16 +70,16 @@ class Kiosk:
         self.ends: list[ChallengeOutcome] = []
         self.news: list[ChallengeNews] = []
         deadline_ns = BEGIN_NS + lifetime_ms * 1_000_000
-        holder = PipelineHolder(pipeline)
+        self.holder = PipelineHolder(pipeline)
         self.challenge = LiveChallenge(
             Challenge("nonce", actions, lifetime_ms, deadline_ns, 0),
-            holder.lease(),
+            self.holder.lease(),
             lambda: ActionSession(pipeline, config),
             config,
             self.ends.append,
             now_ns=self.clock,
         )
-        self.session = Session(holder.lease, (1031,), View(), config.gate, now_ns=self.clock)
+        self.session = Session(self.holder.lease, (1031,), View(), config.gate, now_ns=self.clock)
         self.session.onlooker = self.challenge
         self._scratch = Scratch()
 

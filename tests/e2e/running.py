@@ -88,6 +88,7 @@ def start(
     waits: bool = True,
     backend: str | None = "null",
     python: str = sys.executable,
+    env: dict[str, str] | None = None,
 ) -> Running:
     """Start a server; with `waits`, until it is warm. No backend: the configuration's."""
     grpc, http, metrics = (f"127.0.0.1:{free_port()}" for _ in range(3))
@@ -99,7 +100,7 @@ def start(
         *("--frames", str(folder / "frames.sock"), *arguments),
     ]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=with_cache())
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**with_cache(), **(env or {})})
     running = Running(process, grpc, http, metrics, path, log)
     if waits:
         wait_until_ready(running)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import msgspec
 import numpy as np
 import psutil
 import pytest
@@ -22,6 +24,7 @@ from e2e.pictures import PATH, body, jpeg
 from e2e.running import Running, run_cli, start, wait_until
 from livegate.client import FACE_DETECTION, SILENT_LIVENESS, LivenessClient
 from livegate.core.errors import ErrorCode, LiveGateError
+from livegate.manifests.goldens import DIGEST_BYTES, Case, GoldenOutputs, Tensor
 from support import shared
 
 TOKEN = "an admin's token"
@@ -288,6 +291,44 @@ def test_failed_reload_leaves_the_old_models_under_load(folder: Path) -> None:
     assert metric(running, 'livegate_reloads_total{outcome="failed"}') == 2
     assert "reload failed" in running.log.read_text()
     assert running.stop() == 0, running.log.read_text()
+
+
+def test_engine_that_strays_is_refused_and_the_old_models_go_on(folder: Path) -> None:
+    """1029 with the output: golden outputs of other numbers stand for an engine that is wrong."""
+    kept = folder / "cache"
+    models = str(shared("models", "reference"))
+    still = shared("media", "stills", "image_T1.jpg").read_bytes()
+    arguments = (*PACK, "--models", models)
+    running = start(folder, *arguments, backend="onnxruntime", env={"LIVEGATE_CACHE": str(kept)})
+    with LivenessClient(f"unix:{running.socket}", retries=0) as client:
+        before = client.analyze(still, algo_tasks=TASKS, timeout_s=WAIT_S)
+        for path in (kept / "golden").glob("*.golden"):
+            falsify(path)
+        error = refused(lambda: client.reload_models(timeout_s=WAIT_S))
+        assert error.code is ErrorCode.MODELINIT_FAIL
+        assert "strays from its golden values" in error.message
+        after = client.analyze(still, algo_tasks=TASKS, timeout_s=WAIT_S)
+        assert (said(after.results), after.engines) == (said(before.results), before.engines)
+    assert running.get("/readyz")[0] == 200
+    assert metric(running, "livegate_retired_pipelines") == 0
+    assert running.stop() == 0, running.log.read_text()
+
+
+def falsify(path: Path) -> None:
+    """Every number of a file of golden outputs one higher, under a digest that fits."""
+    outputs = msgspec.msgpack.decode(path.read_bytes()[DIGEST_BYTES:], type=GoldenOutputs)
+    cases = tuple(
+        Case(
+            case.input_sha256,
+            {
+                name: Tensor(tensor.shape, (case.output(name) + 1).astype("<f4").tobytes())
+                for name, tensor in case.outputs.items()
+            },
+        )
+        for case in outputs.cases
+    )
+    body = msgspec.msgpack.encode(msgspec.structs.replace(outputs, cases=cases))
+    path.write_bytes(hashlib.sha256(body).digest() + body)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from livegate.engines.denormals import flush_denormals
 from livegate.engines.pool import EnginePool
 from livegate.ingest.image import frame_from_bytes
 from livegate.manifests.store import ModelStore
-from support import shared
+from support import HANG_S, config_with, null_pipeline, shared
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
 
@@ -177,3 +177,26 @@ def test_real_person_who_turns_both_ways_is_seen_doing_so(kiosk: At) -> None:
     looped = [*clip, *clip[::-1], *clip]
     told = [kiosk((side,), looped, fps=12).prompts for side in (LEFT, RIGHT)]
     assert sum(("GOOD", side) in one for side, one in zip((LEFT, RIGHT), told, strict=True)) == 1
+
+
+def test_models_that_change_under_a_challenge_do_not_touch_it() -> None:
+    """From its middle on the box has models that call everybody a spoof; the person passes."""
+    pool = EnginePool(1, 4)
+    own = build_pipeline(
+        config_with(models={"pack": "reference"}), ModelStore([shared("models", "reference")])
+    )
+    pictures = acted("ict_a", ASKED)
+    middle = len(pictures) // 2
+
+    def work() -> tuple[Kiosk, Any]:
+        flush_denormals()
+        kiosk = Kiosk(own, CONFIG, *ASKED).play(pictures[:middle])
+        retirement = kiosk.holder.swap(null_pipeline(CONFIG))
+        kiosk.play(pictures[middle:])
+        return kiosk, retirement
+
+    shown, retirement = pool.submit(work).result()
+    assert shown.gate == ["HOLD", "OPEN"]
+    assert shown.verdict.is_alive
+    assert retirement.wait(HANG_S)
+    pool.close()
