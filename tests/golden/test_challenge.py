@@ -16,17 +16,16 @@ import pytest
 from challenge_kit import FPS, Kiosk, Pictures, acted, pictures_of, prompts_for, rendered
 from livegate.app.build import build_pipeline
 from livegate.core.challenge import ChallengeOutcome, PromptKind
-from livegate.core.config import Config
 from livegate.core.results import Action, Reason
 from livegate.engines.denormals import flush_denormals
 from livegate.engines.pool import EnginePool
 from livegate.ingest.image import frame_from_bytes
 from livegate.manifests.store import ModelStore
-from support import shared
+from support import REFERENCE, config_with, shared
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
 
-CONFIG = Config()
+CONFIG = config_with(**REFERENCE)
 LEFT, RIGHT, NOD, MOUTH = Action.SHAKE_LEFT, Action.SHAKE_RIGHT, Action.NOD, Action.MOUTH
 ASKED = (LEFT, NOD, MOUTH)
 At = Callable[..., Kiosk]
