@@ -12,6 +12,7 @@ DATA ?= ../shared/training
 WORK ?= build/training
 PHOTOGRAPHS ?=
 TORCH ?= torch==2.13.*
+REFERENCE_PACK = $(if $(MODELS_FROM),--models $(MODELS_FROM) --pack reference)
 RECIPE = $(BIN)/python -m livegate_training
 RECIPE_FOLDERS = --data $(DATA) --work $(WORK) $(if $(MODELS_FROM),--reference $(MODELS_FROM)) $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
 
@@ -29,13 +30,13 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA),demo,plot,dev]'
 	touch $@
 
-run: install ## serve, send a photograph over gRPC and HTTP, stay up (MODELS_FROM=DIR)
-	@$(BIN)/python docs/examples/first_verdict.py $(if $(MODELS_FROM),--models $(MODELS_FROM))
+run: install ## serve, send a photograph over gRPC and HTTP, stay up (MODELS_FROM=DIR: with the reference pack from there)
+	@$(BIN)/python docs/examples/first_verdict.py $(REFERENCE_PACK)
 
 test: install ## the tests, minus the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: install $(VENV)/.kernels ## the slow tests
+test-slow: $(VENV)/.kernels $(VENV)/.torch ## the slow tests; they train, in seconds, and compile kernels
 	$(BIN)/python -m pytest -m slow
 
 soak: install ## the frame queue under stalls and crashes for SOAK_S seconds (3600)
@@ -55,7 +56,7 @@ check: install ## lint, types, layers, generated files: what CI runs before the 
 	else echo "no C compiler: docs/examples/frame_producer.c was not compiled"; fi
 
 bench: install ## served against in-process throughput (MODELS_FROM=DIR)
-	$(BIN)/livegate bench serving $(if $(MODELS_FROM),--models $(MODELS_FROM))
+	$(BIN)/livegate bench serving $(REFERENCE_PACK)
 
 $(VENV)/.kernels: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA),kernels]'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,6 +36,33 @@ def shared(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"{path} is not there: this test compares with the project's shared folder")
     return path
+
+
+def reference_flags() -> tuple[str, ...]:
+    """What makes a command use the reference pack of the shared folder; skips where it is absent."""
+    return "--models", str(shared("models", "reference")), "--pack", "reference"
+
+
+REFERENCE: Mapping[str, Mapping[str, Any]] = {"models": {"pack": "reference"}}
+"""Sections for `config_with`."""
+
+
+def astronaut() -> np.ndarray:
+    """NASA's portrait of Eileen Collins, 512x512 BGR; skips where scikit-image is absent."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed: no [demo] extra")
+    return np.ascontiguousarray(data.astronaut()[..., ::-1])
+
+
+def alone() -> tuple[str, ...]:
+    """What to write before a command so that it has no network; nothing where that cannot be had."""
+    unshare = ("unshare", "--map-root-user", "--net")
+    try:
+        is_had = subprocess.run((*unshare, "true"), capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        is_had = False
+    if not is_had:
+        print("no network namespace can be made here: the network was left on")
+    return unshare if is_had else ()
 
 
 def shipped_manifest(model_id: str) -> Manifest:

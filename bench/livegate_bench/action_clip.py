@@ -26,6 +26,7 @@ from rich.table import Table
 from livegate.client import Action, LivenessClient
 from livegate_bench.loop import Loop, Round
 from livegate_bench.machine import describe
+from livegate_bench.models import add_models, model_arguments
 from livegate_bench.picture import load_picture
 from livegate_bench.sut import served_box
 
@@ -37,7 +38,7 @@ CLIP_TIMEOUT_S = 300
 def add(scenarios: Any) -> None:
     """Add the scenario to the parser."""
     parser = scenarios.add_parser("action_clip", help="image requests with and without clips under way")
-    parser.add_argument("--models", metavar="DIR", action="append", default=[])
+    add_models(parser)
     parser.add_argument("--backend", default="onnxruntime")
     parser.add_argument("--clips", type=int, default=2, help="that are looked at, at once")
     parser.add_argument("--clip-seconds", type=float, default=10.0)
@@ -51,11 +52,10 @@ def add(scenarios: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, print, and write JSON where asked."""
     clip, picture = moving_portrait(options.clip_seconds), load_picture(None)
-    folders = (part for folder in options.models for part in ("--models", folder))
     pairs: list[tuple[Round, Round]] = []
     durations_s: list[float] = []
     console = Console(stderr=True)
-    with served_box("--backend", options.backend, *folders) as box:
+    with served_box("--backend", options.backend, *model_arguments(options)) as box:
         load = Loop(ask_steadily, box.target("tcp"), picture, options.rate)
         for turn in range(options.rounds + 1):
             quiet = load.round(options.seconds, box.pid)

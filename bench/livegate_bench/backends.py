@@ -33,6 +33,7 @@ from livegate.engines.specimen import golden_inputs
 from livegate.manifests.schema import Golden, Network
 from livegate.pipelines.pipeline import Step
 from livegate_bench.machine import describe
+from livegate_bench.models import add_models, model_flags
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Contest:
 def add(scenarios: Any) -> None:
     """Add the scenario to the parser."""
     parser = scenarios.add_parser("backends", help="every network on every backend that is here")
-    parser.add_argument("--models", metavar="DIR", action="append", default=[])
+    add_models(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each engine in each round")
     parser.add_argument("--detector-size", type=int, default=Config().face_detection.input_size)
@@ -84,7 +85,7 @@ def _steps(backend: str, options: argparse.Namespace) -> tuple[Step, ...]:
     flags = {
         "engine.backend": backend,
         "face_detection.input_size": options.detector_size,
-        "models.dirs": options.models,
+        **model_flags(options),
     }
     config = load(flags=flags).config
     pipeline = build_pipeline(config, build_store(config))

@@ -22,6 +22,7 @@ from livegate.core.settings import load
 from livegate_bench import client, inprocess
 from livegate_bench.loop import Loop, Round
 from livegate_bench.machine import describe
+from livegate_bench.models import add_models, model_arguments, model_flags
 from livegate_bench.picture import load_picture
 from livegate_bench.sut import served_box
 
@@ -29,7 +30,7 @@ from livegate_bench.sut import served_box
 def add(scenarios: Any) -> None:
     """Add the scenario to the parser."""
     parser = scenarios.add_parser("serving", help="gRPC throughput against an in-process loop")
-    parser.add_argument("--models", metavar="DIR", action="append", default=[])
+    add_models(parser)
     parser.add_argument("--picture", metavar="FILE", help="default: a 640x480 JPEG portrait")
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
@@ -47,13 +48,13 @@ def run(options: argparse.Namespace) -> int:
     flags = {
         "engine.backend": options.backend,
         "face_detection.input_size": options.detector_size,
-        "models.dirs": options.models,
+        **model_flags(options),
     }
     config = load(flags=flags).config
     picture = load_picture(options.picture)
     arguments = [
         *("--backend", options.backend, "--detector-size", str(options.detector_size)),
-        *(part for folder in options.models for part in ("--models", folder)),
+        *model_arguments(options),
     ]
     with served_box(*arguments) as box:
         target = box.target(options.target)

@@ -25,6 +25,7 @@ from rich.table import Table
 from livegate.client import FrameProducer, LivenessClient
 from livegate_bench.loop import Loop, Round
 from livegate_bench.machine import describe
+from livegate_bench.models import add_models, model_arguments
 from livegate_bench.picture import load_picture
 from livegate_bench.sut import Box, served_box
 
@@ -136,18 +137,17 @@ def add(scenarios: Any) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each round of each way")
     parser.add_argument("--backend", default="null")
-    parser.add_argument("--models", metavar="DIR", action="append", default=[])
+    add_models(parser)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure each way in turn, print, and write JSON where asked."""
-    folders = (part for folder in options.models for part in ("--models", folder))
     rounds: dict[str, list[Round]] = {name: [] for name in WAYS}
     # A verdict is out a moment before the next frame leaves the queue: a third one must wait then.
     waiting = ("--set", "frames.policy=block")
-    with served_box("--backend", options.backend, *waiting, *folders) as box:
+    with served_box("--backend", options.backend, *waiting, *model_arguments(options)) as box:
         loops = {name: Loop(way, box) for name, way in WAYS.items()}
         for turn in range(options.rounds + 1):
             for name, loop in loops.items():

@@ -1,9 +1,9 @@
 """Start a LiveGate server, send a photograph over gRPC and over HTTP, print both verdicts, stay up.
 
-    python docs/examples/first_verdict.py [--models DIR] [--picture FILE]
+    python docs/examples/first_verdict.py [--models DIR] [--pack NAME] [--picture FILE]
 
-This is what `make run` runs. The photograph is NASA's portrait of Eileen Collins, which is in the
-public domain and comes with scikit-image.
+This is what `make run` runs, with the models of the package. The photograph is NASA's portrait of Eileen
+Collins, which is in the public domain and comes with scikit-image.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ def main() -> int:
     """Serve, ask twice, wait."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--models", metavar="DIR", help="folder with the model files")
+    parser.add_argument("--pack", metavar="NAME", help="whose models: starter, reference, …")
     parser.add_argument("--picture", metavar="FILE", type=Path, help="another photograph")
     parser.add_argument("--once", action="store_true", help="stop after the verdicts")
     options = parser.parse_args()
     models = ["--models", options.models] if options.models else []
+    models += ["--pack", options.pack] if options.pack else []
     if not models_are_here(models):
         return 2
     for address in (GRPC, HTTP, METRICS):
@@ -70,11 +72,9 @@ def models_are_here(models: list[str]) -> bool:
     if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0:
         return True
     print(
-        "\nLiveGate has no weights of its own yet. Put the files named above (repository, commit,\n"
-        "path and sha256 are given) into a folder, under any name, then either\n"
-        "    make run MODELS_FROM=that/folder\n"
-        "or once and for all\n"
-        "    .venv/bin/livegate models pull --from that/folder && make run",
+        "\nPut the files named above (repository, commit, path and sha256 are given) into a folder,\n"
+        "under any name, then `make run MODELS_FROM=that/folder`, or bring them in once for all with\n"
+        "    .venv/bin/livegate models pull reference [--from that/folder]",
         file=sys.stderr,
     )
     return False

@@ -29,7 +29,7 @@ from frame_queue_kit import refused
 from livegate.client import Action, FrameProducer, GateDecision, LivenessClient, PromptKind
 from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.v1 import liveness_pb2 as pb
-from support import ROOT, shared
+from support import ROOT, reference_flags, shared
 
 EXAMPLE = ROOT / "docs" / "examples" / "answer_challenge.py"
 
@@ -340,7 +340,7 @@ def test_required_challenge_refuses_what_answers_none(folder: Path, video: bytes
 def judging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with the reference weights that has all the time of the world."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
-    models = shared("models", "reference")
+    models = reference_flags()
     shared("media", "rendered")
     keys = (
         "challenge.lifetime_s=300",
@@ -350,7 +350,7 @@ def judging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     )
     sets = [argument for key in keys for argument in ("--set", key)]
     folder = tmp_path_factory.mktemp("j")
-    running = start(folder, "--models", str(models), *sets, backend="onnxruntime")
+    running = start(folder, *models, *sets, backend="onnxruntime")
     yield running
     assert running.stop() == 0, running.log.read_text()
 

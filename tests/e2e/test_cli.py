@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from e2e.pictures import jpeg
-from e2e.running import run_cli
+from e2e.running import run_cli, start
 from livegate import __version__
-from support import shared
+from support import reference_flags, shared
 
 NULL = ("--backend", "null")
+PACK = {"LIVEGATE_MODELS_PACK": "reference"}
 
 
 @pytest.fixture
@@ -87,17 +88,17 @@ def test_detect_empty_folder_is_an_error(tmp_path: Path) -> None:
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, 1016)
 
 
-def test_detect_real_models_judge_the_stills(reference: str) -> None:
+def test_detect_real_models_judge_the_stills() -> None:
     """A genuine picture alone is status 0; the worst of all three is a spoof."""
     stills = shared("media", "stills")
-    genuine = run_cli("detect", "--models", reference, str(stills / "image_T1.jpg"))
+    genuine = run_cli("detect", *reference_flags(), str(stills / "image_T1.jpg"))
     assert (genuine.returncode, "GENUINE" in genuine.stdout) == (0, True)
-    assert run_cli("detect", "--models", reference, str(stills)).returncode == 1
+    assert run_cli("detect", *reference_flags(), str(stills)).returncode == 1
 
 
-def test_detect_require_of_a_missing_provider_never_falls_back(reference: str, photo: Path) -> None:
+def test_detect_require_of_a_missing_provider_never_falls_back(photo: Path) -> None:
     """`require` refuses with what there is; `prefer` runs and says on what."""
-    asked = ("--models", reference, "--provider", "cuda", str(photo))
+    asked = ("--provider", "cuda", str(photo))
     refused = run_cli("detect", *asked)
     if "1013" not in refused.stderr:
         pytest.skip("this box has CUDA: there is nothing to refuse")
@@ -111,7 +112,7 @@ def test_detect_require_of_a_missing_provider_never_falls_back(reference: str, p
 
 def test_doctor_null_backend_reports_and_names_remedies(tmp_path: Path) -> None:
     """Missing model files are problems, and each has its remedy beside it."""
-    done = run_cli("doctor", "--json", *NULL, env={"LIVEGATE_CACHE": str(tmp_path)})
+    done = run_cli("doctor", "--json", *NULL, env={**PACK, "LIVEGATE_CACHE": str(tmp_path)})
     findings = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 1
     assert {"python", "packages", "cpu", "memory", "clock", "engine", "grpc"} <= {
@@ -122,9 +123,10 @@ def test_doctor_null_backend_reports_and_names_remedies(tmp_path: Path) -> None:
     assert all("models pull" in finding["remedy"] for finding in missing)
 
 
-def test_doctor_all_in_place_is_status_0(reference: str) -> None:
-    """With the files there is no red line."""
-    done = run_cli("doctor", "--models", reference)
+@pytest.mark.parametrize("pack", ["starter", "reference"])
+def test_doctor_all_in_place_is_status_0(pack: str) -> None:
+    """With the files there is no red line; those of the starter pack are in the package."""
+    done = run_cli("doctor", *(reference_flags() if pack == "reference" else ()))
     assert done.returncode == 0, done.stdout
 
 
@@ -137,7 +139,7 @@ def test_models_verify_tampered_file_is_1029_with_both_digests(reference: str, t
     content = bytearray(victim.read_bytes())
     content[1000] ^= 1
     victim.write_bytes(content)
-    env = {"LIVEGATE_CACHE": str(tmp_path / "none")}
+    env = {**PACK, "LIVEGATE_CACHE": str(tmp_path / "none")}
     done = run_cli("models", "verify", "--models", str(folder), env=env)
     assert done.returncode == 2
     for part in ("1029", str(victim), "104ee26c71d5", "found", "models pull --from"):
@@ -157,11 +159,11 @@ def test_models_without_the_optional_ones_are_enough(reference: str, tmp_path: P
     ):
         (found,) = Path(reference).rglob(name)
         shutil.copy(found, stick)
-    env = {"LIVEGATE_CACHE": str(tmp_path / "cache")}
+    env = {**PACK, "LIVEGATE_CACHE": str(tmp_path / "cache")}
     pulled = run_cli("models", "pull", "--from", str(stick), env=env)
     assert pulled.returncode == 0, pulled.stderr
     assert "3 verified files" in pulled.stdout
-    assert "not needed" in pulled.stderr
+    assert "no configured task needs it" in pulled.stderr
     assert run_cli("models", "verify", env=env).returncode == 0
     assert run_cli("models", "verify", "pfld_ghostone", env=env).returncode == 2
 
@@ -177,7 +179,7 @@ def test_models_pull_makes_golden_outputs(reference: str, tmp_path: Path) -> Non
 
 def test_models_pull_then_everything_is_found(reference: str, tmp_path: Path) -> None:
     """After one pull no flag is needed; a second pull changes nothing."""
-    env = {"LIVEGATE_CACHE": str(tmp_path / "cache")}
+    env = {**PACK, "LIVEGATE_CACHE": str(tmp_path / "cache")}
     assert run_cli("models", "verify", env=env).returncode == 2
     for _ in range(2):
         done = run_cli("models", "pull", "--from", reference, env=env)
@@ -186,7 +188,8 @@ def test_models_pull_then_everything_is_found(reference: str, tmp_path: Path) ->
     assert run_cli("models", "verify", env=env).returncode == 0
     listed = run_cli("models", "list", "--json", env=env).stdout.splitlines()
     files = [file for line in listed for file in json.loads(line)["files"]]
-    assert all(file["is_good"] and str(tmp_path) in file["path"] for file in files)
+    assert all(file["is_good"] for file in files)
+    assert sum(str(tmp_path) in file["path"] for file in files) == 6
 
 
 def test_config_show_tells_sources_and_hides_secrets(tmp_path: Path) -> None:
@@ -261,18 +264,18 @@ def test_serve_missing_models_is_1029_and_status_2(tmp_path: Path) -> None:
     done = run_cli(
         *("serve", "--socket", "", "--frames", "", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"),
         *("--metrics", "127.0.0.1:0"),
-        env={"LIVEGATE_CACHE": str(tmp_path)},
+        env={**PACK, "LIVEGATE_CACHE": str(tmp_path)},
     )
     assert done.returncode == 2
     assert "1029" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_bench_backends_says_which_backend_won_each_network(reference: str, tmp_path: Path) -> None:
+def test_bench_backends_says_which_backend_won_each_network(tmp_path: Path) -> None:
     """Every network on every backend that computes; what won stands as a line of configuration."""
     file = tmp_path / "figures.json"
     flags = ("--rounds", "1", "--seconds", "0.01", "--json", str(file))
-    done = run_cli("bench", "backends", "--models", reference, *flags)
+    done = run_cli("bench", "backends", *reference_flags(), *flags)
     assert done.returncode == 0, done.stderr
     figures = json.loads(file.read_text())["figures"]
     assert len(figures) == 6
@@ -280,3 +283,18 @@ def test_bench_backends_says_which_backend_won_each_network(reference: str, tmp_
         assert "null" not in row["rates"]
         assert row["won"] == max(row["rates"], key=row["rates"].get)
     assert "engine.use = { " in done.stdout
+
+
+@pytest.mark.parametrize("is_reachable", [False, True])
+def test_serve_says_that_its_models_are_for_pilots(folder: Path, is_reachable: bool) -> None:
+    """One line, where others can reach the box; `/readyz` names the models in any case."""
+    tokens = ("--set", 'grpc.tokens=["a token of length"]', "--socket", "")
+    running = start(folder, *tokens, "--grpc", f"{'0.0.0.0' if is_reachable else '127.0.0.1'}:0")
+    try:
+        ready = json.loads(running.get("/readyz")[1])
+        assert {"lg_detect", "lg_silent"} <= {engine["model"] for engine in ready["engines"]}
+    finally:
+        running.stop()
+    told = [line for line in running.log.read_text().splitlines() if "not for guarding a door" in line]
+    assert len(told) == is_reachable
+    assert all("lg_silent" in line and "models pull reference" in line for line in told)

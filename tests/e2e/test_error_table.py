@@ -340,7 +340,8 @@ def _both(content: bytes, *pictures: bytes) -> Callable[[Path], list[Said]]:
 
 def _tampered(folder: Path) -> list[Said]:
     (folder / "yunet_n_dynamic.onnx").write_bytes(b"something else")
-    arguments = ("detect", "--models", "{folder}", "--backend", "onnxruntime", "{folder}/p.jpg")
+    place = ("--models", "{folder}", "--pack", "reference")
+    arguments = ("detect", *place, "--backend", "onnxruntime", "{folder}/p.jpg")
     (folder / "p.jpg").write_bytes(jpeg())
     said = command(*arguments)(folder)
     assert hashlib.sha256(b"something else").hexdigest() in said[0][1]

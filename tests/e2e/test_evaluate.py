@@ -11,7 +11,7 @@ import pytest
 from clips import GREY, clip
 from e2e.pictures import jpeg
 from e2e.running import run_cli
-from support import shared
+from support import reference_flags, shared
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_reference_models_tell_the_projects_stills_apart(tmp_path: Path) -> None
     for name, kind in (("image_T1.jpg", "real"), ("image_F1.jpg", "spoof"), ("image_F2.jpg", "spoof")):
         (tmp_path / kind).mkdir(exist_ok=True)
         shutil.copy(shared("media", "stills", name), tmp_path / kind / name)
-    models = ("--models", str(shared("models", "reference")))
+    models = reference_flags()
     done = run_cli(
         *("evaluate", "--real", str(tmp_path / "real"), "--spoof", str(tmp_path / "spoof")),
         *("--out", str(tmp_path / "out"), "--most-acer", "0", *models),

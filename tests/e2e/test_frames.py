@@ -16,7 +16,7 @@ from livegate.client import FrameProducer
 from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.core.results import Decision
 from livegate.shm.outcome import FrameResult
-from support import ROOT, noise, shared
+from support import ROOT, noise, reference_flags, shared
 
 WAIT_S = 30.0
 """A hang detector."""
@@ -110,8 +110,7 @@ def test_server_that_stops_says_so_to_its_producers(folder: Path) -> None:
 
 def test_real_models_judge_frames_as_they_judge_pictures(folder: Path) -> None:
     """The same stills through shared memory: one genuine, two spoofs."""
-    reference = shared("models", "reference")
-    running = start(folder, "--models", str(reference), backend="onnxruntime")
+    running = start(folder, *reference_flags(), backend="onnxruntime")
     try:
         for name, decision in (
             ("image_T1.jpg", Decision.GENUINE),

@@ -536,10 +536,10 @@ def test_picture_of_many_pixels_comes_back_as_it_was_sent(frs: Running) -> None:
 def test_sdk_with_real_models_tells_a_person(folder: Path) -> None:
     """A photograph of one person: alive, surely, without a warning; one box around the face."""
     models, photo = (
-        support.shared("models", "reference"),
+        support.reference_flags(),
         support.shared("media", "stills", "image_T1.jpg"),
     )
-    running = start(folder, "--models", str(models), backend="onnxruntime")
+    running = start(folder, *models, backend="onnxruntime")
     try:
         client = sdk(running.url(""))
         alive = client.detect_live_face_by_base64(kit.live_face(photo.read_bytes()))
@@ -555,9 +555,9 @@ def test_sdk_with_real_models_tells_a_person(folder: Path) -> None:
 @pytest.mark.parametrize(("action", "name"), [(3, "ict_a_nod"), (4, "ict_a_mouth")])
 def test_sdk_with_real_models_tells_an_action(folder: Path, action: int, name: str) -> None:
     """A drawn head did what was asked for, and nothing else; who did another thing is not alive."""
-    models = support.shared("models", "reference")
+    models = support.reference_flags()
     content = support.shared("media", "rendered", f"{name}.mp4").read_bytes()
-    running = start(folder, "--models", str(models), backend="onnxruntime")
+    running = start(folder, *models, backend="onnxruntime")
     other = 7 - action
     try:
         client = sdk(running.url(""))

@@ -532,9 +532,9 @@ def test_uploads_are_kept_where_the_operator_says_so(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    models = support.shared("models", "reference")
+    models = support.reference_flags()
     folder = tmp_path_factory.mktemp("r")
-    with linkface_server(folder, "--models", str(models), backend="onnxruntime") as running:
+    with linkface_server(folder, *models, backend="onnxruntime") as running:
         yield running
 
 

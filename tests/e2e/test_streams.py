@@ -23,7 +23,7 @@ from e2e.wire import WAIT_S, Wire, framed, opened, told, wire
 from livegate.client import FrameProducer, FrameTicket, LivenessClient
 from livegate.core.errors import LiveGateError
 from livegate.v1 import liveness_pb2 as pb
-from support import noise, shared
+from support import noise, reference_flags, shared
 
 FRAMES = 6
 
@@ -422,7 +422,7 @@ def test_admin_calls_need_the_unix_socket_or_a_token_of_their_own(folder: Path) 
 
 def test_replaced_frames_do_not_keep_a_gate_shut(folder: Path) -> None:
     """A camera far faster than the box: the person in front still gets their word."""
-    models = ("--models", str(shared("models", "reference")))
+    models = reference_flags()
     # On a busy machine seconds may lie between two looks.
     patience = [f"--set=gate.{key}=60000" for key in ("gone_ms", "evidence_ms", "max_frame_age_ms")]
     running = start(folder, *models, *patience, "--workers", "1", backend="onnxruntime")
@@ -445,7 +445,7 @@ def test_replaced_frames_do_not_keep_a_gate_shut(folder: Path) -> None:
 
 def test_a_person_opens_and_a_photograph_is_denied(folder: Path) -> None:
     """The three stills as streams of frames: exactly one OPEN for the person, none for the spoofs."""
-    running = start(folder, "--models", str(shared("models", "reference")), backend="onnxruntime")
+    running = start(folder, *reference_flags(), backend="onnxruntime")
     try:
         with wire(running.grpc) as spoken:
             for name, word in (("T1", "OPEN"), ("F1", "DENY"), ("F2", "DENY")):

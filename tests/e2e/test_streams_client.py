@@ -19,7 +19,7 @@ from e2e.running import Running, run_cli, start, wait_until
 from frame_queue_kit import refused
 from livegate.client import CameraState, FrameProducer, GateDecision, LivenessClient, View
 from livegate.core.errors import ErrorCode, LiveGateError
-from support import noise, shared
+from support import noise, reference_flags, shared
 
 WAIT_S = 60.0
 HOLD, OPEN, DENY = GateDecision.HOLD, GateDecision.OPEN, GateDecision.DENY
@@ -292,7 +292,7 @@ def test_status_and_cameras_from_the_shell(server: Running) -> None:
 
 def test_person_opens_through_a_stream(connect: Connect, folder: Path) -> None:
     """The three stills, frame by frame and through shared memory: one OPEN, two DENY."""
-    running = start(folder, "--models", str(shared("models", "reference")), backend="onnxruntime")
+    running = start(folder, *reference_flags(), backend="onnxruntime")
     try:
         with connect(running.grpc) as client:
             for name, word in (("T1", OPEN), ("F1", DENY), ("F2", DENY)):

@@ -14,7 +14,7 @@ from e2e.pictures import jpeg
 from e2e.running import Running, run_cli
 from livegate.client import Action, AsyncLivenessClient, LivenessClient
 from livegate.core.errors import ErrorCode, LiveGateError
-from support import shared
+from support import reference_flags, shared
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_command_line_says_alive_or_not(tmp_path: Path) -> None:
     """Exit status 0 for a clip's own action, 1 for another, 2 for an error."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
     name = str(shared("media", "rendered", "ict_b_mouth.mp4"))
-    models = ("--models", str(shared("models", "reference")))
+    models = reference_flags()
     done = run_cli("verify", name, "--actions", "4", *models)
     assert done.returncode == 0, done.stderr
     assert "ALIVE" in done.stdout

@@ -29,11 +29,13 @@ from livegate.manifests.store import ModelStore
 from livegate.pipelines.action_session import ActionSession
 from livegate.pipelines.pipeline import Pipeline
 from livegate.preprocess.scratch import Scratch
-from support import shared
+from support import REFERENCE, config_with, shared
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
 
-CONFIG = Config()
+PACKS = {"starter": config_with(), "reference": config_with(**REFERENCE)}
+CONFIG = PACKS["starter"]
+"""What does not depend on the models."""
 OWN = {
     "nod": Action.NOD,
     "mouth": Action.MOUTH,
@@ -49,10 +51,18 @@ Pictures = list[np.ndarray]
 Judge = Callable[..., ActionSession]
 
 
+@pytest.fixture(scope="module", params=PACKS)
+def pack(request: pytest.FixtureRequest) -> Config:
+    """Whose models; every test of actions holds for both packs."""
+    config: Config = PACKS[request.param]
+    return config
+
+
 @pytest.fixture(scope="module")
-def pipeline() -> Any:
-    """Every task with the reference weights."""
-    return build_pipeline(CONFIG, ModelStore([shared("models", "reference")]))
+def pipeline(pack: Config) -> Any:
+    """Every task with the weights of the pack."""
+    folders = [shared("models", "reference")] if pack.models.pack == "reference" else []
+    return build_pipeline(pack, ModelStore(folders))
 
 
 @pytest.fixture(scope="module")

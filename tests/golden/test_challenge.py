@@ -16,17 +16,16 @@ import pytest
 from challenge_kit import FPS, Kiosk, Pictures, acted, pictures_of, prompts_for, rendered
 from livegate.app.build import build_pipeline
 from livegate.core.challenge import ChallengeOutcome, PromptKind
-from livegate.core.config import Config
 from livegate.core.results import Action, Reason
 from livegate.engines.denormals import flush_denormals
 from livegate.engines.pool import EnginePool
 from livegate.ingest.image import frame_from_bytes
 from livegate.manifests.store import ModelStore
-from support import HANG_S, config_with, null_pipeline, shared
+from support import HANG_S, REFERENCE, config_with, null_pipeline, shared
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
 
-CONFIG = Config()
+CONFIG = config_with(**REFERENCE)
 LEFT, RIGHT, NOD, MOUTH = Action.SHAKE_LEFT, Action.SHAKE_RIGHT, Action.NOD, Action.MOUTH
 ASKED = (LEFT, NOD, MOUTH)
 At = Callable[..., Kiosk]
@@ -182,9 +181,7 @@ def test_real_person_who_turns_both_ways_is_seen_doing_so(kiosk: At) -> None:
 def test_models_that_change_under_a_challenge_do_not_touch_it() -> None:
     """From its middle on the box has models that call everybody a spoof; the person passes."""
     pool = EnginePool(1, 4)
-    own = build_pipeline(
-        config_with(models={"pack": "reference"}), ModelStore([shared("models", "reference")])
-    )
+    own = build_pipeline(CONFIG, ModelStore([shared("models", "reference")]))
     pictures = acted("ict_a", ASKED)
     middle = len(pictures) // 2
 

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from livegate.app.build import build_pipeline
-from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, RequestError, SetupError
 from livegate.core.frame import Frame
 from livegate.core.results import FacePoints, HeadPose
@@ -25,7 +24,7 @@ from livegate.engines.pool import EnginePool
 from livegate.manifests.store import ModelStore
 from livegate.pipelines.pipeline import Pipeline
 from livegate.preprocess.scratch import Scratch
-from support import ROOT, config_with, shared
+from support import REFERENCE, ROOT, config_with, shared
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
 
@@ -36,7 +35,7 @@ TASKS = ("landmarks", "head_pose")
 @pytest.fixture(scope="module")
 def pipeline() -> Any:
     """Every task with the reference weights."""
-    return build_pipeline(Config(), ModelStore([shared("models", "reference")]))
+    return build_pipeline(config_with(**REFERENCE), ModelStore([shared("models", "reference")]))
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +142,7 @@ def test_box_without_the_weights_serves_the_others(
 ) -> None:
     """1031 and 9001 as ever; what needs the missing files is refused with their names."""
     monkeypatch.setenv("LIVEGATE_CACHE", str(tmp_path / "cache"))
-    pipeline = build_pipeline(Config(), only(tmp_path, "det", "fas", "pose"))
+    pipeline = build_pipeline(config_with(**REFERENCE), only(tmp_path, "det", "fas", "pose"))
     assert pipeline.algo_tasks == (1031, 9001)
     assert [step.task.name for step in pipeline.plan([1031])] == ["face_detection", "silent_liveness"]
     with pytest.raises(RequestError, match="PFLD_GhostOne") as caught:
@@ -174,5 +173,5 @@ def test_wrong_weights_are_1029(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     store = only(tmp_path, "det", "fas", "pose")
     (tmp_path / "PFLD_GhostOne_112_1_opt_sim.onnx").write_bytes(b"something else")
     with pytest.raises(SetupError) as caught:
-        build_pipeline(Config(), store)
+        build_pipeline(config_with(**REFERENCE), store)
     assert caught.value.code is ErrorCode.MODELINIT_FAIL

@@ -15,13 +15,12 @@ import pytest
 
 from golden.numpy_reading import Reader, Reading, iou
 from livegate.app.build import build_pipeline
-from livegate.core.config import Config
 from livegate.core.results import Decision, Face, Verdict
 from livegate.core.telemetry import StageClock
 from livegate.ingest.image import frame_from_bytes
 from livegate.manifests.store import ModelStore
 from livegate.preprocess.scratch import Scratch
-from support import SHARED, shared
+from support import REFERENCE, SHARED, config_with, shared
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
 
@@ -54,7 +53,7 @@ class Both:
 
     def __init__(self, reference: Path) -> None:
         """Load the weights of the reference folder into both."""
-        self._config = Config()
+        self._config = config_with(**REFERENCE)
         self._pipeline = build_pipeline(self._config, ModelStore([reference]))
         self._reader = Reader(reference)
         self._answers: dict[Path, Answer] = {}

@@ -19,7 +19,12 @@ from livegate.engines.base import EngineOptions
 from livegate.manifests.store import ModelStore
 from support import config_with, shared, shipped_manifest
 
-MODELS = ("fsanet_pair", "minifasnet_pair", "pfld_ghostone", "yunet_n")
+MODELS = (
+    *("fsanet_pair", "minifasnet_pair", "pfld_ghostone", "yunet_n"),
+    *("lg_detect", "lg_face", "lg_face_pose", "lg_silent"),
+)
+PACKS = {"reference": 6, "starter": 5}
+"""How many engines each pack has."""
 COMPUTING = tuple(name for name in plugin_names("livegate.backends") if name != "null")
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
@@ -49,16 +54,19 @@ class Doctored:
         """Nothing is held."""
 
 
+@pytest.mark.parametrize("pack", PACKS)
 @pytest.mark.parametrize("name", COMPUTING)
-def test_every_shipped_model_passes_on_every_backend_that_it_lists(name: str, store: ModelStore) -> None:
+def test_every_shipped_model_passes_on_every_backend_that_it_lists(
+    name: str, pack: str, store: ModelStore
+) -> None:
     """A whole box starts on this backend alone."""
     problem = load_backend(name).probe().problem
     if problem:
         pytest.skip(f"the backend {name} cannot run here: {problem}")
-    config = config_with(engine={"backend": name, "provider": "cpu"})
+    config = config_with(engine={"backend": name, "provider": "cpu"}, models={"pack": pack})
     pipeline = build_pipeline(config, store)
     assert {info.backend.split()[0] for info in pipeline.engines} == {name}
-    assert len(pipeline.engines) == 6
+    assert len(pipeline.engines) == PACKS[pack]
     pipeline.close()
 
 

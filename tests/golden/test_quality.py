@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from livegate.app.build import build_pipeline
-from livegate.core.config import Config
 from livegate.core.frame import Frame, Pixels
 from livegate.core.results import Flaw
 from livegate.core.telemetry import StageClock
@@ -21,11 +20,11 @@ from livegate.ingest.image import frame_from_bytes
 from livegate.manifests.store import ModelStore
 from livegate.pipelines.quality import flaws, measure
 from livegate.preprocess.scratch import Scratch
-from support import shared
+from support import REFERENCE, config_with, shared
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
 
-CONFIG = Config()
+CONFIG = config_with(**REFERENCE)
 Measured = Callable[[Pixels], tuple[Flaw, ...]]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from e2e.running import start, with_cache
-from support import ROOT, shared
+from support import ROOT, reference_flags, shared
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -78,8 +78,8 @@ def accelerator(
 
 def asked(flavour: Flavour, policy: str, provider: str = "") -> tuple[str, ...]:
     """The flags of a detection."""
-    reference = str(shared("models", "reference"))
-    return ("--models", reference, "--provider", provider or flavour.provider, "--policy", policy)
+    chosen = ("--provider", provider or flavour.provider, "--policy", policy)
+    return (*reference_flags(), *chosen)
 
 
 def photo() -> str:
@@ -147,7 +147,7 @@ def test_server_that_fell_back_says_so_in_readyz_and_metrics(
 
 def test_doctor_names_the_missing_library(accelerator: Flavour) -> None:
     """Before anything is started, for every model."""
-    done = accelerator.livegate("doctor", "--json", "--models", str(shared("models", "reference")))
+    done = accelerator.livegate("doctor", "--json", *reference_flags())
     findings = [json.loads(line) for line in done.stdout.splitlines()]
     engines = [finding for finding in findings if finding["subject"] == "engine"]
     assert done.returncode == 1

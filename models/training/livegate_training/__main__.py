@@ -74,10 +74,12 @@ def _judge(options: argparse.Namespace, folders: Folders) -> int:
 
 
 def _release(options: argparse.Namespace, folders: Folders) -> int:
-    from livegate_training.release import write_models
+    from livegate_training.release import write_goldens, write_models
 
     graphs = _graphs(folders, options.model, options.config)
     for path in write_models(options.model, graphs, options.target):
+        print(path)
+    for path in write_goldens(options.model, options.target):
         print(path)
     return 0
 

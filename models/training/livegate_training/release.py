@@ -8,6 +8,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from livegate.app.engines import prepare_golden_outputs
+from livegate.engines.specimen import DRAWING
+from livegate.manifests.goldens import golden_key
+from livegate.manifests.store import ModelStore, cache_dir
+
 TEMPLATES = Path(__file__).parent / "manifests"
 MANIFESTS = {
     "lg_face": ("lg_face", "lg_face_pose"),
@@ -29,6 +34,21 @@ def write_models(model: str, graphs: Sequence[Path], target: Path) -> list[Path]
         if number == 0:
             for graph in graphs:
                 shutil.copyfile(graph, home / graph.name)
+    return made
+
+
+def write_goldens(model: str, target: Path) -> list[Path]:
+    """Golden outputs beside the manifests, so that no box has to ask the reference; their paths."""
+    store, made = ModelStore((), package=target), []
+    for model_id in MANIFESTS[model]:
+        prepare_golden_outputs(model_id, store)
+        manifest = store.manifest(model_id)
+        home = target / model_id / "golden"
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        for network in manifest.networks:
+            name = f"{golden_key(network, manifest.file(network.file), DRAWING)}.golden"
+            made.append(Path(shutil.copyfile(cache_dir() / "golden" / name, home / name)))
     return made
 
 

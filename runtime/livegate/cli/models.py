@@ -90,7 +90,7 @@ def verify(options: argparse.Namespace, store: ModelStore, ids: list[str], neede
             if state.is_good:
                 answers().print(f"{model_id}: {file.name}: ok", markup=False, highlight=False)
             elif state.path is None and model_id not in needed:
-                _note(f"{model_id}: {file.name}: not here, and not needed unless its task is asked for")
+                _note(f"{model_id}: {file.name}: not here, and no configured task needs it")
             else:
                 problems += 1
                 complaint = f"{model_id}: {store.complaint(state)}"
@@ -100,13 +100,15 @@ def verify(options: argparse.Namespace, store: ModelStore, ids: list[str], neede
 
 def pull(options: argparse.Namespace, store: ModelStore, ids: list[str], needed: set[str]) -> int:
     """Bring files into the cache, with progress; an optional model that a folder lacks is left out."""
+    if not options.ids:
+        ids = [model_id for model_id in ids if not store.is_shipped(model_id)]
     if options.source is None:
         return _pull(store, ids, Download(options.upstream))
     source = Path(options.source).expanduser()
     stick = ModelStore((source,), package=store.package)
     absent = [one for one in ids if one not in needed and not _is_whole(one, stick)]
     for model_id in absent if source.is_dir() else ():
-        _note(f"{model_id}: not in {source}, and not needed unless its task is asked for")
+        _note(f"{model_id}: not in {source}, and no configured task needs it")
     return _pull(store, [one for one in ids if one not in absent], source)
 
 

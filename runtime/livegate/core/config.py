@@ -525,7 +525,7 @@ class ModelsConfig(Section, frozen=True):
     ] = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
     pack: Annotated[
         str, Meta(description="the pack whose model each task takes; `livegate models list` shows them")
-    ] = "reference"
+    ] = "starter"
     use: Annotated[
         dict[str, str],
         Meta(description="task = model id, where the pack's model of a task is not wanted"),

@@ -72,6 +72,10 @@ class ModelStore:
             )
         return read_manifest(self.package / model_id / "manifest.toml")
 
+    def is_shipped(self, model_id: str) -> bool:
+        """Whether the package itself holds the model's files."""
+        return all(any(self.package.glob(f"*/{file.name}")) for file in self.manifest(model_id).files)
+
     def inspect(self, file: ModelFile) -> FileState:
         """Find a file and take its digest; never raises for a file that is wrong."""
         wrong: FileState | None = None

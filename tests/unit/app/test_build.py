@@ -10,7 +10,7 @@ import pytest
 from livegate.app.build import build_pipeline, chosen_manifest, reason_to_leave_out
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.manifests.store import ModelStore
-from support import ROOT, config_with, shared
+from support import REFERENCE, ROOT, config_with, shared
 
 
 @pytest.fixture
@@ -29,8 +29,10 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
 def test_pack_chooses_the_models_of_all_tasks(store: ModelStore) -> None:
     """One key switches; a name for one task goes before it."""
     own = config_with(models={"pack": "own"})
-    assert chosen_manifest("face_detection", config_with(), store).id == "yunet_n"
+    assert chosen_manifest("face_detection", config_with(), store).id == "lg_detect"
     assert chosen_manifest("face_detection", own, store).id == "own_detector"
+    reference = config_with(**REFERENCE)
+    assert chosen_manifest("face_detection", reference, store).id == "yunet_n"
     named = config_with(models={"pack": "own", "use": {"face_detection": "yunet_n"}})
     assert chosen_manifest("face_detection", named, store).id == "yunet_n"
 
@@ -50,7 +52,7 @@ def test_pack_that_lacks_an_optional_model_leaves_its_task_out(store: ModelStore
     """As a missing file does."""
     own = config_with(models={"pack": "own"})
     assert "no model for the task 'landmarks'" in reason_to_leave_out("landmarks", own, store)
-    assert "are missing" in reason_to_leave_out("landmarks", config_with(), store)
+    assert "are missing" in reason_to_leave_out("landmarks", config_with(**REFERENCE), store)
 
 
 def test_name_of_another_tasks_model_is_refused(store: ModelStore) -> None:
@@ -73,7 +75,7 @@ def test_engine_use_gives_one_model_another_backend() -> None:
     """The rest stays where it was."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")
     pytest.importorskip("openvino", reason="openvino is not installed: pip install 'livegate[openvino]'")
-    config = config_with(engine={"use": {"minifasnet_pair": "openvino/cpu"}})
+    config = config_with(engine={"use": {"minifasnet_pair": "openvino/cpu"}}, **REFERENCE)
     pipeline = build_pipeline(config, ModelStore([shared("models", "reference")]))
     backends = {info.model_id: info.backend.split()[0] for info in pipeline.engines}
     pipeline.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from livegate.app.exposure import is_loopback, require_credentials, served_dialects
+from livegate.app.exposure import is_loopback, pilot_models_note, require_credentials, served_dialects
 from livegate.app.server import build_dialects
 from livegate.core.config import AccessKey, AccessToken, App
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.manifests.store import ModelStore
 from support import config_with
 
 
@@ -93,3 +94,29 @@ def test_served_dialects_outside_loopback_are_those_with_credentials(
     config = config_with(**sections)
     every = [dialect for dialect in build_dialects(config) if dialect.name in ("aipaas", "huawei_frs")]
     assert [dialect.name for dialect in served_dialects(config, every)] == served
+
+
+@pytest.mark.parametrize(
+    ("sections", "reachable"),
+    [
+        ({}, ""),
+        ({"grpc": OUTSIDE}, "grpc 0.0.0.0:1"),
+        ({"http": OUTSIDE, "grpc": {"bind": "10.0.0.9:7"}}, "grpc 10.0.0.9:7, http 0.0.0.0:1"),
+        ({"metrics": OUTSIDE}, ""),
+        ({"http": {"bind": ""}}, ""),
+    ],
+)
+def test_models_for_pilots_are_told_of_where_others_reach_them(
+    sections: dict[str, dict[str, object]], reachable: str
+) -> None:
+    """Which models, at which address, and where there are stronger ones; on loopback nothing."""
+    store = ModelStore()
+    pilots = [store.manifest("lg_silent"), store.manifest("lg_detect"), store.manifest("yunet_n")]
+    note = pilot_models_note(config_with(**sections), pilots)
+    if not reachable:
+        assert note is None
+        return
+    assert note is not None
+    assert (note["models"], note["reachable"]) == ("lg_detect, lg_silent", reachable)
+    assert "livegate models pull reference" in note["stronger"]
+    assert pilot_models_note(config_with(**sections), [store.manifest("yunet_n")]) is None

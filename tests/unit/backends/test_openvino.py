@@ -81,6 +81,12 @@ def refusal(network: Network, model: bytes, options: EngineOptions = CPU) -> Set
     return caught.value
 
 
+MODELS = (
+    *("yunet_n", "minifasnet_pair", "pfld_ghostone", "fsanet_pair"),
+    *("lg_detect", "lg_face", "lg_face_pose", "lg_silent"),
+)
+
+
 def inputs_of(manifest: Manifest, network: Network) -> list[np.ndarray]:
     """A real photograph, scaled to the input; to several shapes and batches where they are free."""
     import cv2
@@ -97,14 +103,17 @@ def inputs_of(manifest: Manifest, network: Network) -> list[np.ndarray]:
         pixels = cv2.resize(picture, (int(width), int(height)))
         if spec.colour == "RGB":
             pixels = pixels[..., ::-1]
+        if spec.dtype == "uint8":
+            tensors.append(np.ascontiguousarray(pixels[None]))
+            continue
         scaled = pixels * np.float32(spec.scale) - np.float32(spec.mean)
         tensors.append(np.ascontiguousarray(scaled.transpose(2, 0, 1)[None], np.float32))
     if isinstance(spec.shape[0], str):
-        tensors += [np.concatenate([tensor, tensor[..., ::-1]]) for tensor in tensors]
+        tensors += [np.concatenate([tensor, tensor[:, ::-1]]) for tensor in tensors]
     return tensors
 
 
-@pytest.mark.parametrize("model_id", ["yunet_n", "minifasnet_pair", "pfld_ghostone", "fsanet_pair"])
+@pytest.mark.parametrize("model_id", MODELS)
 def test_run_of_a_shipped_model_gives_the_numbers_of_onnxruntime(model_id: str) -> None:
     """On a real picture every output of every network is that of ONNX Runtime on the CPU in fp32."""
     reference = pytest.importorskip("livegate.backends.onnxruntime")
