@@ -255,6 +255,23 @@ def test_reload_under_load_loses_nothing_and_mixes_nothing(switched: Switched) -
     assert {e["backend"].split()[0] for e in switched.client.status()["engines"]} == {"onnxruntime"}
 
 
+def test_pack_that_is_named_lasts_until_the_next_reload(folder: Path) -> None:
+    """Nothing of a wish is kept: a plain reload follows the configuration again."""
+    models = str(shared("models", "reference"))
+    arguments = ("--models", models, "--set", "models.pack=starter")
+    running = start(folder, *arguments, backend="onnxruntime")
+    with LivenessClient(f"unix:{running.socket}") as client:
+        first, named, plain = (
+            {engine["model_id"] for engine in client.status()["engines"]},
+            {engine.model_id for engine in client.reload_models(pack="reference").engines},
+            {engine.model_id for engine in client.reload_models().engines},
+        )
+    assert {"yunet_n", "minifasnet_pair"} <= named
+    assert not first & named
+    assert plain == first
+    assert running.stop() == 0, running.log.read_text()
+
+
 def test_failed_reload_leaves_the_old_models_under_load(folder: Path) -> None:
     """A file that was cut short, then a configuration that is none; mended, the next one serves."""
     models = folder / "models"
