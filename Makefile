@@ -15,7 +15,7 @@ RECIPE = $(BIN)/python -m livegate_training
 RECIPE_FOLDERS = --data $(DATA) --work $(WORK) $(if $(MODELS_FROM),--reference $(MODELS_FROM)) $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow soak check bench proto docs wheel clean train evaluate-models
+.PHONY: help install run test test-slow soak check bench kernels proto docs wheel clean train evaluate-models
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ run: install ## serve, send a photograph over gRPC and HTTP, stay up (MODELS_FRO
 test: install ## the tests, minus the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: install ## the slow tests
+test-slow: install $(VENV)/.kernels ## the slow tests
 	$(BIN)/python -m pytest -m slow
 
 soak: install ## the frame queue under stalls and crashes for SOAK_S seconds (3600)
@@ -52,6 +52,13 @@ check: install ## lint, types, layers, generated files: what CI runs before the 
 
 bench: install ## served against in-process throughput (MODELS_FROM=DIR)
 	$(BIN)/livegate bench serving $(if $(MODELS_FROM),--models $(MODELS_FROM))
+
+$(VENV)/.kernels: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA),kernels]'
+	touch $@
+
+kernels: $(VENV)/.kernels ## the CUDA kernels for every GPU into kernels/*.fatbin, with nvcc from the package index
+	$(BIN)/python .ci/kernels.py
 
 $(VENV)/.torch: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet '$(TORCH)'
@@ -71,4 +78,4 @@ wheel: install ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist build kernels/*.fatbin .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -52,7 +52,8 @@ def test_bare_wheel_imports_and_names_the_missing_extra(installed: Path) -> None
         "print(livegate.__file__);"
         "assert (r('models') / 'yunet_n' / 'manifest.toml').is_file();"
         "assert not (r('models') / 'training').exists();"
-        "assert (r('kernels') / 'README.md').is_file();"
+        "assert (r('kernels') / 'letterbox.cu').is_file();"
+        "assert (r('kernels') / 'crop.cuh').is_file();"
         "assert (r('proto') / 'livegate/v1/liveness.proto').is_file();"
         "assert 'onnxruntime' not in sys.modules"
     )

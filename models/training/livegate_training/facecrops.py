@@ -28,6 +28,8 @@ RULE = EnlargeLevelEyes(enlarge=1.25, is_square=True)
 SIDE = 112
 FACE_PIXELS = (22.0, 300.0)
 """Height of the face in the camera's picture: everything from far away to a close-up."""
+ROLL_DEG = 18.0
+"""Standard deviation: people tilt their heads by 30 degrees, and a tilt must not read as a turn."""
 WORN = (0.12, 0.06, 0.08)
 
 
@@ -51,7 +53,7 @@ def stand(
     left, top, width, tall = box_from_points(person.points)
     scale = height / max(width, tall)
     side = max(24, int(height * 2.0))
-    angle = float(rng.normal(0, 11))
+    angle = float(rng.normal(0, ROLL_DEG))
     matrix: Array = cv2.getRotationMatrix2D((left + width / 2, top + tall / 2), angle, scale)
     matrix[:, 2] += side / 2 - np.array((left + width / 2, top + tall / 2))
     matrix[:, 2] += rng.normal(0, 0.04 * height, 2)

@@ -146,13 +146,14 @@ def decode_grid(
         origin = np.stack((cells % columns, cells // columns), axis=1).astype(np.float32)
         raw = outputs[f"{rule.box_output}_{stride}"].reshape(-1, 4)[cells]
         offsets = outputs[f"{rule.landmark_output}_{stride}"].reshape(-1, 5, 2)[cells]
-        with np.errstate(over="ignore"):  # an infinite size is refused below
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
             size = np.exp(raw[:, 2:]) * stride
-        # Before NMS, which would drop such a box, or drop every other box beside it, without a word.
-        if not (np.isfinite(size).all() and np.isfinite(raw).all() and np.isfinite(offsets).all()):
+            corner = (origin + raw[:, :2]) * stride - size / 2
+            points = (origin[:, None] + offsets) * stride
+        # Before NMS, which would drop such a box, or drop every other box beside it, without a word. Raw
+        # numbers, too: minus infinity is the logarithm of a size of 0.
+        if not all(np.isfinite(numbers).all() for numbers in (raw, size, corner, points)):
             raise _not_finite(stride)
-        corner = (origin + raw[:, :2]) * stride - size / 2
-        points = (origin[:, None] + offsets) * stride
         parts.append((scores[cells], np.concatenate((corner, size), axis=1), points))
     if not parts:
         return (

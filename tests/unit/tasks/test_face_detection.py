@@ -146,6 +146,16 @@ def test_decode_grid_size_that_overflows_is_1030() -> None:
         decode_grid(outputs, RULE, 64, 0.6)
 
 
+@pytest.mark.parametrize("name", ["bbox", "kps"])
+def test_decode_grid_place_that_overflows_is_1030(name: str) -> None:
+    """A finite offset whose place is no float any more is 1030, without a warning."""
+    outputs = grids(64, 64)
+    put_face(outputs, 8, 0)
+    outputs[f"{name}_8"][0, 0, 1] = 3e38
+    with pytest.raises(EngineError, match="stride 8"):
+        decode_grid(outputs, RULE, 64, 0.6)
+
+
 def test_decode_grid_rubbish_in_cells_that_do_not_pass_is_ignored() -> None:
     """Cells below the least score are not decoded, whatever stands in them."""
     outputs = grids(64, 64)
