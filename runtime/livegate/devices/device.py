@@ -182,7 +182,7 @@ def open_device(
     raise SetupError(
         ErrorCode.INIT_FAIL,
         f"no NVIDIA GPU is reached: {'; '.join(problems)}",
-        hint="install NVIDIA's driver and livegate[tensorrt] (on a box with its own pycuda nothing else)",
+        hint="install NVIDIA's driver and livegate[tensorrt]; on a box with its own pycuda that will do",
     )
 
 
