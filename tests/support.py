@@ -243,8 +243,9 @@ def tiny_tables(content: bytes) -> dict[str, Any]:
             {
                 "name": "tiny",
                 "file": "tiny.onnx",
-                "backends": ["onnxruntime", "openvino", "null"],
+                "backends": ["onnxruntime", "openvino", "tensorrt", "null"],
                 "precisions": ["fp32"],
+                "ranges": {"batch": [1, 1, 2], "height": [1, 8, 128], "width": [1, 8, 128]},
                 "input": {
                     "name": "x",
                     "shape": shape,
