@@ -21,7 +21,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from livegate.app.build import BACKENDS, TASKS, build_pipeline, build_store, load_backend, worker_count
+from livegate.app.build import TASKS, build_pipeline, build_store, worker_count
+from livegate.app.engines import BACKENDS, load_backend
 from livegate.core.config import Config, LogConfig
 from livegate.core.plugins import plugin_names
 from livegate.core.settings import load

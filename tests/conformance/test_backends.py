@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livegate.app.build import load_reference
+from livegate.app.engines import load_reference
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.plugins import load_plugin, plugin_names
 from livegate.engines.base import Backend, Engine, EngineOptions

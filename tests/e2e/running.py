@@ -60,9 +60,13 @@ class Running:
 
 
 def environment() -> dict[str, str]:
-    """Ours without anybody's LiveGate settings, but with the cache of this run."""
-    kept = ("LIVEGATE_CACHE",)
-    return {n: value for n, value in os.environ.items() if n in kept or not n.startswith("LIVEGATE_")}
+    """Ours without anybody's LiveGate settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LIVEGATE_")}
+
+
+def with_cache() -> dict[str, str]:
+    """That environment with the cache of this test run (tests/conftest.py)."""
+    return {**environment(), "LIVEGATE_CACHE": os.environ["LIVEGATE_CACHE"]}
 
 
 def run_cli(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> Any:
@@ -73,7 +77,7 @@ def run_cli(*arguments: str, env: dict[str, str] | None = None, **options: Any) 
         text=options.pop("text", True),
         timeout=HANG_S,
         check=False,
-        env={**environment(), **(env or {})},
+        env={**with_cache(), **(env or {})},
         **options,
     )
 
@@ -95,7 +99,7 @@ def start(
         *("--frames", str(folder / "frames.sock"), *arguments),
     ]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment())
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=with_cache())
     running = Running(process, grpc, http, metrics, path, log)
     if waits:
         wait_until_ready(running)

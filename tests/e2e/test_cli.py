@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from e2e.pictures import jpeg
-from e2e.running import environment, run_cli
+from e2e.running import run_cli
 from livegate import __version__
 from support import shared
 
@@ -261,7 +261,7 @@ def test_serve_missing_models_is_1029_and_status_2(tmp_path: Path) -> None:
     done = run_cli(
         *("serve", "--socket", "", "--frames", "", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"),
         *("--metrics", "127.0.0.1:0"),
-        env={"LIVEGATE_CACHE": str(tmp_path), **environment()},
+        env={"LIVEGATE_CACHE": str(tmp_path)},
     )
     assert done.returncode == 2
     assert "1029" in done.stderr

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from livegate.app.build import build_pipeline, golden_gate, load_backend
+from livegate.app.build import build_pipeline
+from livegate.app.engines import golden_gate, load_backend
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import plugin_names
 from livegate.engines.base import EngineOptions

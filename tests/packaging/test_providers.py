@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.running import environment, start
+from e2e.running import start, with_cache
 from support import ROOT, shared
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -38,7 +38,7 @@ class Flavour:
         """A command to its end, with the reference models."""
         command = [str(self.python), "-m", "livegate", *arguments]
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=600, check=False, env=environment()
+            command, capture_output=True, text=True, timeout=600, check=False, env=with_cache()
         )
 
 

@@ -14,7 +14,8 @@ from enum import Enum
 from pathlib import Path
 
 from livegate import __version__
-from livegate.app.build import BACKENDS, TASKS, chosen_manifest, is_optional, load_backend, ways_for
+from livegate.app.build import TASKS, chosen_manifest, is_optional
+from livegate.app.engines import BACKENDS, load_backend, ways_for
 from livegate.app.exposure import require_credentials, served_dialects
 from livegate.app.server import build_dialects
 from livegate.core.config import Config

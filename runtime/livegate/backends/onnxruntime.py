@@ -112,11 +112,23 @@ class Plugin:
         wanted = PROVIDERS.get(options.provider)
         if wanted not in onnxruntime.get_available_providers():
             raise SetupError(ErrorCode.INIT_FAIL, f"onnxruntime has no provider {options.provider!r}")
+        session = self._session(onnxruntime, network, model, options)
+        actual = session.get_providers()[0]
+        if actual != wanted:
+            why = (
+                self.why_not(options.provider) or "its library loads, so a driver or a device is missing"
+            )
+            raise _not_here(network, options.provider, f"it would run on {actual}; {why}")
+        outputs = [tensor.name for tensor in session.get_outputs()]
+        require_tensors(network, _inputs(session), outputs)
+        return OrtEngine(session, network, options.provider)
+
+    def _session(self, onnxruntime: Any, network: Network, model: bytes, options: EngineOptions) -> Any:
         try:
-            session = onnxruntime.InferenceSession(
+            return onnxruntime.InferenceSession(
                 model,
                 _session_options(onnxruntime, options),
-                providers=[wanted],
+                providers=[PROVIDERS[options.provider]],
                 provider_options=[_provider_options(options)],
                 enable_fallback=0,
             )
@@ -127,15 +139,6 @@ class Plugin:
                 ErrorCode.MODELINIT_FAIL,
                 f"network {network.name} of {network.file} does not load: {_first_line(error)}",
             ) from error
-        actual = session.get_providers()[0]
-        if actual != wanted:
-            why = (
-                self.why_not(options.provider) or "its library loads, so a driver or a device is missing"
-            )
-            raise _not_here(network, options.provider, f"it would run on {actual}; {why}")
-        outputs = [tensor.name for tensor in session.get_outputs()]
-        require_tensors(network, _inputs(session), outputs)
-        return OrtEngine(session, network, options.provider)
 
 
 def _not_here(network: Network, provider: str, why: str) -> SetupError:

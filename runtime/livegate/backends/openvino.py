@@ -44,6 +44,7 @@ class OpenVinoEngine:
         self._name = network.name
         self._outputs = [output.name for output in network.outputs]
         self._idle: deque[Any] = deque()
+        self._blanks = [(port, _blank(openvino, port)) for port in compiled.inputs]
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         """Run once; contiguous, writable inputs are read in place, read-only ones copied once."""
@@ -60,7 +61,7 @@ class OpenVinoEngine:
             request.infer()
             # Copies: the request's own buffers are written again by the next run.
             outputs = {name: request.get_tensor(name).data.copy() for name in self._outputs}
-            self._give_back(compiled, request)
+            self._give_back(request)
         except Exception as error:
             # The request is dropped with whatever state it is in.
             raise EngineError(f"network {self._name}: {_reason(error)}") from error
@@ -77,11 +78,10 @@ class OpenVinoEngine:
         except IndexError:
             return compiled.create_infer_request()
 
-    def _give_back(self, compiled: Any, request: Any) -> None:
+    def _give_back(self, request: Any) -> None:
         """A shared tensor is a bare pointer, which does not keep its array alive: take it back."""
-        for port in compiled.inputs:
-            free = [1 if side.is_dynamic else side.get_length() for side in port.partial_shape]
-            request.set_tensor(port, self._openvino.Tensor(port.element_type, free))
+        for port, blank in self._blanks:
+            request.set_tensor(port, blank)
         if self._compiled is not None:
             self._idle.append(request)
 
@@ -128,6 +128,12 @@ class Plugin:
         outputs = [name for port in compiled.outputs for name in port.names]
         require_tensors(network, _inputs(compiled), outputs)
         return OpenVinoEngine(openvino, compiled, network, options.provider)
+
+
+def _blank(openvino: Any, port: Any) -> Any:
+    """A tensor of the library's own that fits an input; nobody computes with it."""
+    shape = [1 if side.is_dynamic else side.get_length() for side in port.partial_shape]
+    return openvino.Tensor(port.element_type, shape)
 
 
 def _flush_weights(openvino: Any, graph: Any) -> None:

@@ -9,13 +9,8 @@ from typing import Any
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from livegate.app.build import (
-    TASKS,
-    build_store,
-    chosen_manifest,
-    prepare_golden_outputs,
-    reason_to_leave_out,
-)
+from livegate.app.build import TASKS, build_store, chosen_manifest, reason_to_leave_out
+from livegate.app.engines import prepare_golden_outputs
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.errors import LiveGateError

@@ -15,12 +15,10 @@ from livegate.engines.base import Array, Engine, EngineOptions
 from livegate.engines.choice import Way, Wish
 from livegate.engines.golden import GoldenGate
 from livegate.manifests.dims import resolve_shape
-from livegate.manifests.schema import Manifest, ModelFile, Network, Precision
+from livegate.manifests.schema import Manifest, ModelFile, Network
 
 ReadFile = Callable[[ModelFile], bytes]
 Ways = Callable[[], Iterable[Way]]
-PRECISION: Precision = "fp32"
-"""Of every engine: weights are run as they are."""
 log = get_logger("livegate.engines")
 
 
@@ -135,7 +133,7 @@ def _prove(
 ) -> None:
     _warm(engine, network, dims)
     if way.capability.computes:
-        figure = gate.admit(network, file, content, engine, PRECISION)
+        figure = gate.admit(network, file, content, engine, network.precision)
         log.info("golden gate passed", network=network.name, provider=engine.provider, stray=figure)
 
 
@@ -170,7 +168,7 @@ def _info(
         backend=f"{capability.backend} {capability.version}",
         provider_asked=f"{asked} ({wish.policy})",
         provider=engine.provider,
-        precision=PRECISION,
+        precision=network.precision,
     )
     level = log.info if way.grants(wish) or wish.policy == "any" else log.warning
     level(

@@ -196,6 +196,11 @@ class Network(Part, frozen=True):
         )
         return least, usual, greatest
 
+    @property
+    def precision(self) -> Precision:
+        """That of an engine which runs the weights as they are: the first one."""
+        return self.precisions[0]
+
     def require_outputs(self, names: Iterable[str]) -> None:
         """Hold that there are outputs of these names.
 

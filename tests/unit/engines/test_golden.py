@@ -15,8 +15,8 @@ from livegate.engines.base import Capability, Policy
 from livegate.engines.golden import GoldenGate, stray
 from livegate.engines.model import Model, load_model
 from livegate.manifests.goldens import GoldenShelf
-from livegate.manifests.schema import Network
-from support import FakeBackend, FakeEngine, run_options, tiny_manifest, way
+from livegate.manifests.schema import Network, manifest_from_tables
+from support import FakeBackend, FakeEngine, run_options, tiny_manifest, tiny_tables, way
 
 DIMS = {"batch": 1, "height": 4, "width": 6}
 MANIFEST = tiny_manifest(b"x")
@@ -263,6 +263,24 @@ def test_load_model_that_computes_nothing_needs_no_gate(shelf: GoldenShelf) -> N
         GoldenGate(shelf, reference),
     )
     assert reference.engines == []
+
+
+@pytest.mark.parametrize(("factor", "passes"), [(1.02, True), (1.2, False)])
+def test_load_model_is_held_to_the_tolerance_of_its_own_precision(
+    shelf: GoldenShelf, factor: float, passes: bool
+) -> None:
+    """Weights are run as they are: those of an int8 network as int8, and the info says so."""
+    tables = tiny_tables(b"x")
+    tables["networks"][0].update(precisions=["int8"], tolerance={"int8": 0.05, "fp32": 1e-4})
+    manifest = manifest_from_tables(tables, origin="a test")
+    ways = [way(FakeBackend(doctored(lambda answer: answer * np.float32(factor))))]
+    gate = GoldenGate(shelf, Reference())
+    if passes:
+        model = load_model(manifest, lambda: ways, lambda file: b"weights", run_options(), DIMS, gate)
+        assert model.infos[0].precision == "int8"
+    else:
+        with pytest.raises(SetupError, match=r"allowed are 0\.05 in int8"):
+            load_model(manifest, lambda: ways, lambda file: b"weights", run_options(), DIMS, gate)
 
 
 @pytest.mark.parametrize(
