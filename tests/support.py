@@ -243,7 +243,7 @@ def tiny_tables(content: bytes) -> dict[str, Any]:
             {
                 "name": "tiny",
                 "file": "tiny.onnx",
-                "backends": ["onnxruntime", "openvino", "tensorrt", "null"],
+                "backends": ["onnxruntime", "openvino", "null"],
                 "precisions": ["fp32"],
                 "ranges": {"batch": [1, 1, 2], "height": [1, 8, 128], "width": [1, 8, 128]},
                 "input": {

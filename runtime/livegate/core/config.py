@@ -507,6 +507,10 @@ class EngineConfig(Section, frozen=True):
         Literal["require", "prefer", "any"],
         Meta(description="require = exactly these; prefer = else what the manifest lists, loudly; any"),
     ] = "require"
+    precision: Annotated[
+        Literal["fp32", "fp16"],
+        Meta(description="fp16 = where a network's manifest has it; TensorRT alone converts"),
+    ] = "fp32"
     use: Annotated[
         dict[str, str],
         Meta(description="model id = backend or backend/provider, where a model runs better on another"),

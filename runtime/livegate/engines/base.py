@@ -130,8 +130,8 @@ class EngineBuilder(Protocol):
             Seconds that it took.
 
         Raises:
-            SetupError: MODELINIT_FAIL when the network does not build; ALLOC_MEM without device memory;
-                BUSY while another process builds; EXIT when it was given up; INIT_FAIL, WRITE_FAIL.
+            SetupError: MODELINIT_FAIL when it does not build or was given up; ALLOC_MEM without memory;
+                BUSY while another process builds; INIT_FAIL, WRITE_FAIL.
         """
         ...
 
