@@ -128,8 +128,8 @@ def _configure(trt: Any, config: Any, device: Device, options: EngineOptions) ->
         config.default_device_type = trt.DeviceType.DLA
         config.DLA_core = core
         config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
-    sharing = getattr(trt.PreviewFeature, "PROFILE_SHARING_0806", None)
-    if sharing is not None and int(trt.__version__.partition(".")[0]) < 10:
+    sharing, version = getattr(trt.PreviewFeature, "PROFILE_SHARING_0806", None), str(trt.__version__)
+    if sharing is not None and version.startswith("8."):
         config.set_preview_feature(sharing, True)
 
 

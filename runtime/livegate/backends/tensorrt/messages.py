@@ -40,12 +40,13 @@ def make_logger(trt: Any) -> Any:
 
 def make_monitor(trt: Any, watch: BuildWatch) -> Any:
     """A progress monitor of theirs that tells ours; None in a version without."""
-    if not hasattr(trt, "IProgressMonitor"):
+    theirs: Any = getattr(trt, "IProgressMonitor", None)
+    if theirs is None:
         return None
 
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+    class Monitor(theirs):  # type: ignore[misc]
         def __init__(self) -> None:
-            trt.IProgressMonitor.__init__(self)
+            theirs.__init__(self)
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             watch.phase_start(phase_name, parent_phase or "", num_steps)
