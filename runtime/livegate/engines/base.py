@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from numpy.typing import NDArray
 
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.engines.cache import EngineKey
 from livegate.manifests.schema import Network, Precision
 
 Array = NDArray[Any]
@@ -121,6 +122,14 @@ class EngineBuilder(Protocol):
         Raises:
             SetupError: as `load`, for what no build could mend.
         """
+        ...
+
+    def forecast_s(self, network: Network, model: bytes, options: EngineOptions) -> float | None:
+        """Seconds that the last such build took; None when there was none."""
+        ...
+
+    def fits_here(self, key: EngineKey) -> bool | None:
+        """Whether a kept engine is for this box as it is now; None when that cannot be told."""
         ...
 
     def build(self, network: Network, model: bytes, options: EngineOptions, watch: BuildWatch) -> float:

@@ -45,7 +45,7 @@ class Watch:
         network: str,
         report: Callable[[BuildProgress], None],
         *,
-        forecast_s: Callable[[], float | None] = lambda: None,
+        forecast_s: float | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin now; `forecast_s` is what a build like this one took."""
@@ -108,8 +108,7 @@ class Watch:
     def _left_s(self, elapsed_s: float) -> float | None:
         if self._part >= MIN_PART:
             return elapsed_s * (1 - self._part) / self._part
-        expected_s = self._forecast_s()
-        return None if expected_s is None else max(0.0, expected_s - elapsed_s)
+        return None if self._forecast_s is None else max(0.0, self._forecast_s - elapsed_s)
 
 
 class BuildBoard:

@@ -71,7 +71,7 @@ def test_left_is_forecast_from_the_part(watch: Watch, told: list[BuildProgress],
 
 def test_left_is_forecast_from_the_last_build(told: list[BuildProgress], clock: Seconds) -> None:
     """Without a part that says anything, what the last build took has to do; it never falls below 0."""
-    watch = Watch("m", "n", told.append, forecast_s=lambda: 100.0, now_s=clock)
+    watch = Watch("m", "n", told.append, forecast_s=100.0, now_s=clock)
     clock.now = 40.0
     watch.phase_start("building", "", 1)
     assert told[-1].left_s == 60.0
