@@ -57,7 +57,7 @@ def backend(name: str) -> Backend:
 def provider(backend: Backend) -> str:
     """A provider that every machine has: the last resort of the backend."""
     providers = backend.probe().providers
-    return "cpu" if "cpu" in providers else providers[-1]
+    return next((name for name in ("cpu", "gpu") if name in providers), providers[-1])
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from livegate.app.build import build_service, build_store
+from livegate.app.build import build_pipeline, build_service, build_store
 from livegate.app.enginebuilds import (
     EngineBuilds,
     build_before_serving,
@@ -195,6 +195,33 @@ def test_build_that_is_killed_leaves_the_old_engine(tmp_path: Path) -> None:
     assert start("die").returncode == -signal.SIGKILL
     after = start()
     assert (after.returncode, after.stdout) == (0, "loads\n"), after.stderr
+
+
+def test_box_serves_on_what_was_built_in_its_precision(config: Any) -> None:
+    """The pipeline loads the engines, they pass the golden gate in fp16, and the infos say so."""
+    store = build_store(config)
+    build_before_serving(config, store, EngineBuilds())
+    pipeline = build_pipeline(config, store)
+    silent = [engine for engine in pipeline.engines if engine.model_id == MODEL]
+    assert {(e.backend, e.provider, e.precision) for e in silent} == {("tensorrt 10.3.0", "gpu", "fp16")}
+    assert {e.precision for e in pipeline.engines if e.model_id != MODEL} == {"fp32"}
+    pipeline.close()
+
+
+def test_box_without_engines_refuses_to_serve_or_serves_on_the_next(config: Any) -> None:
+    """With require the missing engine is 1029 with the command; with prefer ONNX Runtime serves."""
+    import msgspec
+
+    with pytest.raises(SetupError) as caught:
+        build_pipeline(config, build_store(config))
+    assert caught.value.code is ErrorCode.MODELINIT_FAIL
+    assert "livegate engines build" in caught.value.hint
+    config = msgspec.structs.replace(
+        config, engine=msgspec.structs.replace(config.engine, policy="prefer")
+    )
+    pipeline = build_pipeline(config, build_store(config))
+    assert {engine.backend.split()[0] for engine in pipeline.engines} == {"onnxruntime"}
+    pipeline.close()
 
 
 def test_command_builds_lists_verifies_and_prunes(
