@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -206,14 +207,17 @@ def environment(folder: Path, *packages: str) -> Path:
     """The Python of a new virtual environment with these packages; skips where there are none."""
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps"]
-    done = subprocess.run(
-        [*command, "--no-cache-dir", *packages], capture_output=True, text=True, check=False
-    )
+    _install(*packages, python=python)
+    return python
+
+
+def _install(*arguments: str, python: Path | None = None) -> None:
+    chosen = ["--python", str(python)] if python else []
+    command = [sys.executable, "-m", "pip", *chosen, "install", "--quiet", "--no-deps", "--no-cache-dir"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no reason"])[-1]
-        pytest.skip(f"{', '.join(packages)} cannot be installed: {last}")
-    return python
+        pytest.skip(f"{' '.join(arguments)} cannot be installed: {last}")
 
 
 def stub_libraries(library: Path, folder: Path) -> None:
@@ -321,6 +325,26 @@ def cuda_constants() -> set[str]:
 def _is_cuda(node: ast.AST) -> bool:
     is_name = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     return is_name and node.value.id == "cuda" and node.attr.startswith("cu")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("package", CUDA_PYTHON)
+def test_cuda_python_passes_the_conformance_suite_on_the_cpu(package: str, tmp_path: Path) -> None:
+    """NVIDIA's bindings themselves, over a libcuda.so.1 of ours: arguments arrive as they are meant."""
+    site, library = tmp_path / "site", tmp_path / "libcuda.so.1"
+    _install("--target", str(site), package, "cuda-pathfinder")
+    source = ROOT / "tests" / "libcuda_on_cpu.c"
+    flags = ["-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wl,-soname,libcuda.so.1"]
+    subprocess.run(["cc", *flags, "-o", library, source, "-ldl"], check=True)
+    suite = ROOT / "tests" / "conformance" / "test_devices.py"
+    chosen = "cuda_python and not fake and not without"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, suite]
+    paths = {"LD_LIBRARY_PATH": str(tmp_path), "PYTHONPATH": str(site)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, **paths}
+    )
+    assert done.returncode == 0, done.stdout
+    assert "no GPU is reached" not in done.stdout
+    assert "8 passed" in done.stdout
 
 
 LOOK_UP_CUDA = r"""

@@ -509,7 +509,7 @@ class EngineConfig(Section, frozen=True):
     ] = "require"
     precision: Annotated[
         Literal["fp32", "fp16"],
-        Meta(description="fp16 = where a network's manifest has it; TensorRT alone converts"),
+        Meta(description="fp16 where manifest and backend (tensorrt) have it; else as the weights are"),
     ] = "fp32"
     use: Annotated[
         dict[str, str],

@@ -85,23 +85,14 @@ def ways_to_run(manifest: Manifest, wish: Wish, load_backend: LoadBackend) -> It
 
 
 def precision_for(network: Network, way: Way, wish: Wish) -> Precision:
-    """What a network is computed in: the wish, if its manifest has it, else its weights' own precision.
+    """What a network is computed in: the wish, if manifest and backend have it, else as its weights are.
 
-    Raises:
-        SetupError: INIT_FAIL when the manifest has it, `require` is set, and the backend cannot convert.
+    No policy makes an error of the rest: one key is for all models, and they run on several backends.
+    What each is computed in is told with every engine.
     """
     asked, own = wish.precision, network.precision
-    if asked == own or asked not in network.precisions:
-        return own
-    if asked in way.capability.precisions:
-        return asked
-    if wish.policy == "require":
-        raise SetupError(
-            ErrorCode.INIT_FAIL,
-            f"network {network.name} was asked for in {asked}, {way.capability.backend} has it not",
-            hint=f"set engine.precision to {own}, or engine.policy to prefer",
-        )
-    return own
+    is_had = asked in network.precisions and asked in way.capability.precisions
+    return asked if is_had else own
 
 
 def _backend_order(manifest: Manifest, wish: Wish, load_backend: LoadBackend) -> tuple[str, ...]:

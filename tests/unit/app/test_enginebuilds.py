@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from livegate.app.build import build_pipeline, build_service, build_store
+from livegate.app.checkup import Finding, Grade, examine
 from livegate.app.enginebuilds import (
     EngineBuilds,
     build_before_serving,
@@ -247,6 +248,19 @@ def test_command_builds_lists_verifies_and_prunes(
     assert main(["engines", "prune"]) == 0
     assert "not for this box" in capsys.readouterr().out
     assert list(EngineCache().records()) == []
+
+
+def test_doctor_tells_what_is_not_built(config: Any) -> None:
+    """A warning with the command for what is missing; fine once it is built."""
+    store = build_store(config)
+
+    def told() -> list[Finding]:
+        return [one for one in examine(config, store) if one.subject == f"engine {MODEL}"]
+
+    assert {one.grade for one in told()} == {Grade.WARNING}
+    assert all("livegate engines build" in one.remedy for one in told())
+    build_before_serving(config, store, EngineBuilds())
+    assert {one.grade for one in told()} == {Grade.GOOD}
 
 
 def test_command_build_without_a_builder_says_so(capsys: pytest.CaptureFixture[str], trt: Any) -> None:

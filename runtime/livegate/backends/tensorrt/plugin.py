@@ -38,9 +38,18 @@ class Plugin:
         """Look at nothing yet."""
         self._cache = cache or EngineCache()
         self._device: Device | None = None
+        self._found: Capability | None = None
 
     def probe(self) -> Capability:
-        """What the installed library finds on this box."""
+        """What the installed library finds on this box; looked for once, until something is found."""
+        if self._found is None:
+            capability = self._look()
+            if not capability.is_available:
+                return capability
+            self._found = capability
+        return self._found
+
+    def _look(self) -> Capability:
         try:
             import tensorrt as trt
 

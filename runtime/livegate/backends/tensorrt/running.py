@@ -89,11 +89,12 @@ class TensorRtEngine:
         with contextlib.suppress(CudaError), self._device.current():
             for lane in idle:
                 lane.close()
+            self._engine = self._runtime = None  # lanes under way hold theirs through their contexts
 
     def _input(self, feeds: Feeds) -> Array:
         spec, name = self._network.input, self._network.name
         if self._is_closed:
-            raise EngineError(f"network {name}: its engine is closed")
+            raise _closed(self._network)
         if set(feeds) != {spec.name}:
             raise EngineError(f"network {name}: the inputs are {sorted(feeds)}, not {spec.name!r}")
         require_contiguous(name, feeds)
@@ -110,9 +111,12 @@ class TensorRtEngine:
 
     def _borrow(self) -> _Lane:
         with self._lock:
+            if self._is_closed:
+                raise _closed(self._network)
             if self._idle:
                 return self._idle.pop()
-        return _Lane(self._trt, self._device, self._engine, self._network)
+            engine = self._engine
+        return _Lane(self._trt, self._device, engine, self._network)
 
     def _give_back(self, lane: _Lane) -> None:
         with self._lock:
@@ -199,6 +203,10 @@ class _Lane:
         size = math.prod(shape) * FLOAT_BYTES
         answer: Array = self._pinned[name].array[:size].view(np.float32).reshape(shape).copy()
         return answer
+
+
+def _closed(network: Network) -> EngineError:
+    return EngineError(f"network {network.name}: its engine is closed")
 
 
 def _sizes(trt: Any, engine: Any, context: Any, network: Network) -> dict[str, int]:
