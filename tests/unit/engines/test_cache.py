@@ -94,7 +94,7 @@ def test_cache_that_was_never_written_is_empty(tmp_path: Path) -> None:
     assert not cache.folder.exists()
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_flipped_bytes_are_refused(cache: EngineCache, data: st.DataObject) -> None:
     """Any flipped byte of plan or record is 1029 with the way out; nothing is handed out."""

@@ -181,7 +181,7 @@ def test_half_of_what_it_does_not_know_is_refused(
     assert "fp32" in caught.value.hint
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_half_of_a_damaged_file_is_refused_or_converted(data: st.DataObject) -> None:
     """Flipped bytes never end in another exception than ours."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livegate.core.errors import SetupError
@@ -20,6 +20,7 @@ FIELDS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(FIELDS)
 def test_message_written_and_read_is_the_same(fields: list[Field]) -> None:
     """What was written is read again, field by field."""
@@ -32,6 +33,7 @@ def test_message_of_a_library_is_kept_to_the_byte() -> None:
     assert write_message(read_message(content)) == content
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_read_message_of_anything_is_refused_or_read(content: bytes) -> None:
     """Bytes that are no message are 1029, never another exception."""

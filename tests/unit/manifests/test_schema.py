@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
@@ -269,3 +271,19 @@ def test_manifest_without_ranges_has_no_shapes_to_build_for() -> None:
     """A free dimension without a range is told when an engine is to be built, not before."""
     with pytest.raises(SetupError, match="no ranges for batch, height, width"):
         with_ranges({}).extents()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_manifest_with_flipped_bytes_is_refused_or_read(tmp_path: Path, data: st.DataObject) -> None:
+    """A damaged manifest is one of our errors, never a crash; what still reads is a whole manifest."""
+    content = bytearray((ROOT / "models" / "yunet_n" / "manifest.toml").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path = tmp_path / "manifest.toml"
+    path.write_bytes(bytes(content))
+    try:
+        manifest = read_manifest(path)
+    except SetupError:
+        return
+    assert manifest.networks
