@@ -22,6 +22,7 @@ from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Analysis, EngineInfo, StageTimes, Verdict, largest_face
 from livegate.core.telemetry import Metrics, StageClock
 from livegate.core.view import View
+from livegate.engines.builds import BuildBoard, BuildProgress
 from livegate.engines.pool import EnginePool, shutting_down
 from livegate.ingest.headers import ImageHeader
 from livegate.ingest.image import checked_header, decode_frame
@@ -40,6 +41,7 @@ class State(str, Enum):
     """Where the service is in its life."""
 
     WARMING = "WARMING"
+    BUILDING = "BUILDING"
     READY = "READY"
     DRAINING = "DRAINING"
 
@@ -55,14 +57,19 @@ class Status:
     queue_capacity: int
     algo_tasks: tuple[int, ...]
     engines: tuple[EngineInfo, ...]
+    build: BuildProgress | None = None
+    """The engine that is being built, in BUILDING."""
 
 
 class LivenessService:
     """The runtime behind every face. Built warming; `start` gives it its pipeline."""
 
-    def __init__(self, config: Config, pool: EnginePool, metrics: Metrics) -> None:
+    def __init__(
+        self, config: Config, pool: EnginePool, metrics: Metrics, board: BuildBoard | None = None
+    ) -> None:
         """Keep what is shared by all requests."""
         self._config = config
+        self._board = board or BuildBoard()
         self._pool = pool
         self._metrics = metrics
         self._pipeline: Pipeline | None = None
@@ -80,7 +87,9 @@ class LivenessService:
     def status(self) -> Status:
         """How the box is now."""
         pipeline = self._pipeline
-        warm = State.READY if pipeline else State.WARMING
+        build = None if pipeline else self._board.current
+        cold = State.BUILDING if build else State.WARMING
+        warm = State.READY if pipeline else cold
         return Status(
             state=State.DRAINING if self._is_draining else warm,
             workers=self._pool.workers,
@@ -89,6 +98,7 @@ class LivenessService:
             queue_capacity=self._pool.capacity,
             algo_tasks=_algo_tasks(pipeline) if pipeline else (),
             engines=pipeline.engines if pipeline else (),
+            build=build,
         )
 
     def submit(self, request: AnalyzeRequest) -> Future[Analysis]:
@@ -188,6 +198,12 @@ class LivenessService:
 
     def _warm_pipeline(self) -> Pipeline:
         if self._pipeline is None:
+            if build := self._board.current:
+                raise LiveGateError(
+                    ErrorCode.INPROGRESS,
+                    f"the engine of {build.model} {build.network} is being built: {build.part:.0%}",
+                    hint="ask /readyz, which has a forecast, then try again",
+                )
             raise LiveGateError(
                 ErrorCode.NOT_INIT, "the models are not warm yet", hint="ask /readyz, then try again"
             )
