@@ -273,6 +273,7 @@ def tiny_tables(content: bytes) -> dict[str, Any]:
                 "file": "tiny.onnx",
                 "backends": ["onnxruntime", "openvino", "null"],
                 "precisions": ["fp32"],
+                "ranges": {"batch": [1, 1, 2], "height": [1, 8, 128], "width": [1, 8, 128]},
                 "input": {
                     "name": "x",
                     "shape": shape,

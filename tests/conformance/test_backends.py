@@ -15,22 +15,32 @@ import pytest
 from livegate.app.engines import load_reference
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.plugins import load_plugin, plugin_names
-from livegate.engines.base import Backend, Engine, EngineOptions
+from livegate.engines.base import Backend, Engine, EngineBuilder, EngineOptions
+from livegate.engines.builds import Watch
 from livegate.engines.golden import GoldenGate
 from livegate.engines.model import load_model
 from livegate.manifests.goldens import GoldenShelf
 from support import HANG_S, run_options, tiny_manifest, tiny_onnx, way
+from tensorrt_fake import VERSIONS, install_tensorrt
 
 COMPUTES_NOTHING = {"null"}
 ONNX = tiny_onnx()
 NETWORK = tiny_manifest(ONNX).networks[0]
 
 
-@pytest.fixture(params=plugin_names("livegate.backends"))
-def name(request: pytest.FixtureRequest) -> str:
-    """Each backend in turn."""
-    name: str = request.param
-    return name
+ON_FAKES = tuple(f"tensorrt {version} on a fake" for version in VERSIONS)
+
+
+@pytest.fixture(params=[*plugin_names("livegate.backends"), *ON_FAKES])
+def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Each backend in turn; TensorRT, which needs a GPU, also on fakes of its versions."""
+    if request.param not in ON_FAKES:
+        return str(request.param)
+    name, version, *_ = request.param.split()
+    pytest.importorskip("onnxruntime", reason="the fake computes with onnxruntime")
+    install_tensorrt(monkeypatch, version)
+    monkeypatch.setenv("LIVEGATE_CACHE", str(tmp_path))
+    return str(name)
 
 
 @pytest.fixture
@@ -47,11 +57,19 @@ def backend(name: str) -> Backend:
 def provider(backend: Backend) -> str:
     """A provider that every machine has: the last resort of the backend."""
     providers = backend.probe().providers
-    return "cpu" if "cpu" in providers else providers[-1]
+    return next((name for name in ("cpu", "gpu") if name in providers), providers[-1])
 
 
 @pytest.fixture
-def engine(backend: Backend, provider: str) -> Engine:
+def built(backend: Backend, provider: str) -> None:
+    """What has to be built before it is loaded, is."""
+    if isinstance(backend, EngineBuilder):
+        watch = Watch("tiny", NETWORK.name, lambda progress: None)
+        backend.build(NETWORK, ONNX, EngineOptions(provider), watch)
+
+
+@pytest.fixture
+def engine(backend: Backend, provider: str, built: None) -> Engine:
     """The network on that backend."""
     return backend.load(NETWORK, ONNX, EngineOptions(provider))
 
@@ -168,7 +186,7 @@ def test_close_engine_cannot_run_any_more(engine: Engine) -> None:
 
 
 def test_load_model_of_the_tiny_manifest_is_warm_and_proved(
-    backend: Backend, provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: None
 ) -> None:
     """A manifest made for the network passes every check of the loader on this backend."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no [cpu] extra")

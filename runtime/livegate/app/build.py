@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import did_you_mean, load_plugin, plugin_names
 from livegate.core.telemetry import Metrics, get_logger
+from livegate.engines.builds import BuildBoard
 from livegate.engines.choice import wish_for
 from livegate.engines.model import RunOptions, load_model
 from livegate.engines.pool import EnginePool
@@ -33,8 +35,8 @@ def build_store(config: Config) -> ModelStore:
     return ModelStore(Path(folder).expanduser() for folder in named if folder)
 
 
-def build_service(config: Config, metrics: Metrics) -> LivenessService:
-    """A service that is still warming: give `start` a pipeline."""
+def build_service(config: Config, metrics: Metrics, board: BuildBoard | None = None) -> LivenessService:
+    """A service that is still warming: give `start` a pipeline. `board` tells what is being built."""
     cv2.setNumThreads(1)  # the workers are the parallelism
     cores = sorted(os.sched_getaffinity(0))
     workers = worker_count(config)
@@ -42,7 +44,9 @@ def build_service(config: Config, metrics: Metrics) -> LivenessService:
     pool = EnginePool(workers, config.server.queue_capacity, cores=cores if is_pinned else ())
     metrics.queue_depth.set_function(lambda: pool.depth)
     metrics.workers_busy.set_function(lambda: pool.running)
-    return LivenessService(config, pool, metrics)
+    board = board or BuildBoard()
+    metrics.engine_build.set_function(lambda: board.current.part if board.current else math.nan)
+    return LivenessService(config, pool, metrics, board)
 
 
 def worker_count(config: Config) -> int:

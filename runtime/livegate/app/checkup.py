@@ -15,6 +15,7 @@ from pathlib import Path
 
 from livegate import __version__
 from livegate.app.build import TASKS, chosen_manifest, is_optional
+from livegate.app.enginebuilds import wanted_engines
 from livegate.app.engines import BACKENDS, load_backend, ways_for
 from livegate.app.exposure import require_credentials, served_dialects
 from livegate.app.server import build_dialects
@@ -63,6 +64,7 @@ def examine(config: Config, store: ModelStore) -> Iterator[Finding]:
     yield from _backends()
     yield from _choice(config, store)
     yield from _models(config, store)
+    yield from _engines(config, store)
     yield from _faces(config)
 
 
@@ -172,6 +174,23 @@ def _models(config: Config, store: ModelStore) -> Iterator[Finding]:
                 yield Finding(Grade.WARNING, task, fact, why.hint)
             else:
                 yield _bad(task, store.complaint(state))
+
+
+def _engines(config: Config, store: ModelStore) -> Iterator[Finding]:
+    """Engines that are built for this box, where a model runs first on a backend that builds."""
+    try:
+        for job in wanted_engines(config, store):
+            subject = f"engine {job.model}"
+            if job.why:
+                remedy = (
+                    "`livegate engines build`; else the server builds it before it is ready (require)"
+                )
+                yield Finding(Grade.WARNING, subject, job.why, remedy)
+            else:
+                built = f"{job.network.name}: built, in {job.options.precision}"
+                yield _good(subject, built)
+    except LiveGateError:
+        return  # what is wrong with a model is told with the models
 
 
 def _faces(config: Config) -> Iterator[Finding]:

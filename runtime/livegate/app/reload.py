@@ -18,6 +18,7 @@ from livegate.app.build import (
     chosen_manifests,
     require_model_files,
 )
+from livegate.app.enginebuilds import EngineBuilds, build_before_serving
 from livegate.app.exposure import pilot_models_note
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, RequestError
@@ -33,8 +34,9 @@ log = get_logger("livegate.reload")
 class PipelineBuilder:
     """Builds a pipeline for each reload of one server."""
 
-    def __init__(self, config: Config, reread: Callable[[], Config]) -> None:
+    def __init__(self, config: Config, reread: Callable[[], Config], builds: EngineBuilds) -> None:
         """`config` is what the server was started with; `reread` loads it as it is now."""
+        self._builds = builds
         self._config = config
         self._reread = reread
 
@@ -51,6 +53,7 @@ class PipelineBuilder:
         require_model_files(config, store)
         if note := pilot_models_note(config, chosen_manifests(config, store).values()):
             log.warning(PILOT_NOTE, **note)
+        build_before_serving(config, store, self._builds)
         return build_pipeline(config, store)
 
     def config_for(self, wish: ModelWish) -> Config:

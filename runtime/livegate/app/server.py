@@ -19,6 +19,7 @@ from collections.abc import Callable
 from livegate import __version__
 from livegate.app.build import build_pipeline, build_service, build_store, chosen_manifests
 from livegate.app.collectors import CameraCollector, FrameCollector
+from livegate.app.enginebuilds import EngineBuilds, build_before_serving
 from livegate.app.exposure import pilot_models_note, require_credentials, served_dialects
 from livegate.app.frames import FrameFace, log_refusal
 from livegate.app.reload import PILOT_NOTE, PipelineBuilder
@@ -100,7 +101,8 @@ class Server:
         """
         self._config = config
         metrics = Metrics()
-        self._service = build_service(config, metrics)
+        self._builds = EngineBuilds()
+        self._service = build_service(config, metrics, self._builds.board)
         challenges = Challenges(config, self._service, metrics)
         self._actions = ActionService(config, self._service, metrics, challenges)
         self._listeners: dict[str, HttpListener] = {}
@@ -141,7 +143,7 @@ class Server:
             self._cameras,
             self._actions,
             challenges,
-            ModelReloader(self._service, PipelineBuilder(config, reread).build, metrics),
+            ModelReloader(self._service, PipelineBuilder(config, reread, self._builds).build, metrics),
             metrics,
         )
         self._frames: FrameFace | None = None
@@ -178,7 +180,9 @@ class Server:
         Raises:
             SetupError: a model that does not load.
         """
-        pipeline = await asyncio.to_thread(build_pipeline, self._config, build_store(self._config))
+        store = build_store(self._config)
+        await asyncio.to_thread(build_before_serving, self._config, store, self._builds)
+        pipeline = await asyncio.to_thread(build_pipeline, self._config, store)
         _settle()
         self._service.start(pipeline)
         if self._frames is not None:
@@ -188,6 +192,7 @@ class Server:
     async def stop(self) -> None:
         """Refuse new requests, finish accepted ones within the bound, close everything."""
         await self._grpc.set_serving(is_serving=False)
+        self._builds.cancel()
         end = shutting_down()
         self._service.refuse()
         self._cameras.stop(end)

@@ -17,8 +17,17 @@ from livegate.core.settings import Key, LoadedConfig, keys, load, value_from_tex
 # Flags with a name of their own; every other key is reached by --set.
 FLAGS = {
     "--pack": ("models.pack", "NAME", "whose models: starter (in the package), reference, …"),
-    "--backend": ("engine.backend", "NAME", "what runs the networks: auto, onnxruntime, openvino, null"),
-    "--provider": ("engine.provider", "NAME", "auto, cpu, cuda, tensorrt, cann, openvino"),
+    "--backend": (
+        "engine.backend",
+        "NAME",
+        "what runs the networks: auto, onnxruntime, openvino, tensorrt, null",
+    ),
+    "--provider": (
+        "engine.provider",
+        "NAME",
+        "auto, cpu, cuda, tensorrt, cann, openvino; of tensorrt itself gpu, dla0",
+    ),
+    "--precision": ("engine.precision", "PRECISION", "fp32 or fp16, where manifest and backend have it"),
     "--policy": ("engine.policy", "POLICY", "require, prefer or any"),
     "--detector-size": ("face_detection.input_size", "PIXELS", "long side of the detector's input"),
     "--workers": ("server.workers", "N", "worker threads; 0 = one for each core"),

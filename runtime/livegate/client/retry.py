@@ -21,7 +21,10 @@ from livegate.client.codec import RETRY_DELAY_S
 from livegate.core.errors import ErrorCode, LiveGateError
 
 PASSING = frozenset((ErrorCode.CONNECTION_FAILURE, ErrorCode.NOT_INIT, ErrorCode.QUEUE_FULL))
-"""What may be gone a moment later: no server, a server that warms up, a full queue."""
+"""What may be gone a moment later: no server, a server that warms up, a full queue.
+
+Not INPROGRESS: engines are built for minutes.
+"""
 
 
 @dataclass(frozen=True, slots=True)

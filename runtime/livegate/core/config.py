@@ -507,6 +507,10 @@ class EngineConfig(Section, frozen=True):
         Literal["require", "prefer", "any"],
         Meta(description="require = exactly these; prefer = else what the manifest lists, loudly; any"),
     ] = "require"
+    precision: Annotated[
+        Literal["fp32", "fp16"],
+        Meta(description="fp16 where manifest and backend (tensorrt) have it; else as the weights are"),
+    ] = "fp32"
     use: Annotated[
         dict[str, str],
         Meta(description="model id = backend or backend/provider, where a model runs better on another"),

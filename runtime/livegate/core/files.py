@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
 from pathlib import Path
 
 from livegate.core.errors import ErrorCode, RequestError
@@ -34,3 +37,27 @@ def write_file(path: Path, content: bytes) -> None:
     except OSError as error:
         why = f"{path} cannot be written: {error.strerror}"
         raise RequestError(ErrorCode.WRITE_FAIL, why) from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file of this user alone: whole or not at all, whenever the power fails.
+
+    Raises:
+        OSError: it cannot be written; what was there before still is.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the name as well
+    finally:
+        os.close(folder)

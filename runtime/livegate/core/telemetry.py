@@ -142,6 +142,11 @@ class Metrics:
             "livegate_streams", "StreamFrames and WatchCamera calls that are open", registry=registry
         )
         self.ready = Gauge("livegate_ready", "1 when warm and accepting requests", registry=registry)
+        self.engine_build = Gauge(
+            "livegate_engine_build_ratio",
+            "The part that is done of the engine that is being built; NaN when none is",
+            registry=registry,
+        )
         self.provider = Gauge(
             "livegate_provider_info",
             "The provider asked for and the one that runs, for each network",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
 from livegate.core.errors import ErrorCode, SetupError
-from livegate.manifests.schema import Network
+from livegate.engines.cache import EngineKey
+from livegate.manifests.schema import Network, Precision
 
 Array = NDArray[Any]
 Feeds = Mapping[str, NDArray[Any]]
@@ -33,6 +34,7 @@ class Capability:
     problem: str = ""
     warning: str = ""
     computes: bool = True
+    precisions: tuple[Precision, ...] = ("fp32",)
 
     @property
     def is_available(self) -> bool:
@@ -42,11 +44,12 @@ class Capability:
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to run: the provider, the threads inside one run, and how many runs there may be at once."""
+    """How to run: the provider, threads inside one run, how many runs at once, and the precision."""
 
     provider: str
     intra_op_threads: int = 1
     parallel_runs: int = 1
+    precision: Precision = "fp32"
 
 
 class Engine(Protocol):
@@ -89,6 +92,55 @@ class Backend(Protocol):
         Raises:
             SetupError: MODELINIT_FAIL when the network does not load or does not fit its manifest;
                 INIT_FAIL when the provider does not run it.
+        """
+        ...
+
+
+class BuildWatch(Protocol):
+    """Hears how a build gets on, from any thread; phases may hold phases."""
+
+    def phase_start(self, name: str, parent: str, steps: int) -> None:
+        """A phase begins; `parent` is empty for one that stands by itself."""
+        ...
+
+    def step_complete(self, name: str, step: int) -> bool:
+        """Step number `step` of a phase is done, counted from 0. False: the build is to be given up."""
+        ...
+
+    def phase_finish(self, name: str) -> None:
+        """A phase has ended, perhaps before its last step."""
+        ...
+
+
+@runtime_checkable
+class EngineBuilder(Protocol):
+    """A backend whose engines take minutes to make: they are built first, kept, and only then loaded."""
+
+    def why_unbuilt(self, network: Network, model: bytes, options: EngineOptions) -> str:
+        """Why there is no built engine that would be loaded; empty when there is one.
+
+        Raises:
+            SetupError: as `load`, for what no build could mend.
+        """
+        ...
+
+    def forecast_s(self, network: Network, model: bytes, options: EngineOptions) -> float | None:
+        """Seconds that the last such build took; None when there was none."""
+        ...
+
+    def fits_here(self, key: EngineKey) -> bool | None:
+        """Whether a kept engine is for this box as it is now; None when that cannot be told."""
+        ...
+
+    def build(self, network: Network, model: bytes, options: EngineOptions, watch: BuildWatch) -> float:
+        """Build an engine and keep it; what was kept before stays until then.
+
+        Returns:
+            Seconds that it took.
+
+        Raises:
+            SetupError: MODELINIT_FAIL when it does not build or was given up; ALLOC_MEM without memory;
+                BUSY while another process builds; INIT_FAIL, WRITE_FAIL.
         """
         ...
 

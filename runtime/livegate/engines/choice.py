@@ -12,7 +12,7 @@ from livegate.core.config import EngineConfig
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.telemetry import get_logger
 from livegate.engines.base import Backend, Capability, Policy, provider_order
-from livegate.manifests.schema import Manifest
+from livegate.manifests.schema import Manifest, Network, Precision
 
 AUTO = "auto"
 LoadBackend = Callable[[str], Backend]
@@ -26,6 +26,7 @@ class Wish:
     backend: str
     provider: str
     policy: Policy
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ def wish_for(model_id: str, config: EngineConfig) -> Wish:
     """What the configuration says of one model: its entry in engine.use, else the general keys."""
     if own := config.use.get(model_id):
         backend, _, provider = own.partition("/")
-        return Wish(backend, provider or AUTO, config.policy)
-    return Wish(config.backend, config.provider, config.policy)
+        return Wish(backend, provider or AUTO, config.policy, config.precision)
+    return Wish(config.backend, config.provider, config.policy, config.precision)
 
 
 def ways_to_run(manifest: Manifest, wish: Wish, load_backend: LoadBackend) -> Iterator[Way]:
@@ -81,6 +82,17 @@ def ways_to_run(manifest: Manifest, wish: Wish, load_backend: LoadBackend) -> It
             return
     if not found:
         raise problems[0]
+
+
+def precision_for(network: Network, way: Way, wish: Wish) -> Precision:
+    """What a network is computed in: the wish, if manifest and backend have it, else as its weights are.
+
+    No policy makes an error of the rest: one key is for all models, and they run on several backends.
+    What each is computed in is told with every engine.
+    """
+    asked, own = wish.precision, network.precision
+    is_had = asked in network.precisions and asked in way.capability.precisions
+    return asked if is_had else own
 
 
 def _backend_order(manifest: Manifest, wish: Wish, load_backend: LoadBackend) -> tuple[str, ...]:

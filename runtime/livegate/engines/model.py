@@ -12,10 +12,10 @@ from livegate.core.errors import EngineError, ErrorCode, LiveGateError, SetupErr
 from livegate.core.results import EngineInfo
 from livegate.core.telemetry import get_logger
 from livegate.engines.base import Array, Engine, EngineOptions
-from livegate.engines.choice import Way, Wish
+from livegate.engines.choice import Way, Wish, precision_for
 from livegate.engines.golden import GoldenGate
 from livegate.manifests.dims import resolve_shape
-from livegate.manifests.schema import Manifest, ModelFile, Network
+from livegate.manifests.schema import Manifest, ModelFile, Network, Precision
 
 ReadFile = Callable[[ModelFile], bytes]
 Ways = Callable[[], Iterable[Way]]
@@ -75,9 +75,9 @@ def load_model(
             file = manifest.file(network.file)
             content = read_file(file)
             prove = partial(_prove, network, file, content, dims, gate)
-            way, engine = _load_network(network, ways(), content, options, prove)
+            way, engine, precision = _load_network(network, ways(), content, options, prove)
             engines[network.name] = engine
-            infos.append(_info(manifest, network, file, way, engine, options.wish))
+            infos.append(_info(manifest, network, file, way, engine, precision, options.wish))
     except BaseException:
         for engine in engines.values():
             engine.close()
@@ -85,26 +85,32 @@ def load_model(
     return Model(manifest, engines, tuple(infos))
 
 
+def engine_options(way: Way, options: RunOptions, precision: Precision) -> EngineOptions:
+    """What a backend is asked for."""
+    return EngineOptions(way.provider, options.intra_op_threads, options.parallel_runs, precision)
+
+
 def _load_network(
     network: Network,
     ways: Iterable[Way],
     content: bytes,
     options: RunOptions,
-    prove: Callable[[Way, Engine], None],
-) -> tuple[Way, Engine]:
+    prove: Callable[[Way, Engine, Precision], None],
+) -> tuple[Way, Engine, Precision]:
     """Load and prove in the first way that works; with `require` there is only one to try."""
     problems: list[LiveGateError] = []
     for way in ways:
-        asked = EngineOptions(way.provider, options.intra_op_threads, options.parallel_runs)
         try:
+            precision = precision_for(network, way, options.wish)
+            asked = engine_options(way, options, precision)
             engine = way.backend.load(network, content, asked)
         except (SetupError, EngineError) as error:
             problems.append(error)
             _tell_failure(network, way, error)
             continue
         try:
-            prove(way, engine)
-            return way, engine
+            prove(way, engine, precision)
+            return way, engine, precision
         except (SetupError, EngineError) as error:
             engine.close()
             problems.append(error)
@@ -130,10 +136,11 @@ def _prove(
     gate: GoldenGate,
     way: Way,
     engine: Engine,
+    precision: Precision,
 ) -> None:
     _warm(engine, network, dims)
     if way.capability.computes:
-        figure = gate.admit(network, file, content, engine, network.precision)
+        figure = gate.admit(network, file, content, engine, precision)
         log.info("golden gate passed", network=network.name, provider=engine.provider, stray=figure)
 
 
@@ -156,7 +163,13 @@ def _warm(engine: Engine, network: Network, dims: Mapping[str, int]) -> None:
 
 
 def _info(
-    manifest: Manifest, network: Network, file: ModelFile, way: Way, engine: Engine, wish: Wish
+    manifest: Manifest,
+    network: Network,
+    file: ModelFile,
+    way: Way,
+    engine: Engine,
+    precision: Precision,
+    wish: Wish,
 ) -> EngineInfo:
     capability = way.capability
     is_of_backend = capability.backend == wish.backend
@@ -168,7 +181,7 @@ def _info(
         backend=f"{capability.backend} {capability.version}",
         provider_asked=f"{asked} ({wish.policy})",
         provider=engine.provider,
-        precision=network.precision,
+        precision=precision,
     )
     level = log.info if way.grants(wish) or wish.policy == "any" else log.warning
     level(

@@ -107,7 +107,10 @@ class FrsError(RequestError):
         self.row = row
 
 
-_BUSY = (ErrorCode.QUEUE_FULL, ErrorCode.QUEUE_STOPED, ErrorCode.NOT_INIT, ErrorCode.OUT_OF_MEM)
+_BUSY = (
+    *(ErrorCode.QUEUE_FULL, ErrorCode.QUEUE_STOPED, ErrorCode.NOT_INIT),
+    *(ErrorCode.INPROGRESS, ErrorCode.OUT_OF_MEM),
+)
 _ROWS: dict[ErrorCode, FrsCode] = {
     ErrorCode.NO_EXIST: FrsCode.NO_API,
     ErrorCode.UNREALIZED: FrsCode.NO_API,

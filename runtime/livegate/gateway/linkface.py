@@ -68,6 +68,7 @@ BUSY = frozenset(
         ErrorCode.QUEUE_FULL,
         ErrorCode.QUEUE_STOPED,
         ErrorCode.NOT_INIT,
+        ErrorCode.INPROGRESS,
         ErrorCode.OUT_OF_MEM,
         ErrorCode.TIMEOUT,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
@@ -34,7 +36,7 @@ def operations_app(config: MetricsConfig, service: LivenessService, metrics: Met
 
     async def readyz(request: Request) -> Response:
         status = service.status
-        body = {
+        body: dict[str, Any] = {
             "state": status.state.value,
             "version": __version__,
             "algo_tasks": status.algo_tasks,
@@ -53,6 +55,15 @@ def operations_app(config: MetricsConfig, service: LivenessService, metrics: Met
                 for engine in status.engines
             ],
         }
+        if status.build is not None:
+            body["build"] = {
+                "model": status.build.model,
+                "network": status.build.network,
+                "phase": status.build.phase,
+                "part": round(status.build.part, 3),
+                "elapsed_s": round(status.build.elapsed_s, 1),
+                "left_s": None if status.build.left_s is None else round(status.build.left_s, 1),
+            }
         code = 200 if status.state is State.READY else 503
         return Response(msgspec.json.encode(body), code, media_type=JSON)
 

@@ -18,6 +18,7 @@ from livegate.core.tomlfile import read_toml
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Dim = int | str
+Shape = tuple[int, ...]
 Side = Annotated[int, Meta(ge=1, le=1024)]
 Triple = tuple[float, float, float]
 NO_MEAN: Triple = (0.0, 0.0, 0.0)
@@ -133,6 +134,7 @@ class OutputTensor(Part, frozen=True):
 
 
 Precision = Literal["fp32", "fp16", "int8"]
+Extent = Annotated[int, Meta(ge=1, le=4096)]
 Tolerance = Annotated[float, Meta(gt=0, le=1)]
 
 
@@ -152,7 +154,8 @@ class Network(Part, frozen=True):
     """One graph: its file, its tensors, how its input is cut from a frame.
 
     `tolerance` is how far an engine of a precision may stray from the golden outputs: parts of an
-    output's greatest value, or absolute where that is below 1.
+    output's greatest value, or absolute where that is below 1. `ranges` are least, usual and greatest
+    extent of each free dimension of the input, for backends that build engines for ranges.
     """
 
     name: str
@@ -164,6 +167,34 @@ class Network(Part, frozen=True):
     outputs: Annotated[tuple[OutputTensor, ...], Meta(min_length=1)]
     golden: Golden = Golden()
     tolerance: dict[Precision, Tolerance] = msgspec.field(default_factory=lambda: {"fp32": 1e-4})
+    ranges: dict[str, tuple[Extent, Extent, Extent]] = {}
+
+    def __post_init__(self) -> None:
+        """Ranges rise, and are of dimensions that the input leaves free."""
+        for name, told in self.ranges.items():
+            if name not in self.input.shape:
+                raise ValueError(f"ranges: the input has no free dimension {name!r}")
+            if list(told) != sorted(told):
+                raise ValueError(f"ranges: {name} is {list(told)}, not least, usual, greatest")
+
+    def extents(self) -> tuple[Shape, Shape, Shape]:
+        """The least, the usual and the greatest shape of the input.
+
+        Raises:
+            SetupError: MODELINIT_FAIL when a free dimension has no range.
+        """
+        free = {dim for dim in self.input.shape if isinstance(dim, str)}
+        if missing := sorted(free - set(self.ranges)):
+            raise SetupError(
+                ErrorCode.MODELINIT_FAIL,
+                f"network {self.name}: the manifest has no ranges for {', '.join(missing)}",
+                hint="[networks.ranges], docs/models.md",
+            )
+        least, usual, greatest = (
+            tuple(dim if isinstance(dim, int) else self.ranges[dim][which] for dim in self.input.shape)
+            for which in range(3)
+        )
+        return least, usual, greatest
 
     @property
     def precision(self) -> Precision:

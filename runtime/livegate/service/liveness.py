@@ -16,12 +16,13 @@ from enum import Enum
 from typing import TypeVar
 
 from livegate.core.config import Config, LimitsConfig
-from livegate.core.errors import ErrorCode, RequestError
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Frame
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Analysis, EngineInfo, StageTimes, Verdict, largest_face
 from livegate.core.telemetry import Metrics, StageClock
 from livegate.core.view import View
+from livegate.engines.builds import BuildBoard, BuildProgress
 from livegate.engines.pool import EnginePool, shutting_down
 from livegate.ingest.headers import ImageHeader
 from livegate.ingest.image import checked_header, decode_frame
@@ -41,6 +42,7 @@ class State(str, Enum):
     """Where the service is in its life."""
 
     WARMING = "WARMING"
+    BUILDING = "BUILDING"
     READY = "READY"
     DRAINING = "DRAINING"
 
@@ -56,14 +58,19 @@ class Status:
     queue_capacity: int
     algo_tasks: tuple[int, ...]
     engines: tuple[EngineInfo, ...]
+    build: BuildProgress | None = None
+    """The engine that is being built, in BUILDING."""
 
 
 class LivenessService:
     """The runtime behind every face. Built warming; `start` gives it its pipeline."""
 
-    def __init__(self, config: Config, pool: EnginePool, metrics: Metrics) -> None:
+    def __init__(
+        self, config: Config, pool: EnginePool, metrics: Metrics, board: BuildBoard | None = None
+    ) -> None:
         """Keep what is shared by all requests."""
         self._config = config
+        self._board = board or BuildBoard()
         self._pool = pool
         self._metrics = metrics
         self._holder = PipelineHolder()
@@ -96,15 +103,24 @@ class LivenessService:
         """Use the pipeline that serves now; release it when all is done with it.
 
         Raises:
-            LiveGateError: NOT_INIT while the models are warming.
+            LiveGateError: NOT_INIT while the models warm, INPROGRESS while their engines are built.
         """
+        build = None if self._holder.current else self._board.current
+        if build is not None:
+            raise LiveGateError(
+                ErrorCode.INPROGRESS,
+                f"the engine of {build.model} {build.network} is being built: {build.part:.0%}",
+                hint="ask /readyz, which has a forecast, then try again",
+            )
         return self._holder.lease()
 
     @property
     def status(self) -> Status:
         """How the box is now."""
         pipeline = self._holder.current
-        warm = State.READY if pipeline else State.WARMING
+        build = None if pipeline else self._board.current
+        cold = State.BUILDING if build else State.WARMING
+        warm = State.READY if pipeline else cold
         return Status(
             state=State.DRAINING if self._is_draining else warm,
             workers=self._pool.workers,
@@ -113,6 +129,7 @@ class LivenessService:
             queue_capacity=self._pool.capacity,
             algo_tasks=_algo_tasks(pipeline) if pipeline else (),
             engines=pipeline.engines if pipeline else (),
+            build=build,
         )
 
     def submit(self, request: AnalyzeRequest) -> Future[Analysis]:
@@ -123,7 +140,7 @@ class LivenessService:
             QueueError: QUEUE_FULL or QUEUE_STOPED.
             LiveGateError: NOT_INIT while the models are warming.
         """
-        lease = self._holder.lease()
+        lease = self.lease()
         try:
             future = self._enqueue(lease.pipeline, request)
         except BaseException:
@@ -148,7 +165,7 @@ class LivenessService:
             RequestError: PARAM_FAILURE for an unknown algo task, or none.
             LiveGateError: NOT_INIT while the models are warming.
         """
-        return Session(self._holder.lease, algo_tasks, view, self._config.gate)
+        return Session(self.lease, algo_tasks, view, self._config.gate)
 
     def look(self, session: Session, frame: Frame, captured_ns: int, clock: StageClock) -> Look:
         """One frame of a session, in the calling thread. `captured_ns` is monotonic time.

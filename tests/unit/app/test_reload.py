@@ -9,6 +9,7 @@ import pytest
 
 from livegate.app import build
 from livegate.app.build import build_pipeline, build_store, require_model_files
+from livegate.app.enginebuilds import EngineBuilds
 from livegate.app.reload import PipelineBuilder
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, LiveGateError, SetupError
@@ -31,7 +32,7 @@ def test_models_and_engine_are_read_anew_and_nothing_else() -> None:
         server={"workers": 7},
         gate={"needed": 1},
     )
-    config = PipelineBuilder(started, lambda: now).config_for(ModelWish())
+    config = PipelineBuilder(started, lambda: now, EngineBuilds()).config_for(ModelWish())
     assert (config.models, config.engine) == (now.models, now.engine)
     assert (config.server, config.gate) == (started.server, started.gate)
 
@@ -39,7 +40,7 @@ def test_models_and_engine_are_read_anew_and_nothing_else() -> None:
 def test_wish_lies_over_the_configuration() -> None:
     """`use` adds to what the configuration names, and wins where both name a model."""
     now = null_config(use={"head_pose": "a", "landmarks": "b"})
-    builder = PipelineBuilder(now, lambda: now)
+    builder = PipelineBuilder(now, lambda: now, EngineBuilds())
     wish = ModelWish(pack="other", use={"landmarks": "c"})
     models = builder.config_for(wish).models
     assert models.pack == "other"
@@ -50,7 +51,7 @@ def test_wish_lies_over_the_configuration() -> None:
 def test_built_pipeline_answers_all_tasks() -> None:
     """The null backend needs no weights, so none are looked for."""
     config = null_config()
-    pipeline = PipelineBuilder(config, lambda: config).build(ModelWish())
+    pipeline = PipelineBuilder(config, lambda: config, EngineBuilds()).build(ModelWish())
     assert pipeline.algo_tasks == (1031, 9001)
     pipeline.close()
 
@@ -62,14 +63,14 @@ def test_configuration_that_is_refused_is_told() -> None:
         raise SetupError(ErrorCode.READ_FAIL, "not TOML")
 
     with pytest.raises(SetupError, match="not TOML"):
-        PipelineBuilder(null_config(), refuse).build(ModelWish())
+        PipelineBuilder(null_config(), refuse, EngineBuilds()).build(ModelWish())
 
 
 def test_unknown_task_in_a_wish_is_1031_with_the_nearest() -> None:
     """It would be without effect."""
     config = null_config()
     with pytest.raises(LiveGateError) as caught:
-        PipelineBuilder(config, lambda: config).build(ModelWish(use={"landmark": "x"}))
+        PipelineBuilder(config, lambda: config, EngineBuilds()).build(ModelWish(use={"landmark": "x"}))
     assert caught.value.code is ErrorCode.PARAM_FAILURE
     assert "landmarks" in caught.value.hint
 
@@ -86,7 +87,7 @@ def test_missing_file_is_told_before_anything_is_loaded(
         require_model_files(config, build_store(config))
     assert caught.value.code is ErrorCode.MODELINIT_FAIL
     with pytest.raises(SetupError):
-        PipelineBuilder(config, lambda: config).build(ModelWish())
+        PipelineBuilder(config, lambda: config, EngineBuilds()).build(ModelWish())
 
 
 def test_models_that_were_loaded_before_a_failure_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
 import pytest
 
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.engines.base import Capability, Policy
-from livegate.engines.choice import Wish, ways_to_run, wish_for
+from livegate.engines.choice import Way, Wish, precision_for, ways_to_run, wish_for
 from livegate.manifests.schema import manifest_from_tables
-from support import config_with, tiny_manifest, tiny_tables
+from support import FakeBackend, config_with, tiny_manifest, tiny_tables
 
 MANIFEST = tiny_manifest()
 """Lists onnxruntime, openvino, null."""
@@ -135,3 +136,24 @@ def test_wish_of_a_model_is_its_own_entry_or_the_general_one() -> None:
     assert wish_for("one", engine) == Wish("openvino", "auto", "prefer")
     assert wish_for("two", engine) == Wish("openvino", "gpu", "prefer")
     assert wish_for("three", engine) == Wish("onnxruntime", "cuda", "prefer")
+
+
+@pytest.mark.parametrize(
+    ("asked", "listed", "had", "expected"),
+    [
+        ("fp16", ("fp32", "fp16"), ("fp32", "fp16"), "fp16"),
+        ("fp16", ("fp32",), ("fp32", "fp16"), "fp32"),
+        ("fp16", ("fp32", "fp16"), ("fp32",), "fp32"),
+        ("fp32", ("fp32", "fp16"), ("fp32", "fp16"), "fp32"),
+        ("fp16", ("int8",), ("fp32", "fp16"), "int8"),
+        ("fp32", ("int8",), ("fp32", "fp16"), "int8"),
+    ],
+)
+def test_precision_is_the_wish_where_manifest_and_backend_have_it(
+    asked: Any, listed: Any, had: Any, expected: str
+) -> None:
+    """Elsewhere the weights run as they are, under every policy."""
+    network = msgspec.structs.replace(tiny_manifest(b"x").networks[0], precisions=listed)
+    capability = Capability("fake", "1", ("gpu",), precisions=had)
+    way = Way(FakeBackend(lambda *asked: {}), capability, "gpu")
+    assert precision_for(network, way, Wish("fake", "gpu", "require", asked)) == expected

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
@@ -235,3 +237,53 @@ def test_manifest_without_a_word_on_it_is_held_to_the_default() -> None:
     (network,) = tiny_manifest(b"x").networks
     assert network.tolerance == {"fp32": 1e-4}
     assert (network.golden.pictures, network.golden.sides) == (2, (96, 128))
+
+
+def with_ranges(ranges: Any) -> Any:
+    """The tiny network with these ranges."""
+    tables = copy.deepcopy(tiny_tables(b"x"))
+    tables["networks"][0]["ranges"] = ranges
+    return manifest_from_tables(tables, origin="a test").networks[0]
+
+
+def test_manifest_ranges_become_the_least_usual_and_greatest_shape() -> None:
+    """Numbers of the shape stay; names take their three extents."""
+    network = with_ranges({"batch": [1, 2, 4], "height": [32, 256, 640], "width": [32, 320, 640]})
+    assert network.extents() == ((1, 3, 32, 32), (2, 3, 256, 320), (4, 3, 640, 640))
+
+
+@pytest.mark.parametrize(
+    ("ranges", "why"),
+    [
+        ({"depth": [1, 1, 1]}, "no free dimension 'depth'"),
+        ({"batch": [2, 1, 4]}, "not least, usual, greatest"),
+        ({"batch": [0, 1, 4]}, "ranges"),
+    ],
+)
+def test_manifest_ranges_that_are_none_are_refused(ranges: Any, why: str) -> None:
+    """A name of nothing, or extents that do not rise: 1029 with the field."""
+    with pytest.raises(SetupError, match=why) as caught:
+        with_ranges(ranges)
+    assert caught.value.code is ErrorCode.MODELINIT_FAIL
+
+
+def test_manifest_without_ranges_has_no_shapes_to_build_for() -> None:
+    """A free dimension without a range is told when an engine is to be built, not before."""
+    with pytest.raises(SetupError, match="no ranges for batch, height, width"):
+        with_ranges({}).extents()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_manifest_with_flipped_bytes_is_refused_or_read(tmp_path: Path, data: st.DataObject) -> None:
+    """A damaged manifest is one of our errors, never a crash; what still reads is a whole manifest."""
+    content = bytearray((ROOT / "models" / "yunet_n" / "manifest.toml").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path = tmp_path / "manifest.toml"
+    path.write_bytes(bytes(content))
+    try:
+        manifest = read_manifest(path)
+    except SetupError:
+        return
+    assert manifest.networks

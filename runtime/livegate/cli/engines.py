@@ -1,0 +1,163 @@
+"""`livegate engines build | list | verify | prune`: engines that are built for this very box.
+
+Exit status: 2 when something is wrong or missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+
+from livegate.app.build import build_store
+from livegate.app.enginebuilds import BuildJob, EngineBuilds, unwanted_by_this_box, wanted_engines
+from livegate.cli.output import answers, errors, print_json, table
+from livegate.cli.settings import add_settings, load_settings
+from livegate.core.config import Config
+from livegate.core.telemetry import configure_logging
+from livegate.engines.builds import BuildProgress
+from livegate.engines.cache import EngineCache, RecordState
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("engines", help="build, list, verify and prune engines for this box")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text, act in (
+        ("build", "build what would run first and is not built; before the server starts", build),
+        ("list", "every engine that was built, and whether it is of this box", show),
+        (
+            "verify",
+            "check every engine; status 2 when one is damaged or one that is wanted is missing",
+            verify,
+        ),
+        ("prune", "remove engines that are damaged or of another box", prune),
+    ):
+        action = actions.add_parser(name, help=text)
+        add_settings(action)
+        action.set_defaults(run=lambda options, act=act: _run(options, act))
+        if name in ("build", "verify"):
+            action.add_argument("ids", nargs="*", metavar="MODEL", help="none = those that serve")
+        if name == "build":
+            action.add_argument("--again", action="store_true", help="also what is built already")
+        if name == "list":
+            action.add_argument("--json", action="store_true", help="one JSON object an engine")
+
+
+def _run(options: argparse.Namespace, act: Any) -> int:
+    config = load_settings(options, log__level="warning").config
+    configure_logging(config.log)
+    status: int = act(options, config)
+    return status
+
+
+def build(options: argparse.Namespace, config: Config) -> int:
+    """Build with progress; Ctrl-C gives up and keeps what was there."""
+    wanted = list(wanted_engines(config, build_store(config), options.ids))
+    if not wanted:
+        _complain(
+            "no model runs first on a backend that builds engines here: "
+            f"engine.backend is {config.engine.backend} (--backend tensorrt); see `livegate doctor`"
+        )
+        return 2
+    jobs = [job for job in wanted if job.why or options.again]
+    for job in wanted:
+        if job not in jobs:
+            _say(f"{job.model}: {job.network.name}: built already, in {job.options.precision}")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[left]}"),
+    )
+    with Progress(*columns, console=errors()) as bars:
+        for job in jobs:
+            took_s = _build(job, bars)
+            _say(f"{job.model}: {job.network.name}: built in {took_s:.0f} s, in {job.options.precision}")
+    return 0
+
+
+def _build(job: BuildJob, bars: Progress) -> float:
+    name = f"{job.model} {job.network.name}"
+    bar = bars.add_task(name, total=1.0, left="")
+
+    def advance(progress: BuildProgress) -> None:
+        left = "" if progress.left_s is None else f"{progress.left_s:.0f} s left"
+        bars.update(bar, completed=progress.part, description=f"{name}: {progress.phase}", left=left)
+
+    builds = EngineBuilds(advance)
+    # In a thread of its own: this one hears Ctrl-C while the library works.
+    with ThreadPoolExecutor(1) as threads:
+        building = threads.submit(builds.run, [job])
+        try:
+            return building.result()[0]
+        except KeyboardInterrupt:
+            builds.cancel()
+            raise
+
+
+def show(options: argparse.Namespace, config: Config) -> int:
+    """Print every record with what is wrong with it."""
+    is_wanted, shown = (
+        unwanted_by_this_box(),
+        table("network", "for", "provider", "state", "MiB", "record"),
+    )
+    for state in EngineCache().records():
+        word = _word(state, is_wanted)
+        if options.json:
+            print_json({"record": str(state.path), "state": word, "engine": state.engine})
+            continue
+        if state.engine is None:
+            shown.add_row("?", "?", "?", escape(word), "", str(state.path))
+            continue
+        key = state.engine.key
+        built_for = f"{key.backend} {key.library}, {key.gpu} (sm {key.capability}), CUDA {key.cuda}"
+        size = f"{state.engine.plan_bytes / (1 << 20):.1f}"
+        shown.add_row(
+            *(key.network, escape(built_for), f"{key.provider} {key.precision}"),
+            *(escape(word), size, str(state.path)),
+        )
+    if not options.json:
+        answers().print(shown)
+    return 0
+
+
+def verify(options: argparse.Namespace, config: Config) -> int:
+    """Every record, and every engine that the configuration wants."""
+    problems = 0
+    for state in EngineCache().records():
+        if state.problem:
+            problems += 1
+            _complain(f"{state.path}: {state.problem} (`livegate engines prune` removes it)")
+        else:
+            _say(f"{state.path}: ok")
+    for job in wanted_engines(config, build_store(config), options.ids):
+        if job.why:
+            problems += 1
+            _complain(f"{job.model}: {job.why} (`livegate engines build` makes it)")
+    return 2 if problems else 0
+
+
+def prune(options: argparse.Namespace, config: Config) -> int:
+    """Remove, and say what and why."""
+    removed = EngineCache().prune(unwanted_by_this_box())
+    for path, why in removed:
+        _say(f"{path}: removed: {why}")
+    _say(f"{len(removed)} files removed")
+    return 0
+
+
+def _word(state: RecordState, is_wanted: Any) -> str:
+    if state.problem or state.engine is None:
+        return state.problem
+    return "ok" if is_wanted(state.engine.key) else "of another box, driver or version"
+
+
+def _say(text: str) -> None:
+    answers().print(text, markup=False, highlight=False)
+
+
+def _complain(text: str) -> None:
+    errors().print(text, style="red", markup=False, highlight=False)

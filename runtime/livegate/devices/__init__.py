@@ -1,0 +1,1 @@
+"""NVIDIA's devices: memory, streams and events behind one interface, whichever library reaches them."""

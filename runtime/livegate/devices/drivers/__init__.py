@@ -1,0 +1,1 @@
+"""One file for each library that reaches CUDA; found by name, imported on use."""

@@ -1,0 +1,1 @@
+"""Networks as files: ONNX read and changed without a library for it."""

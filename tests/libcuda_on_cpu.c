@@ -1,0 +1,128 @@
+/* A driver without a GPU: the calls that cuda-python makes for us, over memory of the process.
+ *
+ * NVIDIA's own bindings load it as libcuda.so.1, so that what they do with our arguments is run for real:
+ * handles, addresses, sizes, flags. Statuses are those of the CUDA Driver API's documentation. Streams work
+ * at once, which is an order that they are allowed to have.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOTAL (8ull << 30)
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_DEVICE = 101, INVALID_CONTEXT = 201 };
+
+static __thread int depth;
+static unsigned long long taken;
+
+struct block { unsigned long long size; };
+
+static int take(void **address, unsigned long long size)
+{
+    struct block *block;
+    if (!depth) return INVALID_CONTEXT;
+    if (!size) return INVALID_VALUE;
+    if (size > TOTAL - taken) return OUT_OF_MEMORY;
+    block = malloc(sizeof *block + size);
+    if (!block) return OUT_OF_MEMORY;
+    block->size = size;
+    taken += size;
+    *address = block + 1;
+    return SUCCESS;
+}
+
+static int give(void *address)
+{
+    struct block *block = (struct block *)address - 1;
+    if (!depth) return INVALID_CONTEXT;
+    if (!address) return INVALID_VALUE;
+    taken -= block->size;
+    free(block);
+    return SUCCESS;
+}
+
+int cuGetProcAddress_v2(const char *name, void **function, int version, unsigned long long flags, int *status)
+{
+    (void)version; (void)flags;
+    *function = dlsym(RTLD_DEFAULT, name);
+    if (status) *status = *function ? 0 : 1;
+    return *function ? SUCCESS : 500;
+}
+
+int cuGetProcAddress(const char *name, void **function, int version, unsigned long long flags)
+{
+    return cuGetProcAddress_v2(name, function, version, flags, 0);
+}
+
+int cuInit(unsigned flags) { return flags ? INVALID_VALUE : SUCCESS; }
+int cuDriverGetVersion(int *version) { *version = 12060; return SUCCESS; }
+int cuDeviceGetCount(int *count) { *count = 1; return SUCCESS; }
+int cuDeviceGet(int *device, int ordinal) { *device = 0; return ordinal ? INVALID_DEVICE : SUCCESS; }
+
+int cuDeviceGetName(char *name, int length, int device)
+{
+    (void)device;
+    strncpy(name, "CPU", length);
+    return SUCCESS;
+}
+
+int cuDeviceGetAttribute(int *value, int attribute, int device)
+{
+    (void)device;
+    *value = attribute == 75 ? 8 : attribute == 76 ? 7 : attribute == 18;
+    return SUCCESS;
+}
+
+int cuDeviceTotalMem(size_t *bytes, int device) { (void)device; *bytes = TOTAL; return SUCCESS; }
+int cuDevicePrimaryCtxRetain(void **context, int device) { (void)device; *context = &depth; return SUCCESS; }
+int cuCtxPushCurrent(void *context) { depth++; return context ? SUCCESS : INVALID_CONTEXT; }
+
+int cuCtxPopCurrent(void **context)
+{
+    if (!depth) return INVALID_CONTEXT;
+    depth--;
+    if (context) *context = &depth;
+    return SUCCESS;
+}
+
+int cuMemGetInfo(size_t *available, size_t *total)
+{
+    *available = TOTAL - taken;
+    *total = TOTAL;
+    return depth ? SUCCESS : INVALID_CONTEXT;
+}
+
+int cuMemAlloc(unsigned long long *address, size_t size) { return take((void **)address, size); }
+int cuMemFree(unsigned long long address) { return give((void *)address); }
+int cuMemHostAlloc(void **address, size_t size, unsigned flags) { (void)flags; return take(address, size); }
+int cuMemFreeHost(void *address) { return give(address); }
+
+int cuMemcpyHtoDAsync(unsigned long long target, const void *source, size_t size, void *stream)
+{
+    memcpy((void *)target, source, size);
+    return stream ? SUCCESS : INVALID_VALUE;
+}
+
+int cuMemcpyDtoHAsync(void *target, unsigned long long source, size_t size, void *stream)
+{
+    memcpy(target, (void *)source, size);
+    return stream ? SUCCESS : INVALID_VALUE;
+}
+
+/* Only a flag that we ask for: CU_STREAM_NON_BLOCKING, CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING. */
+int cuStreamCreate(void **stream, unsigned flags)
+{
+    *stream = malloc(1);
+    return !depth ? INVALID_CONTEXT : flags == 1 ? SUCCESS : INVALID_VALUE;
+}
+
+int cuEventCreate(void **event, unsigned flags)
+{
+    *event = malloc(1);
+    return !depth ? INVALID_CONTEXT : flags == 3 ? SUCCESS : INVALID_VALUE;
+}
+
+int cuStreamDestroy(void *stream) { free(stream); return SUCCESS; }
+int cuEventDestroy(void *event) { free(event); return SUCCESS; }
+int cuEventRecord(void *event, void *stream) { return event && stream ? SUCCESS : INVALID_VALUE; }
+int cuEventSynchronize(void *event) { return event ? SUCCESS : INVALID_VALUE; }
