@@ -23,9 +23,11 @@ from e2e.pictures import PATH, body, jpeg, smooth
 from e2e.running import Running, run_cli, start, wait_until
 from livegate.app.build import build_service
 from livegate.app.server import build_dialects
+from livegate.backends.tensorrt.messages import failure
 from livegate.client import FrameProducer, LivenessClient
 from livegate.core.errors import EngineError, ErrorCode, LiveGateError
 from livegate.core.telemetry import Metrics
+from livegate.engines.builds import BuildBoard, BuildProgress
 from livegate.gateway.fetch import Fetcher
 from livegate.gateway.http import Gateway
 from livegate.gateway.listener import HttpListener
@@ -67,11 +69,14 @@ class BrokenPipeline:
 
 
 @contextmanager
-def faces(pipeline: Any) -> Iterator[tuple[str, str]]:
-    """The gRPC and HTTP faces in this process, over a pipeline of the test's; None = still warming."""
+def faces(pipeline: Any, board: BuildBoard | None = None) -> Iterator[tuple[str, str]]:
+    """The gRPC and HTTP faces in this process, over a pipeline of the test's; None = still warming.
+
+    `board` tells of an engine that is being built meanwhile.
+    """
     config = config_with(grpc={"bind": "127.0.0.1:0", "socket": ""})
     metrics = Metrics()
-    service = build_service(config, metrics)
+    service = build_service(config, metrics, board)
     if pipeline is not None:
         service.start(pipeline)
     addresses: list[str] = []
@@ -349,16 +354,28 @@ def _tampered(folder: Path) -> list[Said]:
     return said
 
 
+def _building(folder: Path) -> list[Said]:
+    """An engine is being built before the box serves."""
+    board = BuildBoard()
+    board.show(BuildProgress("yunet_n", "detector", "timing", 0.4, 20.0, 30.0))
+    with faces(None, board) as (grpc, http):
+        return [over_grpc(grpc), over_http(http, body(jpeg()))]
+
+
 DRIVERS: dict[ErrorCode, Callable[[Path], list[Said]]] = {
     ErrorCode.OK: _ok,
     ErrorCode.INNER: broken(ZeroDivisionError("a defect of ours")),
     ErrorCode.INVALID_PARAM: _both(b""),
     ErrorCode.UNREALIZED: _unknown_method,
     ErrorCode.OUT_OF_MEM: broken(MemoryError()),
+    ErrorCode.ALLOC_MEM: broken(
+        failure("no engine was built", ["cudaErrorMemoryAllocation: out of memory"])
+    ),
     ErrorCode.OUT_OF_RANGE: _out_of_range,
     ErrorCode.NO_PERMISSION: _no_permission,
     ErrorCode.TIMEOUT: _timeout,
     ErrorCode.NOT_INIT: _warming,
+    ErrorCode.INPROGRESS: _building,
     ErrorCode.INIT_FAIL: command("serve", "--backend", "null", "--grpc", "0.0.0.0:0"),
     ErrorCode.NO_EXIST: _unknown_path,
     ErrorCode.BUSY: _busy_socket,

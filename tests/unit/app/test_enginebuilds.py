@@ -29,12 +29,12 @@ from livegate.core.view import View
 from livegate.engines.builds import BuildProgress
 from livegate.engines.cache import EngineCache
 from livegate.gateway.operations import operations_app
-from support import ROOT, config_with, shared
+from support import REFERENCE, ROOT, config_with, shared
 from tensorrt_fake import install_tensorrt
 
 pytest.importorskip("onnxruntime", reason="the fake computes with onnxruntime")
 MODEL = "minifasnet_pair"
-TENSORRT = ["--backend", "tensorrt", "--models"]
+TENSORRT = ["--pack", "reference", "--backend", "tensorrt", "--models"]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def trt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 def config(trt: Any) -> Any:
     """A box that wants TensorRT for the silent model, and ONNX Runtime for the rest."""
     engine = {"use": {MODEL: "tensorrt"}, "precision": "fp16"}
-    return config_with(engine=engine, models={"dirs": (str(shared("models")),)})
+    return config_with(engine=engine, models={"pack": "reference", "dirs": (str(shared("models")),)})
 
 
 def test_wanted_engines_are_those_that_run_first(config: Any) -> None:
@@ -59,7 +59,7 @@ def test_wanted_engines_are_those_that_run_first(config: Any) -> None:
         (MODEL, "crop_2_7", "fp16"),
         (MODEL, "crop_4_0", "fp16"),
     ]
-    other = config_with(engine={"use": {"fsanet_pair": "tensorrt"}, "precision": "fp16"})
+    other = config_with(engine={"use": {"fsanet_pair": "tensorrt"}, "precision": "fp16"}, **REFERENCE)
     jobs = list(wanted_engines(other, build_store(config)))
     assert {job.options.precision for job in jobs} == {"fp32"}
 
