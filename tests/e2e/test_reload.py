@@ -348,6 +348,10 @@ def falsify(path: Path) -> None:
     path.write_bytes(hashlib.sha256(body).digest() + body)
 
 
+PAUSE_S = 0.05
+"""Between two questions of a client: a box that has nothing left would reload once in three seconds."""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_soak_of_reloads_leaks_nothing(folder: Path) -> None:
@@ -363,12 +367,14 @@ def test_soak_of_reloads_leaks_nothing(folder: Path) -> None:
         expected = said(client.analyze(still, algo_tasks=TASKS, timeout_s=WAIT_S).results)
 
         def ask() -> None:
+            time.sleep(PAUSE_S)
             answer = client.analyze(still, algo_tasks=TASKS, timeout_s=WAIT_S)
             assert said(answer.results) == expected
 
         with client.stream(algo_tasks=TASKS, timeout_s=WAIT_S) as stream:
 
             def frame() -> None:
+                time.sleep(PAUSE_S)
                 answer = stream.ask(still)
                 assert answer.error is None
                 assert said(answer.results) == expected
