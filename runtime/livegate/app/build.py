@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -84,10 +85,7 @@ def require_model_files(config: Config, store: ModelStore) -> None:
         SetupError: as build_pipeline for models and files.
     """
     _require_known_models(config, store)
-    for name in plugin_names(TASKS):
-        if reason_to_leave_out(name, config, store):
-            continue
-        manifest = chosen_manifest(name, config, store)
+    for manifest in serving_manifests(config, store):
         if wish_for(manifest.id, config.engine).backend != NULL:
             for file in manifest.files:
                 store.found(file)
@@ -140,6 +138,17 @@ def chosen_manifest(task: str, config: Config, store: ModelStore) -> Manifest:
         f"the pack {pack!r} has no model for the task {task!r}",
         hint=f"models.use.{task} names one" if pack in packs else did_you_mean(pack, packs),
     )
+
+
+def serving_manifests(config: Config, store: ModelStore) -> Iterator[Manifest]:
+    """The models that `build_pipeline` would load, one for each task that is not left out.
+
+    Raises:
+        SetupError: as chosen_manifest.
+    """
+    for task in plugin_names(TASKS):
+        if not reason_to_leave_out(task, config, store):
+            yield chosen_manifest(task, config, store)
 
 
 def chosen_manifests(config: Config, store: ModelStore) -> dict[str, Manifest]:

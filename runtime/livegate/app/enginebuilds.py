@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from livegate.app.build import TASKS, chosen_manifest, reason_to_leave_out, worker_count
+from livegate.app.build import serving_manifests, worker_count
 from livegate.app.engines import BACKENDS, load_backend, ways_for
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
@@ -158,11 +158,8 @@ def unwanted_by_this_box() -> Callable[[EngineKey], bool]:
 
 def _models(config: Config, store: ModelStore, model_ids: Collection[str]) -> Iterator[Manifest]:
     if model_ids:
-        yield from (store.manifest(model_id) for model_id in model_ids)
-        return
-    for task in plugin_names(TASKS):
-        if not reason_to_leave_out(task, config, store):
-            yield chosen_manifest(task, config, store)
+        return (store.manifest(model_id) for model_id in model_ids)
+    return serving_manifests(config, store)
 
 
 def _job(

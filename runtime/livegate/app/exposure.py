@@ -7,9 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.telemetry import get_logger
 from livegate.gateway.dialect import Dialect
 from livegate.gateway.listener import split_address
 from livegate.manifests.schema import Manifest
+
+log = get_logger("livegate.server")
 
 
 def is_loopback(address: str) -> bool:
@@ -45,6 +48,12 @@ def require_credentials(config: Config, dialects: Sequence[Dialect]) -> None:
     if config.http.bind and not all(dialect.is_authenticated for dialect in dialects):
         keys = ", ".join(dialect.credentials for dialect in dialects)
         _require_loopback("http", config.http.bind, f"configure credentials ({keys})")
+
+
+def warn_of_pilot_models(config: Config, manifests: Iterable[Manifest]) -> None:
+    """One line in the log where others can reach models that are for integration and pilots."""
+    if note := pilot_models_note(config, manifests):
+        log.warning("these models are for integration and pilots, not for guarding a door", **note)
 
 
 def pilot_models_note(config: Config, manifests: Iterable[Manifest]) -> dict[str, str] | None:

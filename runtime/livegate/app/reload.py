@@ -15,11 +15,11 @@ from livegate.app.build import (
     TASKS,
     build_pipeline,
     build_store,
-    chosen_manifests,
     require_model_files,
+    serving_manifests,
 )
 from livegate.app.enginebuilds import EngineBuilds, build_before_serving
-from livegate.app.exposure import pilot_models_note
+from livegate.app.exposure import warn_of_pilot_models
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, RequestError
 from livegate.core.plugins import did_you_mean, plugin_names
@@ -27,7 +27,6 @@ from livegate.core.telemetry import get_logger
 from livegate.pipelines.pipeline import Pipeline
 from livegate.service.reload import ModelWish
 
-PILOT_NOTE = "these models are for integration and pilots, not for guarding a door"
 log = get_logger("livegate.reload")
 
 
@@ -51,8 +50,7 @@ class PipelineBuilder:
         config = self.config_for(wish)
         store = build_store(config)
         require_model_files(config, store)
-        if note := pilot_models_note(config, chosen_manifests(config, store).values()):
-            log.warning(PILOT_NOTE, **note)
+        warn_of_pilot_models(config, serving_manifests(config, store))
         build_before_serving(config, store, self._builds)
         return build_pipeline(config, store)
 

@@ -20,9 +20,9 @@ from livegate import __version__
 from livegate.app.build import build_pipeline, build_service, build_store, chosen_manifests
 from livegate.app.collectors import CameraCollector, FrameCollector
 from livegate.app.enginebuilds import EngineBuilds, build_before_serving
-from livegate.app.exposure import pilot_models_note, require_credentials, served_dialects
+from livegate.app.exposure import require_credentials, served_dialects, warn_of_pilot_models
 from livegate.app.frames import FrameFace, log_refusal
-from livegate.app.reload import PILOT_NOTE, PipelineBuilder
+from livegate.app.reload import PipelineBuilder
 from livegate.app.supervisor import CameraSupervisor
 from livegate.core.config import Config
 from livegate.core.plugins import load_plugin, plugin_names
@@ -73,8 +73,7 @@ async def serve(config: Config, reread: Callable[[], Config]) -> None:
             log.warning("dialect not served", dialect=dialect.name, needs=dialect.credentials)
     manifests = chosen_manifests(config, build_store(config))
     log.info("models", pack=config.models.pack, **{task: one.id for task, one in manifests.items()})
-    if note := pilot_models_note(config, manifests.values()):
-        log.warning(PILOT_NOTE, **note)
+    warn_of_pilot_models(config, manifests.values())
     server = Server(config, dialects, reread)
     try:
         await server.start()

@@ -22,7 +22,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from livegate.core.errors import EngineError, ErrorCode, SetupError
+from livegate.core.errors import EngineError, ErrorCode, SetupError, first_line
 from livegate.engines.base import Array, Capability, EngineOptions, Feeds
 from livegate.engines.tensors import FoundTensor, require_contiguous, require_tensors
 from livegate.manifests.schema import Network
@@ -61,7 +61,7 @@ class OrtEngine:
         try:
             outputs = session.run(self._outputs, feeds)
         except Exception as error:
-            raise EngineError(f"network {self._name}: {_first_line(error)}") from error
+            raise EngineError(f"network {self._name}: {first_line(error)}") from error
         return dict(zip(self._outputs, outputs, strict=True))
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class Plugin:
         try:
             import onnxruntime
         except Exception as error:  # noqa: BLE001 - a broken install raises anything
-            why = f"{type(error).__name__}: {_first_line(error)}"
+            why = f"{type(error).__name__}: {first_line(error)}"
             hint = "install exactly one of the extras livegate[cpu], livegate[cuda] or livegate[cann]"
             return Capability("onnxruntime", "", (), f"{why}; {hint}")
         found = onnxruntime.get_available_providers()
@@ -92,7 +92,7 @@ class Plugin:
         try:
             import onnxruntime
         except Exception as error:  # noqa: BLE001 - a broken install raises anything
-            return _first_line(error)
+            return first_line(error)
         folder = Path(onnxruntime.__file__).parent / "capi"
         library = folder / f"libonnxruntime_providers_{provider}.so"
         if not library.is_file():  # the CPU's is part of the whole
@@ -102,7 +102,7 @@ class Plugin:
             ctypes.CDLL(str(folder / "libonnxruntime_providers_shared.so"), ctypes.RTLD_GLOBAL)
             ctypes.CDLL(str(library))
         except OSError as error:
-            return f"{library.name} does not load: {_first_line(error)}"
+            return f"{library.name} does not load: {first_line(error)}"
         return ""
 
     def load(self, network: Network, model: bytes, options: EngineOptions) -> OrtEngine:
@@ -137,7 +137,7 @@ class Plugin:
                 raise _not_here(network, options.provider, why) from error
             raise SetupError(
                 ErrorCode.MODELINIT_FAIL,
-                f"network {network.name} of {network.file} does not load: {_first_line(error)}",
+                f"network {network.name} of {network.file} does not load: {first_line(error)}",
             ) from error
 
 
@@ -203,7 +203,3 @@ def _inputs(session: Any) -> dict[str, FoundTensor]:
         tensor.name: FoundTensor(TYPES.get(tensor.type, tensor.type), tuple(tensor.shape))
         for tensor in session.get_inputs()
     }
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -9,13 +9,12 @@ from typing import Any
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from livegate.app.build import TASKS, build_store, chosen_manifest, reason_to_leave_out
+from livegate.app.build import build_store, serving_manifests
 from livegate.app.engines import prepare_golden_outputs
 from livegate.cli import reload
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.errors import LiveGateError
-from livegate.core.plugins import plugin_names
 from livegate.core.telemetry import configure_logging
 from livegate.manifests.download import Download
 from livegate.manifests.schema import ModelFile
@@ -46,8 +45,7 @@ def _run(options: argparse.Namespace, act: Any) -> int:
     config = load_settings(options, log__level="warning").config
     configure_logging(config.log)
     store = build_store(config)
-    tasks = [task for task in plugin_names(TASKS) if not reason_to_leave_out(task, config, store)]
-    needed = {chosen_manifest(task, config, store).id for task in tasks}
+    needed = {manifest.id for manifest in serving_manifests(config, store)}
     options.upstream = config.models.upstream
     named = [model_id for name in options.ids for model_id in _of_name(name, store)]
     status: int = act(options, store, named or list(store.ids()), needed | set(named))

@@ -173,6 +173,11 @@ class DeadlineError(LiveGateError):
         super().__init__(ErrorCode.TIMEOUT, message, hint=hint)
 
 
+def first_line(error: object) -> str:
+    """What somebody else's error says, in one line; the name of its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def as_livegate_error(error: BaseException) -> LiveGateError:
     """Give any exception its number: ours keep theirs, MemoryError is 1006, the rest is 1002."""
     if isinstance(error, LiveGateError):

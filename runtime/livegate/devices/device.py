@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,8 +209,3 @@ def driver_release(paths: Sequence[Path] = RELEASES) -> str:
 def version_from_number(number: int) -> Version:
     """CUDA counts 12060 for 12.6."""
     return number // 1000, number % 1000 // 10
-
-
-def first_line(error: Any) -> str:
-    """What a library said, in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

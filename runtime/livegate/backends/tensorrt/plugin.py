@@ -16,8 +16,8 @@ from typing import Any
 from livegate.backends.tensorrt.building import build_plan, dla_core, is_typed
 from livegate.backends.tensorrt.messages import failure, make_logger
 from livegate.backends.tensorrt.running import TensorRtEngine
-from livegate.core.errors import ErrorCode, SetupError
-from livegate.devices.device import CudaError, Device, first_line, open_device
+from livegate.core.errors import ErrorCode, SetupError, first_line
+from livegate.devices.device import CudaError, Device, open_device
 from livegate.engines.base import BuildWatch, Capability, EngineOptions
 from livegate.engines.cache import EngineCache, EngineKey
 from livegate.manifests.schema import Network, Precision

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.errors import ErrorCode, SetupError, first_line
 from livegate.devices import device as base
-from livegate.devices.device import CudaError, GpuFacts, driver_release, first_line, version_from_number
+from livegate.devices.device import CudaError, GpuFacts, driver_release, version_from_number
 
 NAME_BYTES = 256
 
