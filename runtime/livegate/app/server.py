@@ -24,6 +24,7 @@ from livegate.app.exposure import require_credentials, served_dialects, warn_of_
 from livegate.app.frames import FrameFace, log_refusal
 from livegate.app.reload import PipelineBuilder
 from livegate.app.supervisor import CameraSupervisor
+from livegate.app.systemd import ServiceManager
 from livegate.core.config import Config
 from livegate.core.plugins import load_plugin, plugin_names
 from livegate.core.socketlock import configured_path
@@ -39,6 +40,7 @@ from livegate.grpcapi.server import GrpcServer
 from livegate.service.actions import ActionService
 from livegate.service.cameras import Cameras
 from livegate.service.challenges import Challenges
+from livegate.service.liveness import Status
 from livegate.service.reload import ModelReloader
 from livegate.service.streams import Streams
 from livegate.shm.broker import Broker
@@ -75,6 +77,8 @@ async def serve(config: Config, reread: Callable[[], Config]) -> None:
     log.info("models", pack=config.models.pack, **{task: one.id for task, one in manifests.items()})
     warn_of_pilot_models(config, manifests.values())
     server = Server(config, dialects, reread)
+    manager = ServiceManager()
+    telling = asyncio.ensure_future(manager.keep_told(lambda: server.status))
     try:
         await server.start()
         await _warm_unless(stopping, server)
@@ -83,7 +87,9 @@ async def serve(config: Config, reread: Callable[[], Config]) -> None:
         await stopping.wait()
         log.info("draining", bound_s=config.server.drain_timeout_s)
     finally:
+        manager.tell(STOPPING="1")
         await server.stop()
+        telling.cancel()
         log.info("stopped")
 
 
@@ -162,6 +168,11 @@ class Server:
         ports["grpc"] = str(self._grpc.port)
         sockets = {"socket": str(self._grpc.socket or ""), "frames": str(self._frames_path or "")}
         return {**ports, **sockets, "version": __version__}
+
+    @property
+    def status(self) -> Status:
+        """How the service is."""
+        return self._service.status
 
     async def start(self) -> None:
         """Answer on every face; requests get 1012 until `warm`."""

@@ -97,7 +97,8 @@ class EnginePool:
         # Weak: an answered request must not live until its deadline.
         self._deadlines: list[tuple[int, int, weakref.ref[Job[Any]]]] = []
         self._order = itertools.count()
-        self._running = 0
+        self._begun_ns: dict[int, int] = {}
+        """When the job of a thread began."""
         self._is_stopped = False
         lock = threading.Lock()
         self._work = threading.Condition(lock)
@@ -115,7 +116,14 @@ class EnginePool:
     @property
     def running(self) -> int:
         """How many requests run."""
-        return self._running
+        return len(self._begun_ns)
+
+    @property
+    def longest_run_s(self) -> float:
+        """How long the oldest of the requests that run has run, in seconds; 0 without any."""
+        with self._work:
+            oldest_ns = min(self._begun_ns.values(), default=None)
+        return 0.0 if oldest_ns is None else (self._now_ns() - oldest_ns) / 1e9
 
     def submit(self, call: Callable[[], T], *, deadline_ns: int | None = None) -> Job[T]:
         """Queue a call.
@@ -181,7 +189,7 @@ class EnginePool:
         """
         self.stop()
         with self._idle:
-            if self._idle.wait_for(lambda: not self._jobs and not self._running, timeout_s):
+            if self._idle.wait_for(lambda: not self._jobs and not self._begun_ns, timeout_s):
                 return True
             left = list(self._jobs)
             for job in left:
@@ -240,7 +248,7 @@ class EnginePool:
             job.run()
             del job
             with self._idle:
-                self._running -= 1
+                del self._begun_ns[threading.get_ident()]
                 self._idle.notify_all()
 
     def _next(self) -> Job[Any] | None:
@@ -250,7 +258,7 @@ class EnginePool:
                 return None
             job = self._jobs.popleft()
             job.is_waiting = False
-            self._running += 1
+            self._begun_ns[threading.get_ident()] = self._now_ns()
             return job
 
     def _watch(self) -> None:

@@ -6,13 +6,15 @@ nothing made at or before it is judged. While the clock runs evenly the window i
 two; when the clock is set back, or when memory is short, the floor keeps forgotten containers out.
 
 It begins at the start of the server, so that what was judged before a restart is not judged again by
-clocks that agree. The price: after each start, a client whose clock lags is refused for as long as it
-lags.
+clocks that agree. A box without a clock battery starts in the past, and its clock jumps when the time
+comes in: the start is therefore reckoned back from the clock as it is now. The price: after each start,
+a client whose clock lags is refused for as long as it lags.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -34,8 +36,11 @@ class Nonces:
         *,
         capacity: int = CAPACITY,
         now_s: Callable[[], float] = time.time,
+        elapsed_s: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
     ) -> None:
         """Nothing was judged, and nothing that was made until now will be."""
+        self._elapsed_s = elapsed_s
+        self._begun_s = elapsed_s()
         self._window_ms = int(window_s * 1000)
         self._capacity = capacity
         self._now_s = now_s
@@ -54,6 +59,7 @@ class Nonces:
         now_ms = int(self._now_s() * 1000)
         with self._lock:
             self._forget(now_ms - self._window_ms)
+            self._floor_ms = max(self._floor_ms, now_ms - self._up_ms)
             self._require_in_time(created_ms, now_ms)
             known_ms, is_taken = self._known.get(nonce, (created_ms, False))
             if is_taken:
@@ -75,6 +81,11 @@ class Nonces:
     def __len__(self) -> int:
         """How many are remembered."""
         return len(self._known)
+
+    @property
+    def _up_ms(self) -> int:
+        """Rounded up: what was made in the server's first millisecond is judged."""
+        return math.ceil((self._elapsed_s() - self._begun_s) * 1000)
 
     def _require_in_time(self, created_ms: int, now_ms: int) -> None:
         ahead_ms = created_ms - now_ms

@@ -32,6 +32,10 @@ def operations_app(config: MetricsConfig, service: LivenessService, metrics: Met
         return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     async def livez(request: Request) -> Response:
+        status = service.status
+        if status.is_stuck:
+            told = f"a worker has run one request for {status.longest_run_s:.0f} s\n"
+            return PlainTextResponse(told, 503)
         return PlainTextResponse("ok\n")
 
     async def readyz(request: Request) -> Response:

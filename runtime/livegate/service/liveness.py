@@ -47,6 +47,10 @@ class State(str, Enum):
     DRAINING = "DRAINING"
 
 
+STUCK_S = 30.0
+"""A worker that runs one request for longer hangs in an engine or in a driver."""
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """How the box is."""
@@ -58,8 +62,15 @@ class Status:
     queue_capacity: int
     algo_tasks: tuple[int, ...]
     engines: tuple[EngineInfo, ...]
+    longest_run_s: float = 0.0
+    """How long the oldest of the requests that run has run."""
     build: BuildProgress | None = None
     """The engine that is being built, in BUILDING."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """A worker will not come back: only another process helps."""
+        return self.longest_run_s > STUCK_S
 
 
 class LivenessService:
@@ -129,6 +140,7 @@ class LivenessService:
             queue_capacity=self._pool.capacity,
             algo_tasks=_algo_tasks(pipeline) if pipeline else (),
             engines=pipeline.engines if pipeline else (),
+            longest_run_s=self._pool.longest_run_s,
             build=build,
         )
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from frame_queue_rig import eventually
 from livegate.core.errors import DeadlineError, ErrorCode, QueueError
 from livegate.engines.pool import EnginePool
 from support import HANG_S, FakeClock, Gate
@@ -71,6 +72,28 @@ def test_submit_two_workers_run_at_once() -> None:
     with pool_of(workers=2) as pool:
         jobs = [pool.submit(lambda: meeting.wait(HANG_S)) for _ in range(2)]
         assert {job.result(HANG_S) for job in jobs} == {0, 1}
+
+
+def test_longest_run_is_that_of_the_oldest_request_that_runs() -> None:
+    """Waiting does not count, nor does what is done."""
+    clock = FakeClock()
+    with pool_of(workers=2, capacity=5, clock=clock) as pool:
+        assert pool.longest_run_s == 0
+        first, second = Gate(), Gate()
+        pool.submit(first)
+        assert first.entered.wait(HANG_S)
+        clock.now_ns += 3_000_000_000
+        last = pool.submit(second)
+        assert second.entered.wait(HANG_S)
+        clock.now_ns += 1_000_000_000
+        assert pool.longest_run_s == 4
+        first.open()
+        eventually(lambda: pool.running == 1, "the worker is done")
+        assert pool.longest_run_s == 1
+        second.open()
+        last.result(HANG_S)
+        eventually(lambda: pool.running == 0, "the worker is done")
+        assert pool.longest_run_s == 0
 
 
 def test_submit_without_a_place_is_refused_at_once() -> None:

@@ -29,7 +29,7 @@ class Clock:
 def memory(capacity: int = 100) -> tuple[Nonces, Clock]:
     """Started an hour ago."""
     clock = Clock()
-    nonces = Nonces(WINDOW_S, capacity=capacity, now_s=clock)
+    nonces = Nonces(WINDOW_S, capacity=capacity, now_s=clock, elapsed_s=clock)
     clock.now_s += 3600
     return nonces, clock
 
@@ -92,7 +92,7 @@ def test_container_within_the_window_is_taken(offset_s: int) -> None:
 def test_container_from_before_the_start_is_refused() -> None:
     """What was judged before a restart is not known any more."""
     clock = Clock()
-    nonces = Nonces(WINDOW_S, now_s=clock)
+    nonces = Nonces(WINDOW_S, now_s=clock, elapsed_s=clock)
     assert "before this server" in refusal(nonces, "n", clock.now_ms)
     nonces.claim(("d", b"n"), clock.now_ms + 1)
 
@@ -117,6 +117,17 @@ def test_clock_that_is_set_back_brings_no_forgotten_container_back() -> None:
     clock.now_s -= WINDOW_S
     assert "before this server" in refusal(nonces, "n", made_ms)
     nonces.claim(("d", b"new"), clock.now_ms)
+
+
+def test_clock_that_is_put_right_after_the_start_brings_back_nothing_from_before_it() -> None:
+    """A box without a clock battery starts in 1970; what it judged before the power cut stays out."""
+    wall, uptime = Clock(60), Clock(0)
+    nonces = Nonces(WINDOW_S, now_s=wall, elapsed_s=uptime)
+    uptime.now_s += 20
+    wall.now_s = 1_800_000_000
+    assert "before this server" in refusal(nonces, "judged before the cut", wall.now_ms - 30_000)
+    nonces.claim(("d", b"made since"), wall.now_ms - 10_000)
+    assert "before this server" in refusal(nonces, "still too old", wall.now_ms - 30_000)
 
 
 def test_full_memory_forgets_the_oldest_and_keeps_it_out() -> None:
