@@ -8,10 +8,9 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
 from livegate import __version__
 from livegate.app.build import TASKS, chosen_manifest, is_optional
@@ -21,6 +20,7 @@ from livegate.app.exposure import require_credentials, served_dialects
 from livegate.app.server import build_dialects
 from livegate.core.config import Config
 from livegate.core.errors import LiveGateError
+from livegate.core.machine import cpu, memory_bytes
 from livegate.core.plugins import plugin_names
 from livegate.core.resources import resource_dir
 from livegate.engines.choice import Way, wish_for
@@ -84,13 +84,13 @@ def _software() -> Iterator[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    model, flags = _cpu()
+    model, flags = cpu()
     features = [name for name in CPU_FEATURES if name in flags]
     cores = len(os.sched_getaffinity(0))
     fact = f"{model}, {cores} cores for us, {platform.machine()}: {' '.join(features) or 'none known'}"
     yield _good("cpu", fact)
-    available = _meminfo("MemAvailable")
-    fact = f"{available >> 20} MiB available of {_meminfo('MemTotal') >> 20} MiB"
+    available = memory_bytes("MemAvailable")
+    fact = f"{available >> 20} MiB available of {memory_bytes('MemTotal') >> 20} MiB"
     if available < NEEDED_MEMORY:
         remedy = f"free some: at least {NEEDED_MEMORY >> 20} MiB are needed"
         yield Finding(Grade.WARNING, "memory", fact, remedy)
@@ -233,34 +233,6 @@ def _port(face: str, address: str) -> Finding:
         remedy = f"nothing to do if that is LiveGate itself; else stop it or set {face}.bind"
         return Finding(Grade.WARNING, face, f"{address}: {error.strerror}", remedy)
     return _good(face, f"{address} is free")
-
-
-def _cpu() -> tuple[str, frozenset[str]]:
-    """Model name and feature flags; x86 and Arm name them differently."""
-    model, flags = platform.machine(), frozenset[str]()
-    for line in _lines("/proc/cpuinfo"):
-        name, _, value = (part.strip() for part in line.partition(":"))
-        if name == "model name":
-            model = value
-        elif name in ("flags", "Features"):
-            flags = frozenset(value.split())
-            break
-    return model, flags
-
-
-def _meminfo(name: str) -> int:
-    """Bytes; 0 when the kernel does not say."""
-    for line in _lines("/proc/meminfo"):
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) << 10
-    return 0
-
-
-def _lines(path: str) -> Iterable[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:
-        return ()
 
 
 def _clock_is_synchronised() -> bool:
