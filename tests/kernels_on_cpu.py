@@ -80,12 +80,17 @@ def compiled(*, contracted: bool = False) -> KernelsOnCpu:
 def _compiled(compiler: str, flags: tuple[str, ...]) -> KernelsOnCpu:
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "kernels.so"
-        include = f"-I{resource_dir('kernels')}"
-        options = ("-std=c++17", "-O2", "-shared", "-fPIC", "-pthread", *WARNINGS, *flags, include)
-        command = [compiler, *options, str(SOURCE), "-o", str(library)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        compile_to(library, compiler, flags)
         return KernelsOnCpu(ctypes.CDLL(str(library)))
+
+
+def compile_to(library: Path, compiler: str, flags: tuple[str, ...] = CHECKED) -> None:
+    """The kernels for this CPU as a shared library."""
+    include = f"-I{resource_dir('kernels')}"
+    options = ("-std=c++17", "-O2", "-shared", "-fPIC", "-pthread", *WARNINGS, *flags, include)
+    command = [compiler, *options, str(SOURCE), "-o", str(library)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def frame_of(pixels: np.ndarray) -> DeviceFrame:
