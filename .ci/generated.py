@@ -1,6 +1,7 @@
 """Write every generated file of the repository, or with --check say which ones are stale.
 
-Protobuf messages from proto/, docs/errors.md from the error table, docs/config.md from the keys.
+Protobuf messages from proto/, docs/errors.md from the error table, docs/config.md from the keys,
+docs/selftest.schema.json from the types of the report.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from livegate.core.errors import errors_markdown
 from livegate.core.settings import keys_markdown
 from livegate.gateway.frs import FrsCode
 from livegate.gateway.linkface import LinkfaceStatus
+from livegate.selftest.report import report_schema_text
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "runtime" / "livegate" / "v1"
@@ -39,6 +41,7 @@ def expected() -> dict[Path, str]:
         PACKAGE / "__init__.py": '"""Generated from proto/livegate/v1 by `make proto`."""\n',
         ROOT / "docs" / "errors.md": errors_markdown() + reserved_markdown(),
         ROOT / "docs" / "config.md": keys_markdown(),
+        ROOT / "docs" / "selftest.schema.json": report_schema_text(),
     }
 
 

@@ -18,7 +18,7 @@ from typing import TextIO
 from livegate.client.producer import FrameProducer
 from livegate.core.errors import LiveGateError
 from livegate.core.frame import Pixels
-from torn_frames import paint
+from livegate.selftest.sealedframes import paint
 
 
 class Puppet:

@@ -25,12 +25,12 @@ from livegate.manifests.schema import InputTensor
 from livegate.preprocess.cpu import tensor_from_letterbox
 from livegate.preprocess.ops import LetterboxPlan
 from livegate.preprocess.scratch import Scratch
+from livegate.selftest.sealedframes import is_whole, number_of, paint
 from livegate.shm.broker import Broker
 from livegate.shm.lease import Lease
 from livegate.shm.outcome import FrameResult
 from livegate.shm.ring import SlotState
 from livegate.shm.tally import FrameEvent
-from torn_frames import is_whole, number_of, paint
 
 ROOT = Path(__file__).parents[2]
 

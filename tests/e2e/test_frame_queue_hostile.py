@@ -18,6 +18,7 @@ from frame_queue_kit import RawPeer, open_fds
 from frame_queue_rig import GENUINE, Consumer, broker_at, eventually
 from livegate.client.producer import FrameProducer
 from livegate.core.errors import ErrorCode
+from livegate.selftest.sealedframes import is_whole, paint
 from livegate.shm.broker import Broker
 from livegate.shm.layout import (
     HEADER,
@@ -34,7 +35,6 @@ from livegate.shm.layout import (
     encode,
 )
 from livegate.shm.tally import FrameEvent
-from torn_frames import is_whole, paint
 
 BGR = int(PixelFormat.BGR)
 

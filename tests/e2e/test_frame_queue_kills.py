@@ -38,11 +38,11 @@ from frame_queue_rig import (
 )
 from livegate.client.producer import FrameProducer
 from livegate.core.errors import ErrorCode, QueueError
+from livegate.selftest.sealedframes import is_whole, number_of
 from livegate.shm.broker import Broker
 from livegate.shm.lease import Lease
 from livegate.shm.ring import SlotState
 from livegate.shm.tally import FrameEvent
-from torn_frames import is_whole, number_of
 
 LIVES = {
     "connected": (),

@@ -78,3 +78,9 @@ def test_wheel_with_cpu_extra_detects(installed: Path) -> None:
     found = json.loads(run(*alone(), livegate, "detect", "--json", photo, cwd=installed))
     assert found["decision"] == "GENUINE"
     assert found["engines"][0]["backend"].startswith("onnxruntime ")
+    report = installed / "report.json"
+    lines = run(*alone(), livegate, "selftest", "--quick", "--json", report, cwd=installed).splitlines()
+    assert lines[-1].startswith("fit to guard a door")
+    statuses = {check["name"]: check["status"] for check in json.loads(report.read_text())["checks"]}
+    assert statuses["frame_queue"] == statuses["zero_copy"] == statuses["golden_gate"] == "pass"
+    assert json.loads(run(livegate, "selftest", "--schema", cwd=installed))["title"]

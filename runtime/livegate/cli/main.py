@@ -14,7 +14,7 @@ from livegate.core.errors import LiveGateError
 
 COMMANDS = (
     *("serve", "detect", "verify", "challenge", "pack", "status", "cameras"),
-    *("doctor", "models", "engines", "evaluate", "config", "bench"),
+    *("doctor", "selftest", "models", "engines", "evaluate", "config", "bench"),
 )
 """In the order of the help; each is a module of this folder with `add` and `run`."""
 EXIT_ERROR = 2
