@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from livegate.core.errors import ErrorCode, RequestError
 from livegate.core.frame import Frame
 from livegate.core.results import EngineInfo, Verdict
 from livegate.core.telemetry import StageClock
+from livegate.engines.base import Array, Feeds
 from livegate.engines.model import Model
 from livegate.pipelines.task import Task
 from livegate.preprocess.scratch import Scratch
+
+Outputs = Mapping[str, Array]
+Twin = tuple[str, str, str, str]
+"""sha256 of a file, backend, provider, precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,7 @@ class Pipeline:
         numbered = ((step.task.algo_task, step) for step in self._steps)
         self._by_number = {number: step for number, step in numbered if number is not None}
         self._left_out = dict(left_out or {})
+        self._twins = _twins(self._steps)
 
     @property
     def algo_tasks(self) -> tuple[int, ...]:
@@ -100,14 +109,31 @@ class Pipeline:
     ) -> dict[str, Any]:
         """The finding of every step on one frame, by the task's name; `known` ones are kept."""
         found: dict[str, Any] = dict(known or {})
+        kept: dict[Twin, tuple[Feeds, Outputs]] = {}
         for step in steps:
             calls = step.task.prepare(frame, found, scratch)
             clock.lap("preprocess")
-            outputs = [step.model.engines[name].run(feeds) for name, feeds in calls]
+            outputs = [self._run(step, name, feeds, kept) for name, feeds in calls]
             clock.lap("infer")
             found[step.task.name] = step.task.interpret(frame, found, outputs)
             clock.lap("postprocess")
         return found
+
+    def _run(
+        self, step: Step, network: str, feeds: Feeds, kept: dict[Twin, tuple[Feeds, Outputs]]
+    ) -> Outputs:
+        """Run a network, unless another task has just run the same file on the same input."""
+        twin = self._twins.get((step.task.name, network))
+        if twin is None:
+            return step.model.engines[network].run(feeds)
+        if twin in kept:
+            before, outputs = kept[twin]
+            if all(np.array_equal(before[name], value) for name, value in feeds.items()):
+                return outputs
+        # A copy, because the next task may cut its input into the same buffer.
+        own = {name: value.copy() for name, value in feeds.items()}
+        kept[twin] = own, step.model.engines[network].run(feeds)
+        return kept[twin][1]
 
     def judge(
         self, algo_tasks: Sequence[int], findings: Sequence[Mapping[str, Any]]
@@ -120,6 +146,17 @@ class Pipeline:
         """Close every engine."""
         for step in self._steps:
             step.model.close()
+
+
+def _twins(steps: Sequence[Step]) -> dict[tuple[str, str], Twin]:
+    """By task and network, those whose file runs for another task, too, in the same manner."""
+    every = {
+        (step.task.name, info.network): (info.sha256, info.backend, info.provider, info.precision)
+        for step in steps
+        for info in step.model.infos
+    }
+    counts = Counter(every.values())
+    return {place: twin for place, twin in every.items() if counts[twin] > 1}
 
 
 def _in_order(steps: Mapping[str, Step]) -> tuple[Step, ...]:

@@ -10,7 +10,7 @@ import pytest
 
 from livegate.core.config import Config
 from livegate.core.errors import EngineError, ErrorCode, RequestError
-from livegate.core.results import Decision, StageTimes, Verdict
+from livegate.core.results import Decision, EngineInfo, StageTimes, Verdict
 from livegate.core.telemetry import StageClock
 from livegate.engines.model import Model, load_model
 from livegate.manifests.dims import resolve_shape
@@ -128,6 +128,54 @@ def test_plan_no_number_is_1031() -> None:
     with pytest.raises(RequestError) as caught:
         chain().plan([])
     assert caught.value.code is ErrorCode.PARAM_FAILURE
+
+
+class CutTask(FakeTask):
+    """Cuts its input into a buffer that all tasks share."""
+
+    def __init__(self, name: str, number: int, buffer: np.ndarray, value: float) -> None:
+        """Feed `value`."""
+        super().__init__(name, number)
+        self._buffer, self._value = buffer, value
+
+    def prepare(self, picture: Any, found: Mapping[str, Any], scratch: Scratch) -> Any:
+        """The shared buffer, with this task's own content."""
+        self._buffer[:] = self._value
+        return (("n", {"x": self._buffer}),)
+
+    def interpret(self, picture: Any, found: Mapping[str, Any], outputs: Sequence[Any]) -> float:
+        """The first number of the first output."""
+        return float(outputs[0]["y"][0])
+
+
+@pytest.mark.parametrize(
+    ("values", "digests", "precisions", "runs"),
+    [
+        ((2.0, 2.0), "ss", ("fp32", "fp32"), [1, 0]),
+        ((2.0, 3.0), "ss", ("fp32", "fp32"), [1, 1]),
+        ((2.0, 2.0), "st", ("fp32", "fp32"), [1, 1]),
+        ((2.0, 2.0), "ss", ("fp32", "fp16"), [1, 1]),
+    ],
+    ids=["same file and input", "another input", "another file", "another precision"],
+)
+def test_run_of_one_file_on_one_input_is_done_once(
+    values: tuple[float, float], digests: str, precisions: tuple[str, str], runs: list[int]
+) -> None:
+    """Landmarks and pose of one network: the second task gets what the first one's run gave."""
+    buffer = np.zeros(1, np.float32)
+    steps = []
+    for number, (value, digest, precision) in enumerate(zip(values, digests, precisions, strict=True)):
+        task = CutTask(f"task {number}", 9101 + number, buffer, value)
+        info = EngineInfo(f"m{number}", "n", digest, "fake 1", "fast", "fast", precision)
+        engine = FakeEngine(
+            tiny_manifest(b"x").networks[0], "fast", lambda _, feeds: {"y": feeds["x"] * 10}
+        )
+        steps.append(Step(task, Model(tiny_manifest(b"x"), {"n": engine}, (info,))))
+    pipeline = Pipeline(steps)
+    for again in (1, 2):
+        found = pipeline.run(frame(), pipeline.plan([9101, 9102]), StageClock(), Scratch())
+        assert found == {"task 0": values[0] * 10, "task 1": values[1] * 10}
+        assert [one.model.engines["n"].runs for one in steps] == [again * count for count in runs]
 
 
 def test_algo_tasks_are_sorted() -> None:
