@@ -15,6 +15,7 @@ from livegate.core.errors import LiveGateError
 COMMANDS = (
     *("serve", "detect", "verify", "challenge", "pack", "status", "cameras"),
     *("doctor", "selftest", "models", "engines", "evaluate", "config", "bench"),
+    *("bundle", "install_bundle", "rollback"),
 )
 """In the order of the help; each is a module of this folder with `add` and `run`."""
 EXIT_ERROR = 2

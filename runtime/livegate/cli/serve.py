@@ -7,6 +7,7 @@ from typing import Any
 
 import uvloop
 
+from livegate.cli.output import answers
 from livegate.cli.settings import add_settings, settings_reader
 from livegate.core.telemetry import configure_logging
 
@@ -14,16 +15,24 @@ from livegate.core.telemetry import configure_logging
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("serve", help="answer over gRPC and HTTP until stopped")
+    parser.add_argument(
+        "--check", action="store_true", help="do all that a start does but listen, and end: 0 = it would"
+    )
     add_settings(parser, serves=True)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve; 0 after a drain."""
+    from livegate.app.rehearsal import rehearse
     from livegate.app.server import serve
 
     read = settings_reader(options)
     config = read().config
     configure_logging(config.log)
+    if options.check:
+        for engine in rehearse(config):
+            answers().print(f"{engine.network}: {engine.backend}, {engine.provider}", markup=False)
+        return 0
     uvloop.run(serve(config, lambda: read().config))
     return 0

@@ -14,7 +14,9 @@ import os
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpcore
@@ -39,13 +41,29 @@ Progress = Callable[[ModelFile, int], None]
 """Told after each chunk: the file and how many of its bytes are done."""
 
 
+class Wanted(Protocol):
+    """A file whose bytes are known before it is here."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def sha256(self) -> str:
+        """The digest of its bytes."""
+
+    @property
+    def bytes(self) -> int:
+        """How many they are."""
+
+
 class Download:
     """Gets files by a template with {repository}, {commit} and {path}."""
 
     def __init__(self, template: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
         """`sleep` is the pause before another try."""
         self._template = template
-        self._sleep = sleep
+        self._fetch = Fetch(sleep=sleep)
 
     def url(self, file: ModelFile) -> str:
         """Where a file comes from.
@@ -73,7 +91,22 @@ class Download:
                 NO_EXIST when the server has not got it, BUSY when somebody else brings it.
             OSError: it cannot be written.
         """
-        url = self.url(file)
+        self._fetch.bring(self.url(file), file, target, partial(progress, file))
+
+
+class Fetch:
+    """Gets files by their URLs."""
+
+    def __init__(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        """`sleep` is the pause before another try."""
+        self._sleep = sleep
+
+    def bring(self, url: str, file: Wanted, target: Path, progress: Callable[[int], None]) -> None:
+        """Have the file at `target`, whole and verified.
+
+        Raises:
+            SetupError, OSError: as Download.bring.
+        """
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.parent / f".{file.name}.{file.sha256[:16]}.part"
         with _alone(part) as handle:
@@ -91,14 +124,14 @@ class Download:
             os.fsync(handle)
             part.replace(target)
 
-    def _go_on(self, url: str, file: ModelFile, handle: int, progress: Progress) -> None:
+    def _go_on(self, url: str, file: Wanted, handle: int, progress: Callable[[int], None]) -> None:
         """Append what is missing; what is too much begins anew."""
         done = os.fstat(handle).st_size
         if done > file.bytes:
             done = 0
             os.ftruncate(handle, 0)
         os.lseek(handle, done, os.SEEK_SET)
-        progress(file, done)
+        progress(done)
         if done == file.bytes:
             return
         headers = [("User-Agent", "livegate"), ("Accept-Encoding", "identity")]
@@ -113,20 +146,39 @@ class Download:
                 raise _refused(url, file, answer.status)
             for chunk in answer.iter_stream():
                 done += os.write(handle, chunk[: file.bytes + 1 - done])
-                progress(file, done)
+                progress(done)
                 if done > file.bytes:
                     return
         if done < file.bytes:
             raise httpcore.RemoteProtocolError("it ended early")
 
 
+def length_of(url: str) -> int:
+    """How many bytes a URL has, as its server says.
+
+    Raises:
+        SetupError: CONNECTION_FAILURE when it does not say.
+    """
+    try:
+        with _answer(
+            url, [("User-Agent", "livegate"), ("Accept-Encoding", "identity")], "HEAD"
+        ) as answer:
+            headers = {name.lower(): value for name, value in answer.headers}
+            return int(headers[b"content-length"])
+    except (*BROKEN, KeyError, ValueError) as error:
+        why = f"{url} does not tell its length ({type(error).__name__})"
+        raise SetupError(ErrorCode.CONNECTION_FAILURE, why) from error
+
+
 @contextlib.contextmanager
-def _answer(url: str, headers: list[tuple[str, str]]) -> Iterator[httpcore.Response]:
-    """A GET that follows some redirects; whatever they lead to, the digest decides."""
+def _answer(
+    url: str, headers: list[tuple[str, str]], method: str = "GET"
+) -> Iterator[httpcore.Response]:
+    """A request that follows some redirects; whatever they lead to, the digest decides."""
     for _ in range(MAX_REDIRECTS + 1):
         with (
             _pool(url) as pool,
-            pool.stream("GET", url, headers=headers, extensions={"timeout": TIMEOUTS_S}) as answer,
+            pool.stream(method, url, headers=headers, extensions={"timeout": TIMEOUTS_S}) as answer,
         ):
             if answer.status not in REDIRECTS:
                 yield answer
@@ -189,7 +241,7 @@ def _alone(part: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def _require_digest(url: str, file: ModelFile, part: Path, handle: int) -> None:
+def _require_digest(url: str, file: Wanted, part: Path, handle: int) -> None:
     os.lseek(handle, 0, os.SEEK_SET)
     sha = hashlib.sha256()
     while chunk := os.read(handle, CHUNK_BYTES):
@@ -213,7 +265,7 @@ def _bad_template() -> SetupError:
     )
 
 
-def _refused(url: str, file: ModelFile, status: int) -> SetupError:
+def _refused(url: str, file: Wanted, status: int) -> SetupError:
     return SetupError(
         ErrorCode.NO_EXIST,
         f"{file.name} is not to be had: {url} answered {status}",
@@ -221,7 +273,7 @@ def _refused(url: str, file: ModelFile, status: int) -> SetupError:
     )
 
 
-def _interrupted(url: str, file: ModelFile, done: int, error: Exception) -> SetupError:
+def _interrupted(url: str, file: Wanted, done: int, error: Exception) -> SetupError:
     why = f"{type(error).__name__}: {error}".removesuffix(": ")
     return SetupError(
         ErrorCode.CONNECTION_FAILURE,
