@@ -131,16 +131,15 @@ class Resolver:
         if not fitting:
             raise SetupError(ErrorCode.INIT_FAIL, f"{project} {version} has no wheel for {self._target}")
         best = max(fitting, key=lambda one: rank(_name(one), self._target))
+        if (path := _path(best)) is not None:
+            return _local(project, version, path)
         sha256 = best.get("hashes", {}).get("sha256", "")
-        if not sha256 and "path" not in best:
+        if not sha256:
             raise SetupError(
                 ErrorCode.INIT_FAIL,
                 f"the index tells no sha256 of {_name(best)}",
                 hint="put the wheel into a folder and name it: --find-links DIR",
             )
-        if "path" in best:
-            path = Path(best["path"])
-            return _local(project, version, path)
         size = best.get("size") or length_of(best["url"])
         return Wheel(project, version, _name(best), sha256, size, url=best["url"])
 
@@ -224,6 +223,14 @@ def find_uv() -> str:
 def _name(wheel: dict[str, Any]) -> str:
     where = wheel.get("name") or wheel.get("url") or wheel.get("path", "")
     return unquote(urlsplit(str(where)).path.rpartition("/")[2])
+
+
+def _path(wheel: dict[str, Any]) -> Path | None:
+    """Where a wheel of this machine lies; None for one of an index."""
+    if "path" in wheel:
+        return Path(wheel["path"])
+    parts = urlsplit(str(wheel.get("url", "")))
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
 def _local(project: str, version: str, path: Path) -> Wheel:
