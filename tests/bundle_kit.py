@@ -96,6 +96,7 @@ def manifest_of(files: Mapping[str, bytes], **changes: object) -> BundleManifest
         "made_s": MADE_S,
         "unpacked_bytes": 1000,
         "has_secrets": False,
+        "sees_system_packages": False,
         "signer": "0" * 64,
         "members": tuple(
             Member(path, len(files[path]), hashlib.sha256(files[path]).hexdigest())

@@ -41,6 +41,7 @@ class BundlePlan:
     """Requirements beside it."""
     config: bytes | None
     has_secrets: bool
+    sees_system_packages: bool
     models: tuple[Manifest, ...]
 
 
@@ -86,6 +87,7 @@ class Bundler:
                 made_s=int(time.time()),
                 unpacked_bytes=_unpacked(content / "wheels"),
                 has_secrets=plan.has_secrets,
+                sees_system_packages=plan.sees_system_packages,
                 signer=self._key.public.fingerprint,
                 members=tuple(_members(content)),
             )

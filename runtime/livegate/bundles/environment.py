@@ -32,7 +32,9 @@ exec "$here/venv/bin/python" -I -m livegate "$@"
 """
 
 
-def make_environment(folder: Path, python: str, wheels: Sequence[Path], lock: int) -> None:
+def make_environment(
+    folder: Path, python: str, wheels: Sequence[Path], lock: int, *, sees_system_packages: bool
+) -> None:
     """Make `folder`/venv and install the wheels, all of them; their dependencies must be among them.
 
     Raises:
@@ -42,11 +44,10 @@ def make_environment(folder: Path, python: str, wheels: Sequence[Path], lock: in
     if pip is None:
         raise SetupError(ErrorCode.NO_EXIST, "the bundle has no pip", hint="make the bundle anew")
     others = [str(wheel) for wheel in wheels if wheel != pip]
-    run_step(
-        "the environment", [python, "-I", "-m", "venv", "--without-pip", str(folder / "venv")], lock
-    )
+    how = ["--without-pip", *(["--system-site-packages"] if sees_system_packages else [])]
+    run_step("the environment", [python, "-I", "-m", "venv", *how, str(folder / "venv")], lock)
     inside = str(folder / "venv/bin/python")
-    flags = ("--isolated", "--no-index", "--no-cache-dir", "--quiet", "--disable-pip-version-check")
+    flags = ("--isolated", "--no-index", "--no-cache-dir", "--quiet", "--ignore-installed")
     run_step("the wheels", [inside, "-I", str(pip / "pip"), "install", *flags, *others], lock)
 
 

@@ -25,6 +25,8 @@ from livegate.core.errors import ErrorCode, RequestError, SetupError
 
 SPARE_BYTES = 64 << 20
 """What must stay free on the disk."""
+SERVICE_GROUP = "livegate"
+"""Of docs/deploy.md: it may read a configuration with credentials, where there is such a group."""
 Tell = Callable[[str], None]
 
 
@@ -110,7 +112,9 @@ def _build(
             read_members(stream, manifest, Copies(folder, has_secrets=manifest.has_secrets))
         tell("the wheels are installed")
         wheels = [folder / member.path for member in manifest.wheels()]
-        make_environment(folder, python, wheels, place.lock)
+        make_environment(
+            *(folder, python, wheels, place.lock), sees_system_packages=manifest.sees_system_packages
+        )
         with writing(folder):
             shutil.rmtree(folder / "wheels")
             write_launcher(folder)
@@ -140,9 +144,12 @@ class Copies:
         """A new file that is on the disk when it is closed."""
         path = self.folder / member.path
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        mode = 0o600 if self.has_secrets and member.path.startswith("config/") else 0o644
+        is_secret = self.has_secrets and member.path.startswith("config/")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, mode), "wb") as out:
+        with os.fdopen(os.open(path, flags, 0o640 if is_secret else 0o644), "wb") as out:
+            if is_secret:
+                with contextlib.suppress(LookupError, PermissionError):  # else its owner's alone
+                    shutil.chown(path, group=SERVICE_GROUP)
             yield out
             out.flush()
             os.fsync(out.fileno())

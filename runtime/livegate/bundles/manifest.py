@@ -66,6 +66,8 @@ class BundleManifest:
     unpacked_bytes: int
     """What the wheels take when they are installed."""
     has_secrets: bool
+    sees_system_packages: bool
+    """Whether the environment has the box's own packages: TensorRT of a JetPack is one."""
     signer: str
     """Fingerprint of the public key, for messages; what counts is the signature."""
     members: tuple[Member, ...]
@@ -120,6 +122,7 @@ def _from_tables(tables: dict[str, Any]) -> BundleManifest:
         made_s=_number(tables["made_s"]),
         unpacked_bytes=_number(tables["unpacked_bytes"]),
         has_secrets=tables["has_secrets"] is True,
+        sees_system_packages=tables["sees_system_packages"] is True,
         signer=_text(tables["signer"]),
         members=tuple(
             Member(_text(one["path"]), _number(one["size"]), _text(one["sha256"]))

@@ -46,6 +46,11 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--find-links", action="append", default=[], metavar="DIR", help="a folder with wheels, too"
     )
+    parser.add_argument(
+        "--system-packages",
+        action="store_true",
+        help="let the boxes' own Python packages be seen: TensorRT of a JetPack",
+    )
     parser.add_argument("--wheel", metavar="FILE", help="LiveGate's own wheel; else built or fetched")
     parser.add_argument("--config", metavar="FILE", help="the configuration of the boxes")
     parser.add_argument(
@@ -107,7 +112,16 @@ def _make(
     extras = tuple(sorted(options.extra or ("cpu",)))
     with tempfile.TemporaryDirectory(prefix="livegate-wheel-") as folder:
         requirement = _requirement(options.wheel, extras, resolver, Path(folder))
-        plan = BundlePlan(target, requirement, extras, tuple(options.more), content, has_secrets, models)
+        plan = BundlePlan(
+            target=target,
+            requirement=requirement,
+            extras=extras,
+            more=tuple(options.more),
+            config=content,
+            has_secrets=has_secrets,
+            sees_system_packages=options.system_packages,
+            models=models,
+        )
         made = Bundler(resolver, store, key, _tell).make(plan, Path(options.out))
     size = made.bundle.stat().st_size
     answers().print(

@@ -199,14 +199,25 @@ def test_too_little_space_is_told_before_anything_is_copied(
     assert "has 1 MiB free, the bundle needs 16448" in error.message
 
 
-def test_configuration_with_secrets_is_for_its_owner_only(
+def test_configuration_with_secrets_is_not_for_everybody(
     place: Installation, key: SigningKey, tmp_path: Path
 ) -> None:
-    """Others read the one without."""
-    for version, has_secrets, mode in (("1.0", False, 0o644), ("2.0", True, 0o600)):
+    """Its owner and the service's group read it."""
+    for version, has_secrets, mode in (("1.0", False, 0o644), ("2.0", True, 0o640)):
         bundle = write_stub_bundle(tmp_path / version, key, version, has_secrets=has_secrets)
         install(order(bundle, key), place, say_nothing)
         assert (place.root / "current" / CONFIG).stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("sees", [True, False])
+def test_system_packages_are_seen_where_the_bundle_says_so(
+    place: Installation, key: SigningKey, tmp_path: Path, *, sees: bool
+) -> None:
+    """JetPack's TensorRT is one."""
+    bundle = write_stub_bundle(tmp_path / "b", key, sees_system_packages=sees)
+    install(order(bundle, key), place, say_nothing)
+    told = (place.root / "current/venv/pyvenv.cfg").read_text()
+    assert f"include-system-site-packages = {str(sees).lower()}" in told
 
 
 def test_bundle_without_pip_is_refused(place: Installation, key: SigningKey, tmp_path: Path) -> None:
