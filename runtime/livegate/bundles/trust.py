@@ -2,7 +2,7 @@
 
 A public key is one line, `ed25519 ` and 64 hexadecimal digits. The library that verifies signatures is
 imported on use: a box without anything has it not, and believes the digest that its installer carries
-(docs/decisions/0017-bundles.md).
+(docs/decisions/0018-bundles.md).
 """
 
 from __future__ import annotations
