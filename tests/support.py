@@ -274,6 +274,7 @@ def tiny_tables(content: bytes) -> dict[str, Any]:
                 "backends": ["onnxruntime", "openvino", "null"],
                 "precisions": ["fp32"],
                 "ranges": {"batch": [1, 1, 2], "height": [1, 8, 128], "width": [1, 8, 128]},
+                "sizes": [[1, 1], [2, 2], [4, 5], [8, 8], [9, 2]],
                 "input": {
                     "name": "x",
                     "shape": shape,

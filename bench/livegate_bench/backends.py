@@ -27,7 +27,7 @@ from livegate.core.config import Config, LogConfig
 from livegate.core.plugins import plugin_names
 from livegate.core.settings import load
 from livegate.core.telemetry import configure_logging
-from livegate.engines.base import Array, Engine
+from livegate.engines.base import Array, Engine, fed_network
 from livegate.engines.pool import EnginePool
 from livegate.engines.specimen import golden_inputs
 from livegate.manifests.schema import Golden, Network
@@ -42,7 +42,8 @@ class Contest:
 
     model_id: str
     network: Network
-    tensor: Array
+    tensors: Mapping[str, Array]
+    """By backend: an engine may be fed with the picture itself."""
     engines: Mapping[str, Engine]
 
 
@@ -103,8 +104,10 @@ def _contests(steps: tuple[Step, ...], boxes: Mapping[str, Any]) -> list[Contest
         engines = {
             name: step.model.engines[network.name] for name, step in zip(boxes, steps, strict=True)
         }
-        (tensor,) = golden_inputs(drawn)
-        contests.append(Contest(first.model.manifest.id, network, tensor, engines))
+        tensors = {
+            name: next(golden_inputs(fed_network(drawn, engine))) for name, engine in engines.items()
+        }
+        contests.append(Contest(first.model.manifest.id, network, tensors, engines))
     return contests
 
 
@@ -115,7 +118,7 @@ def _rates(
     rates: dict[str, list[float]] = {name: [] for name in contest.engines}
     for turn in range(options.rounds + 1):
         for name, engine in contest.engines.items():
-            feeds = {contest.network.input.name: contest.tensor}
+            feeds = {contest.network.input.name: contest.tensors[name]}
             until_s = time.perf_counter() + options.seconds
             jobs = [pool.submit(partial(_loop, engine, feeds, until_s)) for _ in range(workers)]
             rate = sum(job.result() for job in jobs)
@@ -138,7 +141,7 @@ def _row(contest: Contest, rates: dict[str, list[float]], medians: dict[str, flo
     row: dict[str, Any] = {
         "model": contest.model_id,
         "network": contest.network.name,
-        "input": "x".join(map(str, contest.tensor.shape)),
+        "input": "x".join(map(str, next(iter(contest.tensors.values())).shape)),
         "rates": medians,
         "won": order[0],
     }

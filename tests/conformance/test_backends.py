@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acl_fake import install_acl
 from livegate.app.engines import load_reference
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.plugins import load_plugin, plugin_names
@@ -28,17 +29,20 @@ ONNX = tiny_onnx()
 NETWORK = tiny_manifest(ONNX).networks[0]
 
 
-ON_FAKES = tuple(f"tensorrt {version} on a fake" for version in VERSIONS)
+ON_FAKES = (*(f"tensorrt {version} on a fake" for version in VERSIONS), "ascend 8.0 on a fake")
 
 
 @pytest.fixture(params=[*plugin_names("livegate.backends"), *ON_FAKES])
 def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """Each backend in turn; TensorRT, which needs a GPU, also on fakes of its versions."""
+    """Each backend in turn; TensorRT and Ascend, which need a device, also on fakes."""
     if request.param not in ON_FAKES:
         return str(request.param)
     name, version, *_ = request.param.split()
     pytest.importorskip("onnxruntime", reason="the fake computes with onnxruntime")
-    install_tensorrt(monkeypatch, version)
+    if name == "ascend":
+        install_acl(monkeypatch, tmp_path)
+    else:
+        install_tensorrt(monkeypatch, version)
     monkeypatch.setenv("LIVEGATE_CACHE", str(tmp_path))
     return str(name)
 

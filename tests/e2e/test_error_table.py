@@ -23,6 +23,7 @@ from e2e.pictures import PATH, body, jpeg, smooth
 from e2e.running import Running, run_cli, start, wait_until
 from livegate.app.build import build_service
 from livegate.app.server import build_dialects
+from livegate.backends.ascend.messages import AclError, run_error
 from livegate.backends.tensorrt.messages import failure
 from livegate.client import FrameProducer, LivenessClient
 from livegate.core.errors import EngineError, ErrorCode, LiveGateError
@@ -370,6 +371,9 @@ DRIVERS: dict[ErrorCode, Callable[[Path], list[Said]]] = {
     ErrorCode.OUT_OF_MEM: broken(MemoryError()),
     ErrorCode.ALLOC_MEM: broken(
         failure("no engine was built", ["cudaErrorMemoryAllocation: out of memory"])
+    ),
+    ErrorCode.STREAM_INVALID: broken(
+        run_error("network detector", AclError(107003, "acl.mdl.execute_async"))
     ),
     ErrorCode.OUT_OF_RANGE: _out_of_range,
     ErrorCode.NO_PERMISSION: _no_permission,

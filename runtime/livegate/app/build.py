@@ -172,11 +172,15 @@ def _require_known_models(config: Config, store: ModelStore) -> None:
 
 def _step(name: str, config: Config, store: ModelStore) -> Step:
     manifest = chosen_manifest(name, config, store)
-    task = load_plugin(TASKS, name).Plugin(manifest, config)
+    plugin = load_plugin(TASKS, name).Plugin
+    task = plugin(manifest, config)
     wish = wish_for(manifest.id, config.engine)
     # The null backend computes nothing, so it needs no weights.
     read_file = (lambda file: b"") if wish.backend == NULL else store.read
     options = RunOptions(wish, config.engine.intra_op_threads, worker_count(config))
     gate = golden_gate(manifest.id, store)
     ways = partial(ways_for, manifest, wish)
-    return Step(task, load_model(manifest, ways, read_file, options, task.warm_dims, gate))
+    model = load_model(manifest, ways, read_file, options, task.warm_dims, gate)
+    if model.fed_manifest is not manifest:  # a device makes the tensors: hand it pictures
+        task = plugin(model.fed_manifest, config)
+    return Step(task, model)

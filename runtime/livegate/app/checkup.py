@@ -23,6 +23,7 @@ from livegate.core.errors import LiveGateError
 from livegate.core.machine import cpu, memory_bytes
 from livegate.core.plugins import plugin_names
 from livegate.core.resources import resource_dir
+from livegate.engines.base import Backend, DeviceWatcher
 from livegate.engines.choice import Way, wish_for
 from livegate.gateway.dialect import Dialect
 from livegate.gateway.listener import split_address
@@ -113,14 +114,26 @@ def _clock() -> Iterator[Finding]:
 
 def _backends() -> Iterator[Finding]:
     for name in plugin_names(BACKENDS):
-        capability = load_backend(name).probe()
+        backend = load_backend(name)
+        capability = backend.probe()
         subject = f"backend {name}"
         if capability.warning:
             yield Finding(Grade.BAD, subject, capability.warning, "see README, installation")
         elif capability.is_available:
             yield _good(subject, f"{capability.version}: {', '.join(capability.providers)}")
+            yield from _devices(backend)
         else:
             yield Finding(Grade.WARNING, subject, "not here", capability.problem)
+
+
+def _devices(backend: Backend) -> Iterator[Finding]:
+    if isinstance(backend, DeviceWatcher):
+        for device in backend.devices():
+            if device.problem:
+                remedy = "see the device's own tool (npu-smi info); it may want a restart or a repair"
+                yield Finding(Grade.BAD, device.name, device.problem, remedy)
+            else:
+                yield _good(device.name, device.fact)
 
 
 def _choice(config: Config, store: ModelStore) -> Iterator[Finding]:

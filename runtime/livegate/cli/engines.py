@@ -59,8 +59,8 @@ def build(options: argparse.Namespace, config: Config) -> int:
     wanted = list(wanted_engines(config, build_store(config), options.ids))
     if not wanted:
         _complain(
-            "no model runs first on a backend that builds engines here: "
-            f"engine.backend is {config.engine.backend} (--backend tensorrt); see `livegate doctor`"
+            "no model runs first on a backend that builds engines (tensorrt, ascend) here: "
+            f"engine.backend is {config.engine.backend} (--backend); see `livegate doctor`"
         )
         return 2
     jobs = [job for job in wanted if job.why or options.again]
@@ -113,7 +113,8 @@ def show(options: argparse.Namespace, config: Config) -> int:
             shown.add_row("?", "?", "?", escape(word), "", str(state.path))
             continue
         key = state.engine.key
-        built_for = f"{key.backend} {key.library}, {key.gpu} (sm {key.capability}), CUDA {key.cuda}"
+        cuda = f" (sm {key.capability}), CUDA {key.cuda}" if key.cuda else ""
+        built_for = f"{key.backend} {key.library}, {key.gpu}{cuda}"
         size = f"{state.engine.plan_bytes / (1 << 20):.1f}"
         shown.add_row(
             *(key.network, escape(built_for), f"{key.provider} {key.precision}"),

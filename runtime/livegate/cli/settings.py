@@ -20,12 +20,12 @@ FLAGS = {
     "--backend": (
         "engine.backend",
         "NAME",
-        "what runs the networks: auto, onnxruntime, openvino, tensorrt, null",
+        "what runs the networks: auto, onnxruntime, openvino, tensorrt, ascend, null",
     ),
     "--provider": (
         "engine.provider",
         "NAME",
-        "auto, cpu, cuda, tensorrt, cann, openvino; of tensorrt itself gpu, dla0",
+        "auto, cpu, cuda, tensorrt, cann, openvino; of tensorrt itself gpu, dla0; of ascend npu",
     ),
     "--precision": ("engine.precision", "PRECISION", "fp32 or fp16, where manifest and backend have it"),
     "--policy": ("engine.policy", "POLICY", "require, prefer or any"),

@@ -501,7 +501,7 @@ class EngineConfig(Section, frozen=True):
         str, Meta(description="plug-in that runs the networks; auto = the best of each manifest's list")
     ] = "onnxruntime"
     provider: Annotated[
-        str, Meta(description="cpu, cuda, tensorrt, cann …; auto = the best that the box has")
+        str, Meta(description="cpu, cuda, tensorrt, cann, npu …; auto = the best that the box has")
     ] = "auto"
     policy: Annotated[
         Literal["require", "prefer", "any"],
@@ -509,7 +509,9 @@ class EngineConfig(Section, frozen=True):
     ] = "require"
     precision: Annotated[
         Literal["fp32", "fp16"],
-        Meta(description="fp16 where manifest and backend (tensorrt) have it; else as the weights are"),
+        Meta(
+            description="fp16 where manifest and backend have it (tensorrt, ascend); else as the weights"
+        ),
     ] = "fp32"
     use: Annotated[
         dict[str, str],

@@ -4,7 +4,7 @@ LiveGateError                 code, message, hint, fields
 |- RequestError               the caller can mend it: parameters, pictures, limits
 |  `- AuthError               who are you? (1010)
 |- SetupError                 the operator can mend it: files, models, ports, configuration
-|- EngineError                a network did not run (1030)
+|- EngineError                a network did not run (1030; of an Ascend also 1007, 1011, 1013, 1026)
 |- QueueError                 no place or no more service (5001, 5002, 5003)
 |- CaptureError               a camera gives no pictures (2001..2023); ingest/failure.py has it
 `- DeadlineError              time was up before the work was done (1011)
@@ -57,7 +57,7 @@ class ErrorCode(IntEnum):
     INVALID_PARAM = 1004, "APP_ERR_COMM_INVALID_PARAM", "Invalid parameter", "无效参数", "INVALID_ARGUMENT", 400, "a body that cannot be read as a message at all: empty, not JSON, not protobuf, not a frame queue's packet"
     UNREALIZED = 1005, "APP_ERR_COMM_UNREALIZED", "Not implemented", "未实现", "UNIMPLEMENTED", 405, "a gRPC method or an HTTP method that this server does not have"
     OUT_OF_MEM = 1006, "APP_ERR_COMM_OUT_OF_MEM", "Out of memory", "内存溢出", "RESOURCE_EXHAUSTED", 503, "the machine refused memory while a request was worked on, or for new models beside those that serve; a producer's slots do not fit the limits"
-    ALLOC_MEM = 1007, "APP_ERR_COMM_ALLOC_MEM", "memory allocation error", "内存分配错误", "RESOURCE_EXHAUSTED", 503, "device memory: a GPU has too little for an engine or its build"
+    ALLOC_MEM = 1007, "APP_ERR_COMM_ALLOC_MEM", "memory allocation error", "内存分配错误", "RESOURCE_EXHAUSTED", 503, "device memory: a GPU or NPU has too little for an engine, its build or a run"
     FREE_MEM = 1008, "APP_ERR_COMM_FREE_MEM", "free memory error", "内存释放错误", "INTERNAL", 500, "reserved: device memory is given back without a word; a device that fails is 1030 where it is waited for"
     OUT_OF_RANGE = 1009, "APP_ERR_COMM_OUT_OF_RANGE", "out of range", "内存越界", "OUT_OF_RANGE", 413, "bytes or pixels above a configured limit: a body, a picture, a video, a model file, a bundle"
     NO_PERMISSION = 1010, "APP_ERR_COMM_NO_PERMISSION", "NO Permission", "无权限", "UNAUTHENTICATED", 401, "missing, wrong or expired credentials; a user who may not hand over frames; a bundle that no trusted key has signed; a private key or an installation that others could change"
@@ -76,7 +76,7 @@ class ErrorCode(IntEnum):
     EXIT = 1023, "APP_ERR_COMM_EXIT", "End of data stream; stop the application", "数据流结束，退出程序", "OUT_OF_RANGE", 500, "a camera that is watched was removed, or its source has ended: no more frames will come"
     CONNECTION_CLOSE = 1024, "APP_ERR_COMM_CONNECTION_CLOSE", "Out of connection; Communication shutdown", "连接断开", "CANCELLED", 499, "the client left before its answer; seen in logs and metrics only; the client library: the server left"
     CONNECTION_FAILURE = 1025, "APP_ERR_COMM_CONNECTION_FAILURE", "connection fail", "连接失败", "UNAVAILABLE", 502, "the client library: no server answers at the address; a URL of `urls.allow`, or upstream of `models pull`, that does not answer; a wheel for `livegate bundle` that does not come"
-    STREAM_INVALID = 1026, "APP_ERR_COMM_STREAM_INVALID", "ACL stream is null pointer", "无效流", "INTERNAL", 500, "reserved: the Ascend backend"
+    STREAM_INVALID = 1026, "APP_ERR_COMM_STREAM_INVALID", "ACL stream is null pointer", "无效流", "INTERNAL", 500, "an Ascend: a stream or another handle of the device is invalid, or of another context"
     REGION_ERROR = 1027, "APP_ERR_COMM_REGION_ERROR", "region error", "区域校验失败", "INVALID_ARGUMENT", 400, "a region of interest that is empty or reaches over the picture"
     DECODE_FAIL = 1028, "APP_ERR_COMM_DECODE_FAIL", "Image decode fail", "图片解码失败", "INVALID_ARGUMENT", 400, "a picture that is damaged, cut short, or not JPEG, PNG, BMP or WebP; base64 that is not base64; a video that does not open; a liveness-data container that is damaged or does not open"
     MODELINIT_FAIL = 1029, "APP_ERR_COMM_MODELINIT_FAIL", "Model init fail", "模型初始化失败", "FAILED_PRECONDITION", 500, "a model file that is missing, cut short or tampered with; a manifest or a network that does not fit; an engine that strays from its golden outputs; a built engine that is missing, damaged or foreign"
@@ -156,9 +156,15 @@ class SetupError(LiveGateError):
 class EngineError(LiveGateError):
     """A network did not run, or answered nonsense."""
 
-    def __init__(self, message: str, *, fields: dict[str, str] | None = None) -> None:
-        """Always 1030."""
-        super().__init__(ErrorCode.MODELINFER_FAIL, message, fields=fields)
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: ErrorCode = ErrorCode.MODELINFER_FAIL,
+        fields: dict[str, str] | None = None,
+    ) -> None:
+        """1030, unless a device tells more of it: its memory, its streams, its time."""
+        super().__init__(code, message, fields=fields)
 
 
 class QueueError(LiveGateError):

@@ -5,15 +5,16 @@ A backend is one file in livegate/backends with a class `Plugin` that fulfils `B
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import msgspec
 from numpy.typing import NDArray
 
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.engines.cache import EngineKey
-from livegate.manifests.schema import Network, Precision
+from livegate.manifests.schema import InputTensor, Network, Precision
 
 Array = NDArray[Any]
 Feeds = Mapping[str, NDArray[Any]]
@@ -68,6 +69,39 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back what the engine holds; it cannot run afterwards."""
+        ...
+
+
+@runtime_checkable
+class PictureEngine(Protocol):
+    """An engine that is not fed with the manifest's tensor: its device makes that of the picture."""
+
+    input: InputTensor
+    """What it is fed with; of the same name."""
+
+
+def fed_network(network: Network, engine: object) -> Network:
+    """The network with the input that this engine is really fed with."""
+    if isinstance(engine, PictureEngine) and engine.input != network.input:
+        return msgspec.structs.replace(network, input=engine.input)
+    return network
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """How a device is; `problem` is empty when it is well."""
+
+    name: str
+    fact: str
+    problem: str = ""
+
+
+@runtime_checkable
+class DeviceWatcher(Protocol):
+    """A backend that knows how its devices are."""
+
+    def devices(self) -> Sequence[DeviceState]:
+        """Every device that it could run on. Never raises; may ask a vendor's command."""
         ...
 
 

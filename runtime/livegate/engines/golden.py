@@ -13,7 +13,7 @@ import numpy as np
 
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.telemetry import get_logger
-from livegate.engines.base import Array, Engine
+from livegate.engines.base import Array, Engine, fed_network
 from livegate.engines.specimen import DRAWING, golden_inputs
 from livegate.manifests.goldens import Case, GoldenOutputs, GoldenShelf, golden_key, input_digest
 from livegate.manifests.schema import ModelFile, Network, Precision
@@ -55,7 +55,8 @@ class GoldenGate:
         inputs = tuple(golden_inputs(network))
         golden = self._outputs(network, file, content, inputs)
         tolerance, worst = network.tolerance[precision], 0.0
-        for case, fed in zip(golden.cases, inputs, strict=True):
+        own = fed_network(network, engine)
+        for case, fed in zip(golden.cases, golden_inputs(own), strict=True):
             answer = engine.run({network.input.name: fed})
             for output in network.outputs:
                 figure = stray(answer[output.name], case.output(output.name))

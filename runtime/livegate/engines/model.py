@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
 import numpy as np
 
 from livegate.core.errors import EngineError, ErrorCode, LiveGateError, SetupError
 from livegate.core.results import EngineInfo
 from livegate.core.telemetry import get_logger
-from livegate.engines.base import Array, Engine, EngineOptions
+from livegate.engines.base import Array, Engine, EngineOptions, fed_network
 from livegate.engines.choice import Way, Wish, precision_for
 from livegate.engines.golden import GoldenGate
 from livegate.manifests.dims import resolve_shape
@@ -29,6 +30,14 @@ class Model:
     manifest: Manifest
     engines: Mapping[str, Engine]
     infos: tuple[EngineInfo, ...]
+
+    @property
+    def fed_manifest(self) -> Manifest:
+        """The manifest with the inputs that the engines are really fed with."""
+        own = tuple(fed_network(one, self.engines[one.name]) for one in self.manifest.networks)
+        if own == self.manifest.networks:
+            return self.manifest
+        return msgspec.structs.replace(self.manifest, networks=own)
 
     def close(self) -> None:
         """Close every engine."""
@@ -146,6 +155,7 @@ def _prove(
 
 def _warm(engine: Engine, network: Network, dims: Mapping[str, int]) -> None:
     """Run on zeros: the first run allocates and compiles, and shows whether the outputs are right."""
+    network = fed_network(network, engine)
     shape = resolve_shape(network.input.shape, dims)
     named = {d: n for d, n in zip(network.input.shape, shape, strict=True) if isinstance(d, str)}
     feeds = {network.input.name: np.zeros(shape, network.input.dtype)}

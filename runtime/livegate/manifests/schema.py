@@ -112,6 +112,17 @@ class InputTensor(Part, frozen=True):
         """The tensor is the resized picture itself, byte for byte."""
         return self.dtype == "uint8"
 
+    def as_picture(self) -> InputTensor:
+        """The tensor of a device that does the arithmetic itself: the picture, byte for byte."""
+        batch = self.shape[0]
+        return InputTensor(
+            name=self.name,
+            shape=(batch, self.height, self.width, 3),
+            layout="NHWC",
+            dtype="uint8",
+            colour="BGR",
+        )
+
     def problem(self) -> str | None:
         """The field that contradicts another, and why; None when none does."""
         if self.layout != ("NHWC" if self.is_picture else "NCHW"):
@@ -168,6 +179,8 @@ class Network(Part, frozen=True):
     golden: Golden = Golden()
     tolerance: dict[Precision, Tolerance] = msgspec.field(default_factory=lambda: {"fp32": 1e-4})
     ranges: dict[str, tuple[Extent, Extent, Extent]] = {}
+    sizes: tuple[tuple[Extent, Extent], ...] = ()
+    """Heights and widths for backends that build for sizes instead of ranges; empty: worked out."""
 
     def __post_init__(self) -> None:
         """Ranges rise, and are of dimensions that the input leaves free."""

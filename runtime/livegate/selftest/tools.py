@@ -5,38 +5,15 @@ Source: nvidia-smi(1), --query-gpu; nvpmodel of Jetson Linux; npu-smi of the Asc
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-ASK_S = 10.0
+from livegate.core.commands import Ask, ask
+
 GPU_FIELDS = (
     "name", "temperature.gpu", "power.draw", "clocks_throttle_reasons.hw_thermal_slowdown",
     "clocks_throttle_reasons.sw_thermal_slowdown", "clocks_throttle_reasons.hw_power_brake_slowdown",
 )  # fmt: skip
 """Also known to drivers that call the last ones clocks_event_reasons."""
-Ask = Callable[[Sequence[str]], str]
-"""Runs a command; what it printed, or nothing."""
-
-
-def ask(command: Sequence[str]) -> str:
-    """What a command prints; nothing where it is not here, fails, or takes too long."""
-    path = shutil.which(command[0])
-    if path is None:
-        return ""
-    try:
-        done = subprocess.run(
-            [path, *command[1:]],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=ASK_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
 
 
 def gpu_states(ask: Ask = ask) -> tuple[dict[str, str], ...]:

@@ -85,7 +85,7 @@ def test_error_code_ok_is_the_only_success() -> None:
 
 def test_error_code_reserved_is_read_from_origin() -> None:
     """`is_reserved` tells the codes that nothing raises from those that something does."""
-    assert ErrorCode.STREAM_INVALID.is_reserved
+    assert ErrorCode.FREE_MEM.is_reserved
     assert not ErrorCode.DECODE_FAIL.is_reserved
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from livegate.core.commands import ask
 from livegate.core.config import Config
 from livegate.selftest.heat import feel_heat
 from livegate.selftest.report import Status
 from livegate.selftest.sensors import Sensors
 from livegate.selftest.stage import SYSFS, Course
-from livegate.selftest.tools import GPU_FIELDS, ask, gpu_problems, gpu_states, power_mode
+from livegate.selftest.tools import GPU_FIELDS, gpu_problems, gpu_states, power_mode
 from sysfs_kit import cool_box, write
 
 
@@ -117,7 +118,7 @@ def test_gpu_is_asked_only_on_this_box(sysfs: Path) -> None:
     asked = []
     for root in (sysfs, SYSFS):
         feel_heat(Course(Config(), 1e9, root), ask=lambda command: asked.append(command[0]) or "")
-    assert asked == ["nvidia-smi", "nvpmodel"]
+    assert asked == ["nvidia-smi", "npu-smi", "nvpmodel"]
     assert len(GPU_FIELDS) == 6
 
 
@@ -140,6 +141,6 @@ def test_command_that_fails_or_hangs_says_nothing(
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     if "sleep" in program:
-        monkeypatch.setattr("livegate.selftest.tools.ASK_S", 0.2)
+        monkeypatch.setattr("livegate.core.commands.ASK_S", 0.2)
     assert ask(("npu-tool",)) == said
     assert ask(("no-such-tool",)) == ""
