@@ -23,14 +23,47 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 NO_INDEX = ("Failed to fetch", "error sending request", "1025 ", "Could not connect", "dns error")
 # Runs without a network: the server from the bundle, and a client of each face.
 ASK = """
-import base64, fcntl, json, pathlib, signal, socket, struct, subprocess, sys, time, urllib.request
+import base64, fcntl, json, pathlib, signal, socket, struct, subprocess, sys, tempfile, time
+import urllib.request
 if sys.argv[6] == "alone":  # in a new network name space, loopback is down: SIOCSIFFLAGS, IFF_UP
     with socket.socket() as any_socket:
         fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 1))
 command, photo, ports = sys.argv[1], pathlib.Path(sys.argv[2]).read_bytes(), sys.argv[3:6]
 grpc, http, metrics = (f"127.0.0.1:{port}" for port in ports)
-faces = ["--grpc", grpc, "--http", http, "--metrics", metrics, "--socket", "", "--frames", ""]
+folder = tempfile.mkdtemp()
+paths = ["--socket", f"{folder}/grpc.sock", "--frames", f"{folder}/frames.sock"]
+faces = ["--grpc", grpc, "--http", http, "--metrics", metrics, *paths]
 server = subprocess.Popen([command, "serve", *faces], stdout=2)
+
+def post(path, kind, body):
+    head = {"Content-Type": kind, "X-APP-ID": "me"}
+    asked = urllib.request.Request(f"http://{http}{path}", body, head)
+    with urllib.request.urlopen(asked, timeout=60) as found:
+        return json.load(found)
+
+def ask_http():
+    picture = base64.b64encode(photo).decode()
+    data = {"taskId": "t", "algoTasks": [{"algoTask": 1031}], "imageList": [{"image": picture}]}
+    body = json.dumps({"code": 1019, "data": data}).encode()
+    answer = post("/aipaas/live/v1/detection/silent", "application/json", body)
+    yield "aipaas", answer["data"]["results"][0]["score"] >= 0.5
+    body = json.dumps({"image_base64": picture}).encode()
+    yield "frs", post("/v1/p/live-detect-face", "application/json", body)["result"]["alive"]
+    part = b'--x\\r\\nContent-Disposition: form-data; name="file"; filename="f"\\r\\n\\r\\n'
+    kind, body = "multipart/form-data; boundary=x", part + photo + b"\\r\\n--x--\\r\\n"
+    yield "linkface", post("/hackness/selfie_hack_detect", kind, body)["score"] < 0.98
+
+def ask_frames():
+    import simplejpeg
+    from livegate.client import FrameProducer
+    pixels = simplejpeg.decode_jpeg(photo, "BGR")
+    height, width = pixels.shape[:2]
+    with FrameProducer(f"{folder}/frames.sock", camera="c", width=width, height=height) as producer:
+        with producer.loan() as slot:
+            slot[:] = pixels
+        for result in producer.results(timeout_s=60):
+            return result.outcome.decision.name
+
 try:
     for _ in range(1200):
         assert server.poll() is None, "the server ended"
@@ -40,17 +73,14 @@ try:
         except OSError:
             time.sleep(0.05)
     from livegate.client import LivenessClient
-    with LivenessClient(grpc) as client:
-        answer = client.analyze(photo)
-    told = {"grpc": answer.results[0].decision.name, "engine": answer.engines[0].backend}
-    picture = base64.b64encode(photo).decode()
-    data = {"taskId": "t", "algoTasks": [{"algoTask": 1031}], "imageList": [{"image": picture}]}
-    body = json.dumps({"code": 1019, "data": data}).encode()
-    head = {"Content-Type": "application/json", "X-APP-ID": "me"}
-    url = f"http://{http}/aipaas/live/v1/detection/silent"
-    with urllib.request.urlopen(urllib.request.Request(url, body, head), timeout=60) as found:
-        results = json.load(found)["data"]["results"]
-    told["http"] = results[0]["algo_type"], results[0]["score"]
+    told = {}
+    for name, address in (("grpc", grpc), ("socket", f"unix:{folder}/grpc.sock")):
+        with LivenessClient(address) as client:
+            answer = client.analyze(photo)
+        told[name] = answer.results[0].decision.name
+    told["engine"] = answer.engines[0].backend
+    told.update(ask_http())
+    told["frames"] = ask_frames()
 finally:
     server.send_signal(signal.SIGTERM)
     status = server.wait(60)
@@ -100,38 +130,51 @@ def manifest_of(bundle: Path) -> BundleManifest:
         return manifest_from_bytes(read_seal(stream).manifest)
 
 
-def test_bundle_installs_and_serves_where_no_network_is(maker: Maker, tmp_path: Path) -> None:
-    """With bare Python, in a network name space without routes: one command, then both faces answer."""
-    config = tmp_path / "config.toml"
+@pytest.fixture(scope="module")
+def installed(maker: Maker) -> Path:
+    """The root of an installation that bare Python made without a network."""
+    config = maker.folder / "config.toml"
     config.write_text("[server]\nworkers = 1\n")
-    bundle = maker.make("here", "--config", str(config))
+    bundle, root = maker.make("here", "--config", str(config)), maker.folder / "root"
+    installer = [this_python(), "-I", "-S", str(bundle.with_suffix(".pyz")), "--root", str(root)]
+    run_offline(maker, *installer)
+    return root
+
+
+def run_offline(maker: Maker, *command: str) -> str:
+    """A command's standard output, in a network name space without routes where one can be had."""
+    done = subprocess.run(
+        [*alone(), *command],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env=maker.env(),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_every_face_answers_from_a_bundle(maker: Maker, installed: Path, tmp_path: Path) -> None:
+    """gRPC over TCP and Unix socket, three dialects, the frame queue: with nothing of this checkout."""
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(simplejpeg.encode_jpeg(astronaut(), quality=95, colorspace="BGR"))
-    root, env = tmp_path / "root", {**environment(), "LIVEGATE_CACHE": str(tmp_path / "cache")}
-    installer = [this_python(), "-I", "-S", str(bundle.with_suffix(".pyz")), "--root", str(root)]
-    done = subprocess.run(
-        [*alone(), *installer], capture_output=True, text=True, timeout=600, check=False, env=env
-    )
-    assert done.returncode == 0, done.stderr
-    livegate, python = root / "current/bin/livegate", root / "current/venv/bin/python"
+    livegate, python = installed / "current/bin/livegate", installed / "current/venv/bin/python"
+    where = run_offline(maker, str(python), "-I", "-c", "import livegate; print(livegate.__file__)")
+    assert str(ROOT) not in where
     ports = [str(free_port()) for _ in range(3)]
-    where = "alone" if alone() else "here"
-    ask = [*alone(), str(python), "-I", "-c", ASK, str(livegate), str(photo), *ports, where]
-    done = subprocess.run(ask, capture_output=True, text=True, timeout=300, check=False, env=env)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["grpc"], told["http"][0], told["status"]) == ("GENUINE", "1031", 0)
-    assert 0.5 <= told["http"][1] <= 1
-    assert told["engine"].startswith("onnxruntime")
-    assert (
-        str(ROOT)
-        not in subprocess.run(
-            [str(python), "-I", "-c", "import livegate; print(livegate.__file__)"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    )
+    ask = (str(python), "-I", "-c", ASK, str(livegate), str(photo), *ports)
+    told = json.loads(run_offline(maker, *ask, "alone" if alone() else "here"))
+    assert told.pop("engine").startswith("onnxruntime")
+    dialects = {"aipaas": True, "frs": True, "linkface": True}
+    words = dict.fromkeys(("grpc", "socket", "frames"), "GENUINE")
+    assert told == {**words, **dialects, "status": 0}
+
+
+def test_selftest_of_a_bundle_finds_the_box_fit(maker: Maker, installed: Path) -> None:
+    """As the branch would run it after the installation."""
+    said = run_offline(maker, str(installed / "current/bin/livegate"), "selftest", "--quick")
+    assert said.splitlines()[-1].startswith("fit to guard a door")
 
 
 @pytest.mark.parametrize(
