@@ -50,14 +50,16 @@ def new_key(path: Path) -> tuple[SigningKey, Path]:
     private = Ed25519PrivateKey.generate()
     key, public_path = SigningKey(private), path.with_name(f"{path.name}.pub")
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for place in (path, public_path):
+        if place.exists():
+            raise _there(place)
     for place, content, mode in ((path, pem, 0o600), (public_path, key.public.line.encode(), 0o644)):
         try:
             handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content)
         except FileExistsError as error:
-            why = f"{place} is there already, and a key is never written over"
-            raise SetupError(ErrorCode.EXIST, why, hint="choose another name") from error
+            raise _there(place) from error
         except OSError as error:
             why = f"{place} cannot be written: {error.strerror}"
             raise SetupError(ErrorCode.WRITE_FAIL, why) from error
@@ -85,6 +87,11 @@ def read_signing_key(path: Path) -> SigningKey:
     if not isinstance(private, Ed25519PrivateKey):
         raise _no_key(path)
     return SigningKey(private)
+
+
+def _there(place: Path) -> SetupError:
+    why = f"{place} is there already, and a key is never written over"
+    return SetupError(ErrorCode.EXIST, why, hint="choose another name")
 
 
 def _no_key(path: Path) -> SetupError:

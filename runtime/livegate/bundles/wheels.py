@@ -115,7 +115,7 @@ class Resolver:
             [self._uv, *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
         if done.returncode:
-            said = " ".join(done.stderr.split("\n")[-SHOWN_LINES:]).strip()
+            said = " ".join(" ".join(done.stderr.splitlines()[-SHOWN_LINES:]).split())
             raise SetupError(
                 ErrorCode.INIT_FAIL,
                 f"uv finds no wheels for {self._target}: {said}",

@@ -67,6 +67,15 @@ def test_new_key_is_private_and_signs(tmp_path: Path) -> None:
     assert read_signing_key(tmp_path / "key").public == key.public
 
 
+@pytest.mark.parametrize("there", ["key", "key.pub"])
+def test_half_of_a_key_that_is_there_stops_both(tmp_path: Path, there: str) -> None:
+    """No private key without its public one, and none beside another's."""
+    (tmp_path / there).touch()
+    with pytest.raises(LiveGateError):
+        new_key(tmp_path / "key")
+    assert [path.name for path in tmp_path.iterdir()] == [there]
+
+
 def test_private_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     """It is worth nothing any more."""
     new_key(tmp_path / "key")
