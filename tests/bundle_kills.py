@@ -7,7 +7,6 @@ The next one begins on what the last one left. One line of JSON for each.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -28,6 +27,8 @@ WATCHED = ("open", "os.", "shutil.", "subprocess.", "fcntl.", "tempfile.")
 SEED = 7
 HANG_S = 60.0
 FINISHED, BUSY = 0, 75
+TRIES = 8
+"""Installers that are killed before one may finish."""
 
 
 class Killer:
@@ -89,28 +90,31 @@ def serving(root: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Take the bundles in turn: one serves, the next one is installed under kills."""
+    """Install the bundles in turn under kills, each to its end after some of them."""
     root, keys, kills = Path(arguments[0]), read_keys(Path(arguments[1])), int(arguments[2])
-    orders = [Order(Path(name), KeyTrust(keys), this_python()) for name in arguments[3:]]
+    orders = (Order(Path(name), KeyTrust(keys), this_python()) for name in arguments[3:])
     draw = random.Random(SEED)
-    install_whole(orders[0], root)
+    install_whole(next(orders), root)
     begun_s = time.monotonic()
-    operations = install_whole(orders[1], root)
+    operations = install_whole(next(orders), root)
     took_s = time.monotonic() - begun_s
-    rounds = len(orders) - 2
-    for number, order in enumerate(orders[2:]):
-        for kill in range(kills * number // rounds, kills * (number + 1) // rounds):
-            before = serving(root)
-            if kill % 3 == 2:
-                status, _ = attempt(order, root, after_s=draw.uniform(0, took_s))
-            else:
-                status, _ = attempt(order, root, at=draw.randint(1, operations))
-            print(json.dumps({"status": status, "before": before, "after": serving(root)}))
-        install_whole(order, root)
-        place = Installation(root)
-        with contextlib.suppress(FileNotFoundError):
+    killed, tries, order = 0, 0, next(orders)
+    while killed < kills:
+        before = serving(root)
+        if killed % 3 == 2:
+            status, _ = attempt(order, root, after_s=draw.uniform(0, took_s))
+        else:
+            status, _ = attempt(order, root, at=draw.randint(1, operations))
+        after = serving(root)
+        killed, tries = killed + (status == -signal.SIGKILL), tries + 1
+        print(json.dumps({"status": status, "before": before, "after": after}))
+        if after != before or tries >= TRIES or killed == kills:
+            install_whole(order, root)
+            place = Installation(root)
             left = sorted(path.name for path in place.versions.iterdir())
-        print(json.dumps({"installed": serving(root), "left": left, "kept": place.finished()}))
+            told = {"installed": serving(root), "left": left, "kept": place.finished()}
+            print(json.dumps(told))
+            tries, order = 0, next(orders)
 
 
 if __name__ == "__main__":
