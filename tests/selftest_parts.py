@@ -33,8 +33,9 @@ class PlantedCourse(Course):
 
     planted: Mapping[str, str] = field(default_factory=dict)
 
-    def apart(self, part: str, asked: object, kind: Any, *, wait_s: float) -> Iterator[Any]:
-        return super(PlantedCourse, self).apart(self.planted.get(part, part), asked, kind, wait_s=wait_s)
+    def apart(self, part: str, asked: object, kind: Any, **waits: Any) -> Iterator[Any]:
+        planted = self.planted.get(part, part)
+        return super(PlantedCourse, self).apart(planted, asked, kind, **waits)
 
 
 def course(monkeypatch: pytest.MonkeyPatch, config: Config, **planted: str) -> PlantedCourse:

@@ -83,9 +83,9 @@ class Plugin:
         found = onnxruntime.get_available_providers()
         names = [name for name, theirs in PROVIDERS.items() if theirs in found]
         names.sort(key=lambda name: name == NOT_AUTOMATIC)
-        return Capability(
-            "onnxruntime", onnxruntime.__version__, tuple(names), warning=_flavour_warning()
-        )
+        late = (NOT_AUTOMATIC,) if NOT_AUTOMATIC in names else ()
+        version, warning = onnxruntime.__version__, _flavour_warning()
+        return Capability("onnxruntime", version, tuple(names), warning=warning, late=late)
 
     def why_not(self, provider: str) -> str:
         """What the linker misses when it opens the library of a provider; nothing when it opens."""

@@ -74,7 +74,6 @@ def run(options: argparse.Namespace) -> int:
     report = run_selftest(config, sysfs=sysfs, is_quick=options.quick, show=show)
     if options.json:
         write_file(options.json, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
-    screen.print(
-        report.verdict, style="green" if report.is_fit else "red", markup=False, highlight=False
-    )
+    style = "green" if report.is_fit else "red"
+    screen.print(report.verdict, style=style, markup=False, highlight=False, soft_wrap=True)
     return 0 if report.is_fit else 1

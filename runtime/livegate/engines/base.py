@@ -35,6 +35,8 @@ class Capability:
     problem: str = ""
     warning: str = ""
     computes: bool = True
+    late: tuple[str, ...] = ()
+    """Providers that build their engine inside the first run, which takes minutes."""
     precisions: tuple[Precision, ...] = ("fp32",)
 
     @property

@@ -38,6 +38,10 @@ class PartError(Exception):
     """The part did not come to its end: it crashed, hung, or failed; says how."""
 
 
+class PartLate(PartError):
+    """It gave no answer in time, and was ended."""
+
+
 class _Line(msgspec.Struct, frozen=True):
     answer: msgspec.Raw = msgspec.Raw(b"null")
     failure: str = ""
@@ -115,7 +119,7 @@ class Apart:
             while not reader.is_ended:
                 due_s = min(self._clock() + wait_s, until_s)
                 if not selector.select(max(0.0, due_s - self._clock())):
-                    raise PartError(f"it gave no answer within {wait_s:.0f} s")
+                    raise PartLate(f"it gave no answer in time ({wait_s:.0f} s at most)")
                 for line in reader.read():
                     yield _answer(line)
         self._end()

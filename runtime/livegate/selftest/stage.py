@@ -48,14 +48,17 @@ class Course:
         """Seconds until everything has to be over."""
         return self.until_s - self.clock()
 
-    def apart(self, part: str, asked: object, kind: type[T], *, wait_s: float) -> Iterator[T]:
-        """What a part yields that runs in a process of its own.
+    def apart(
+        self, part: str, asked: object, kind: type[T], *, wait_s: float, until_s: float | None = None
+    ) -> Iterator[T]:
+        """What a part yields that runs in a process of its own, until the end of the course or sooner.
 
         Raises:
             PartError: as Apart.
         """
         with Apart(part, msgspec.json.encode(asked), clock=self.clock) as process:
-            for answer in process.answers(wait_s=wait_s, until_s=self.until_s):
+            end_s = self.until_s if until_s is None else min(until_s, self.until_s)
+            for answer in process.answers(wait_s=wait_s, until_s=end_s):
                 yield msgspec.json.decode(answer, type=kind)
 
 
@@ -91,7 +94,7 @@ class Stage:
             )
         took_s = round(course.clock() - begun_s, 3)
         first, *others = found.checks
-        timed = first if first.seconds else msgspec.structs.replace(first, seconds=took_s)
+        timed = msgspec.structs.replace(first, seconds=took_s)
         return Found((timed, *others), found.engines, found.findings)
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
-from livegate.selftest.engines import ProofAnswer, prove_engines
+from livegate.core.errors import ErrorCode, SetupError
+from livegate.engines.base import Capability
+from livegate.manifests.store import ModelStore
+from livegate.selftest.apart import PartLate
+from livegate.selftest.engines import Proof, ProofAnswer, Prover, prove_engines
 from livegate.selftest.report import Check, EngineRun, Status
 from livegate.selftest.stage import Choice, Found
 from selftest_parts import PlantedCourse, course
-from support import config_with
+from support import FakeBackend, config_with, shipped_manifest
 
+Answers = Iterator[ProofAnswer]
 CHOICES = tuple(
     Choice(
         model=model, task=task, backend="onnxruntime", provider="cpu", computes=True,
@@ -78,3 +84,66 @@ def test_choice_that_did_not_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     engines = prove_engines(made).checks[0]
     assert engines.status is Status.FAIL
     assert engines.reason == "lg_silent did not run on onnxruntime/cpu"
+
+
+def run_of(model: str, backend: str, *, is_chosen: bool) -> EngineRun:
+    return EngineRun(
+        model=model, network="n", backend=backend, version="1", provider="cpu", precision="fp32",
+        is_chosen=is_chosen, status=Status.NOT_RUN,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("is_chosen", "status"), [(True, Status.FAIL), (False, Status.NOT_RUN)])
+def test_network_that_takes_too_long_fails_only_where_it_was_chosen(
+    monkeypatch: pytest.MonkeyPatch, is_chosen: bool, status: Status
+) -> None:
+    """The others are not waited for, and no part of what would serve."""
+    asked: list[Proof] = []
+
+    def apart(
+        self: object, part: str, proof: Proof, kind: object, **wait: float
+    ) -> Iterator[ProofAnswer]:
+        asked.append(proof)
+        if proof.backend == "onnxruntime" and not proof.tried:
+            yield ProofAnswer(begins=run_of("slow", "onnxruntime", is_chosen=is_chosen))
+            raise PartLate("it gave no answer in time")
+
+    monkeypatch.setattr(PlantedCourse, "apart", apart)
+    made = course(monkeypatch, config_with())
+    (run,) = prove_engines(made).engines
+    assert (run.model, run.status) == ("slow", status)
+    assert [proof.tried for proof in asked if proof.backend == "onnxruntime"] == [(), (run.name,)]
+
+
+def test_backend_of_the_choice_is_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time must not be spent on others."""
+    asked: list[str] = []
+
+    def apart(
+        self: object, part: str, proof: Proof, kind: object, **wait: float
+    ) -> Iterator[ProofAnswer]:
+        asked.append(proof.backend)
+        return iter(())
+
+    monkeypatch.setattr(PlantedCourse, "apart", apart)
+    made = course(monkeypatch, config_with())
+    made.choices = tuple(msgspec.structs.replace(one, backend="openvino") for one in CHOICES)
+    prove_engines(made)
+    assert asked[0] == "openvino"
+    assert "null" not in asked
+
+
+def test_provider_that_builds_in_its_first_run_is_left_unless_it_was_chosen() -> None:
+    """ONNX Runtime's TensorRT provider would take minutes for each network."""
+    capability = Capability("onnxruntime", "1", ("tensorrt",), late=("tensorrt",))
+    backend = FakeBackend(
+        lambda network, feeds: {}, broken={"tensorrt": SetupError(ErrorCode.INIT_FAIL, "no")}
+    )
+    store, manifest = ModelStore(), shipped_manifest("lg_detect")
+    for choices, status in (((), Status.NOT_RUN), (CHOICES, Status.FAIL)):
+        chosen = tuple(msgspec.structs.replace(one, provider="tensorrt") for one in choices)
+        proof = Proof(config_with(), "onnxruntime", chosen, ())
+        answers = Prover(proof, backend, capability, store, manifest).answers()
+        (ended,) = [answer.ends for answer in answers if answer.ends]
+        assert ended.status is status
+        assert ("first run" in ended.reason) is (not choices)
