@@ -16,7 +16,7 @@ from livegate.core.frame import Frame
 from livegate.core.results import Box, FaceSample, Reason
 
 Small = NDArray[np.float32]
-SCENE_SIDE, FACE_SIDE = 32, 24
+SCENE_SIDE, FACE_SIDE, SHIFT = 32, 24, 2
 NEAR_MS = 400
 """Pictures further apart than this may differ."""
 
@@ -96,8 +96,14 @@ def face_of(frame: Frame, box: Box) -> Small:
 
 
 def face_change(one: Small, other: Small) -> float:
-    """0 = the same, 1 = nothing in common; 1 - correlation."""
-    return 1.0 - float((one * other).sum())
+    """0 = the same, 1 = nothing in common; 1 - correlation, at the best of all shifts by up to SHIFT.
+
+    A detector's box wanders when a head turns, and that is no other person.
+    """
+    inner = np.s_[SHIFT:-SHIFT, SHIFT:-SHIFT]
+    pairs = ((one, other[inner]), (other, one[inner]))
+    alike = (cv2.matchTemplate(whole, part, cv2.TM_CCOEFF_NORMED).max() for whole, part in pairs)
+    return 1.0 - float(max(alike))
 
 
 def _speed(before: FaceSample, after: FaceSample) -> float:

@@ -70,6 +70,15 @@ def test_face_out_of_sight_is_lost() -> None:
     assert continuity.reasons == (Reason.FACE_LOST,)
 
 
+@pytest.mark.parametrize("shift", [(5, 0), (-5, 3), (0, -5), (4, 4)])
+def test_box_that_wanders_over_a_face_is_no_change(shift: tuple[int, int]) -> None:
+    """By up to a twelfth of its side: the face is the same, and another one there is not."""
+    moved = Box(BOX.x + shift[0], BOX.y + shift[1], BOX.width, BOX.height)
+    limit = ActionsConfig().max_face_change
+    assert face_change(face_of(scene(1), BOX), face_of(scene(1), moved)) < limit / 2
+    assert face_change(face_of(scene(1), BOX), face_of(scene(2), moved)) > 2 * limit
+
+
 @pytest.mark.parametrize("box", [BOX, Box(-20, -20, 50, 50), Box(500, 500, 10, 10)])
 def test_face_of_any_box_is_small_and_normal(box: Box) -> None:
     """Boxes may reach over the picture's edge, or lie outside."""
