@@ -11,6 +11,7 @@ CONFIG ?= full
 DATA ?= ../shared/training
 WORK ?= build/training
 PHOTOGRAPHS ?=
+NOBODY ?=
 TORCH ?= torch==2.13.*
 REFERENCE_PACK = $(if $(MODELS_FROM),--models $(MODELS_FROM) --pack reference)
 RECIPE = $(BIN)/python -m livegate_training
@@ -72,8 +73,8 @@ $(VENV)/.torch: $(VENV)/.installed
 train: $(VENV)/.torch ## one of our own networks: MODEL=lg_detect|lg_face|lg_silent [CONFIG=tiny] [DATA=DIR] [WORK=DIR] [PHOTOGRAPHS=DIR]
 	$(RECIPE) train $(MODEL) --config $(CONFIG) $(RECIPE_FOLDERS)
 
-evaluate-models: $(VENV)/.torch ## our own networks next to the reference models (DATA, WORK, PHOTOGRAPHS as above)
-	$(RECIPE) judge $(if $(MODEL),$(MODEL),all) --config $(CONFIG) $(RECIPE_FOLDERS)
+evaluate-models: $(VENV)/.torch ## our own networks next to the reference models (as above; NOBODY=DIR: more faceless pictures)
+	$(RECIPE) judge $(if $(MODEL),$(MODEL),all) --config $(CONFIG) $(RECIPE_FOLDERS) $(if $(NOBODY),--nobody $(NOBODY))
 
 proto docs: install ## write the generated files again: gRPC stubs, error table, configuration keys
 	$(BIN)/python .ci/generated.py

@@ -17,8 +17,9 @@ MODELS = ("lg_detect", "lg_face", "lg_silent")
 def main(arguments: list[str] | None = None) -> int:
     """0 = done, 2 = something that the recipe needs is not there."""
     options = _parser().parse_args(arguments)
-    photographs = options.photographs
-    folders = Folders(options.data, options.reference, options.work, photographs)
+    folders = Folders(
+        options.data, options.reference, options.work, options.photographs, options.nobody
+    )
     try:
         if options.command == "train":
             return _train(options, folders)
@@ -41,10 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("model", choices=[*MODELS, "all"])
     judge.add_argument("--config", default="full")
     judge.add_argument("--media", type=Path, default=SHARED / "media", help="what is judged on")
+    judge.add_argument("--nobody", type=Path, help="more faceless pictures, JPEG, to judge lg_detect on")
     release = commands.add_parser("release", help="write manifests and graphs into a folder")
     release.add_argument("model", choices=MODELS)
     release.add_argument("--config", default="full")
     release.add_argument("--target", type=Path, required=True)
+    for command in (train, release):
+        command.set_defaults(nobody=None)
     for command in (train, judge, release):
         command.add_argument("--data", type=Path, default=SHARED / "training")
         command.add_argument("--reference", type=Path, default=SHARED / "models" / "reference")

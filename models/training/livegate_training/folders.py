@@ -21,6 +21,8 @@ class Folders:
     reference: Path
     work: Path
     photographs: Path | None = None
+    nobody: Path | None = None
+    """Faceless photographs that only judge, never train."""
 
     @property
     def portraits(self) -> Path:

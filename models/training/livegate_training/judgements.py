@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livegate.core.results import Face, FacePoints, HeadPose
+from livegate.core.results import NO_FACE_SCORE, Face, FacePoints, HeadPose
 from livegate.evaluation.rates import Rate
 from livegate_training.backgrounds import Backgrounds, read_backgrounds
 from livegate_training.camera import CameraRanges, photograph, shot_from
@@ -27,6 +27,8 @@ from livegate_training.silenttest import HEADS, frozen_test
 
 Array = NDArray[Any]
 Row = tuple[str, str, str]
+PRESENTED_IOU = 0.3
+"""A face that is found is the presented one when it shares this much with it."""
 Posed = tuple[tuple[Array, Array], Clip]
 """Yaw and pitch of each frame, ours and the reference's, of a clip."""
 
@@ -102,8 +104,8 @@ def _parts(ours: list[float], theirs: list[float], fold: Callable[..., Any]) -> 
 def silent_rows(pair: Pair, folders: Folders, media: Path) -> Iterator[Row]:
     """The frozen test by slice, photographs as they are, the three stills."""
     scores: dict[str, list[tuple[float, float]]] = {}
-    for name, picture, _ in frozen_test(folders):
-        scores.setdefault(name, []).append(_silent(pair, picture))
+    for name, picture, points in frozen_test(folders):
+        scores.setdefault(name, []).append(_silent_of_presented(pair, picture, points))
     errors: dict[str, tuple[Rate, Rate]] = {}
     for name, rows in scores.items():
         errors[name] = _rates(rows, _is_below if name == "genuine" else _is_above)
@@ -141,6 +143,17 @@ def _silent_of_face(pair: Pair, marked: Marked) -> tuple[float, float]:
     face = max(_boxes(pair.reference, marked.pixels), key=lambda one: _iou(one, marked.box))
     both = (pair.ours, pair.reference)
     scores = [float(one.of_face(marked.pixels, face, "silent_liveness")) for one in both]
+    return scores[0], scores[1]
+
+
+def _silent_of_presented(pair: Pair, picture: Array, points: Array) -> tuple[float, float]:
+    """Of the face that is presented, not of somebody who stands about; no face where it is not found."""
+    box = box_from_points(points)
+    face = max(_boxes(pair.reference, picture), key=lambda one: _iou(one, box), default=None)
+    if face is None or _iou(face, box) < PRESENTED_IOU:
+        return NO_FACE_SCORE, NO_FACE_SCORE
+    both = (pair.ours, pair.reference)
+    scores = [float(one.of_face(picture, face, "silent_liveness")) for one in both]
     return scores[0], scores[1]
 
 
@@ -184,9 +197,11 @@ def detect_rows(pair: Pair, folders: Folders, media: Path) -> Iterator[Row]:
     both = (pair.ours, pair.reference)
     hits = [sum(_is_met(one, m.pixels, m.box) for m in marked) for one in both]
     yield "dlib faces met at IoU 0.35, network at 320", f"{hits[0]} of 43", f"{hits[1]} of 43"
-    nobody = list(_faceless(folders))
-    false = [sum(bool(_boxes(one, picture)) for picture in nobody) for one in both]
-    yield f"pictures of nobody with a box, {len(nobody)} pictures", f"{false[0]}", f"{false[1]}"
+    for name, nobody in (("split off", _split_off(folders)), ("others", _others(folders))):
+        counts = [[bool(_boxes(one, picture)) for one in both] for picture in nobody]
+        if counts:
+            rates = (_rate(Rate(sum(made), len(made))) for made in zip(*counts, strict=True))
+            yield f"pictures of nobody with a box, {name}", *rates
     frames = [frame for clip in clips(media) for frame in clip.frames]
     yield "rendered clips: frames with a face", *_shares(both, frames)
     moving = [frame for _, every in gifs(media) for frame in every]
@@ -218,8 +233,16 @@ def _iou(face: Face, box: Any) -> float:
     return float(shared / (w * h + box[2] * box[3] - shared))
 
 
-def _faceless(folders: Folders) -> Iterator[Array]:
-    """Photographs that training did not see, whole and in quarters."""
+def _others(folders: Folders) -> Iterator[Array]:
+    """Photographs of other sources than training's."""
+    for path in sorted(folders.nobody.glob("*.jpg")) if folders.nobody else ():
+        picture = cv2.imread(str(path))
+        if picture is not None:
+            yield picture
+
+
+def _split_off(folders: Folders) -> Iterator[Array]:
+    """Photographs of training's sources that it did not see, whole and in quarters."""
     for split in ("test", "validation"):
         for picture in read_backgrounds(folders.photographs, split).photographs:  # type: ignore[arg-type]
             height, width = picture.shape[:2]
