@@ -28,7 +28,7 @@ MAX_FACES = 6
 WORN = (0.15, 0.1, 0.08)
 WHOLE = 0.12
 """Part of the scenes that are one portrait as it was taken."""
-NOBODY, CLOSE_UP = 0.15, 0.15
+NOBODY, CLOSE_UP = 0.25, 0.13
 """Of the others: without a face; with one that fills 60..115 % of the picture."""
 FACES = (10.0, 120.0)
 """Pixels of face height in the other scenes."""

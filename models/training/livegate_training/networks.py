@@ -16,8 +16,8 @@ STRIDES = (8, 16, 32)
 
 
 def planes_from_bytes(pixels: Tensor) -> Tensor:
-    """(N, H, W, 3) bytes to (N, 3, H, W) float32 about 0."""
-    return pixels.permute(0, 3, 1, 2).float() * (1 / 64) - 2
+    """(N, H, W, 3) bytes to (N, 3, H, W) float32 about 0; cast first, as TensorRT moves no bytes."""
+    return pixels.float().permute(0, 3, 1, 2) * (1 / 64) - 2
 
 
 def conv(inside: int, outside: int, size: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
