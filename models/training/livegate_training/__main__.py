@@ -17,9 +17,7 @@ MODELS = ("lg_detect", "lg_face", "lg_silent")
 def main(arguments: list[str] | None = None) -> int:
     """0 = done, 2 = something that the recipe needs is not there."""
     options = _parser().parse_args(arguments)
-    folders = Folders(
-        options.data, options.reference, options.work, options.photographs, options.nobody
-    )
+    folders = Folders(options.data, options.reference, options.work, options.photographs, options.nobody)
     try:
         if options.command == "train":
             return _train(options, folders)
