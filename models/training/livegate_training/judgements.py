@@ -200,8 +200,8 @@ def detect_rows(pair: Pair, folders: Folders, media: Path) -> Iterator[Row]:
     for name, nobody in (("split off", _split_off(folders)), ("others", _others(folders))):
         counts = [[bool(_boxes(one, picture)) for one in both] for picture in nobody]
         if counts:
-            rates = (_rate(Rate(sum(made), len(made))) for made in zip(*counts, strict=True))
-            yield f"pictures of nobody with a box, {name}", *rates
+            ours, reference = (Rate(sum(made), len(made)) for made in zip(*counts, strict=True))
+            yield f"pictures of nobody with a box, {name}", _rate(ours), _rate(reference)
     frames = [frame for clip in clips(media) for frame in clip.frames]
     yield "rendered clips: frames with a face", *_shares(both, frames)
     moving = [frame for _, every in gifs(media) for frame in every]
