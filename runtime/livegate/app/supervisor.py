@@ -7,7 +7,6 @@ server.
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +17,11 @@ from livegate.app.keeper import STOP_S, CameraKeeper, Surroundings
 from livegate.core.camera import CameraReport
 from livegate.core.config import CameraConfig, IngestConfig, LimitsConfig
 from livegate.core.errors import ErrorCode, RequestError, SetupError
+from livegate.core.interpreter import module_command
 from livegate.core.telemetry import get_logger
 from livegate.ingest.location import Location, location_from_url
 
-COMMAND = (sys.executable, "-m", "livegate.app.camera")
+COMMAND = module_command("livegate.app.camera")
 log = get_logger("livegate.camera")
 
 

@@ -14,7 +14,6 @@ import contextlib
 import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ import numpy as np
 from livegate.core.config import VideoConfig
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Frame, Pixels
+from livegate.core.interpreter import module_command
 from livegate.core.telemetry import get_logger
 from livegate.ingest.clip_messages import (
     LENGTH,
@@ -39,7 +39,7 @@ from livegate.ingest.clip_messages import (
 from livegate.ingest.confine import environment, how_it_ended
 from livegate.ingest.failure import CaptureError
 
-COMMAND = (sys.executable, "-m", "livegate.ingest.clip_reader")
+COMMAND = module_command("livegate.ingest.clip_reader")
 WATCH_S = 0.25
 """How often somebody who waits asks whether to wait on."""
 log = get_logger("livegate.video")

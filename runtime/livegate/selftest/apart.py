@@ -26,6 +26,7 @@ import msgspec
 from livegate.app.lines import LineReader
 from livegate.core.config import LogConfig
 from livegate.core.errors import LiveGateError, first_line
+from livegate.core.interpreter import module_command
 from livegate.core.telemetry import configure_logging
 from livegate.ingest.confine import PR_SET_PDEATHSIG, how_it_ended
 
@@ -67,7 +68,7 @@ class Apart:
         self._last_words = tempfile.TemporaryFile()
         try:
             self._process = subprocess.Popen(
-                (sys.executable, "-m", __name__, self._part, str(theirs)),
+                (*module_command(__name__), self._part, str(theirs)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._last_words,

@@ -33,6 +33,17 @@ def test_part_answers_in_order_and_its_noise_is_nobodys(capfd: pytest.CaptureFix
     assert capfd.readouterr().out == ""
 
 
+def test_part_takes_no_code_from_the_folder_it_is_called_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who stands on somebody's stick, often root, runs nothing that lies there."""
+    (tmp_path / "livegate").mkdir()
+    (tmp_path / "livegate/__init__.py").write_text("raise SystemExit('sprung')\n")
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.chdir(tmp_path)
+    assert answers_of("echo", b"") == ["first", {"asked": ""}]
+
+
 def test_part_that_crashes_is_an_error_with_the_signal_and_the_last_words() -> None:
     """A segfault of a vendor's library is a finding."""
     with pytest.raises(PartError, match=r"SIGSEGV \(a library's last words\)"):
