@@ -18,7 +18,7 @@ from typing import BinaryIO
 from livegate.bundles.archive import Seal, read_members, read_seal, require_length
 from livegate.bundles.box import box_of
 from livegate.bundles.environment import make_environment, prove, write_launcher
-from livegate.bundles.installation import Installation, remove_tree, sync_folder, writing
+from livegate.bundles.installation import RECORD, Installation, remove_tree, sync_folder, writing
 from livegate.bundles.manifest import BundleManifest, Member, manifest_from_bytes
 from livegate.bundles.trust import PublicKey, Trust
 from livegate.core.errors import ErrorCode, RequestError, SetupError
@@ -105,9 +105,9 @@ def _build(
 ) -> None:
     """Make a finished version; one that fails leaves nothing."""
     folder = place.folder(version)
+    _make_folder(folder)
     try:
         with writing(folder):
-            folder.mkdir(mode=0o755)
             tell("the bundle is copied and verified")
             read_members(stream, manifest, Copies(folder, has_secrets=manifest.has_secrets))
         tell("the wheels are installed")
@@ -125,6 +125,21 @@ def _build(
         with contextlib.suppress(OSError):
             remove_tree(folder)
         raise
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder of its own; one that is there is what `current` names, and is not touched."""
+    try:
+        with writing(folder):
+            folder.mkdir(mode=0o755)
+    except SetupError as error:
+        if not isinstance(error.__cause__, FileExistsError):
+            raise
+        raise SetupError(
+            ErrorCode.EXIST,
+            f"{folder} serves and has lost its record ({RECORD})",
+            hint=f"stop the service, remove {folder} and install again, or install another version",
+        ) from error
 
 
 def _prove(place: Installation, version: str, tell: Tell) -> None:

@@ -65,6 +65,7 @@ class Installation:
         with writing(self.root):
             self.versions.mkdir(mode=0o755, parents=True, exist_ok=True)
             self._require_own()
+            self._require_link()
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             self._lock = os.open(self.root / "lock", flags, 0o600)
         try:
@@ -219,6 +220,16 @@ class Installation:
                     f"{folder} belongs to somebody else, or others may write into it",
                     hint=f"run this as its owner (sudo), or chmod go-w {folder}",
                 )
+
+    def _require_link(self) -> None:
+        """Tell now, and not after minutes, that the switch would fail."""
+        path = self.root / CURRENT
+        if path.exists() and not path.is_symlink():
+            raise SetupError(
+                ErrorCode.EXIST,
+                f"{path} is no link to a version: it was made by hand",
+                hint=f"move it away first (mv {path} {path}.old); until the end nothing serves from it",
+            )
 
 
 @contextlib.contextmanager

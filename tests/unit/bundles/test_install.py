@@ -23,7 +23,7 @@ from bundle_kit import (
     write_stub_bundle,
 )
 from livegate.bundles.install import install
-from livegate.bundles.installation import Installation
+from livegate.bundles.installation import RECORD, Installation
 from livegate.bundles.signing import SigningKey
 from livegate.bundles.trust import KeyTrust
 from livegate.core.errors import ErrorCode, LiveGateError
@@ -112,6 +112,19 @@ def test_same_bundle_again_is_no_second_version(
     assert install(order(bundles[1], key), place, say_nothing) == second
     assert place.finished() == tuple(sorted((first, second)))
     assert place.replaced(second) == first
+
+
+def test_version_that_serves_without_its_record_is_not_touched(
+    place: Installation, key: SigningKey, tmp_path: Path
+) -> None:
+    """A damaged disk took bundle.json: the same bundle again must not end what serves."""
+    bundle = write_stub_bundle(tmp_path / "b", key)
+    version = install(order(bundle, key), place, say_nothing)
+    (place.folder(version) / RECORD).unlink()
+    with pytest.raises(LiveGateError, match="lost its record") as caught:
+        install(order(bundle, key), place, say_nothing)
+    assert caught.value.code is ErrorCode.EXIST
+    assert livegate(place, "--version") == "livegate 1.0"
 
 
 def test_older_bundle_is_taken_only_when_asked_for(

@@ -45,6 +45,15 @@ def test_switch_changes_one_link(place: Installation) -> None:
     assert (place.current(), place.replaced("2")) == ("2", "1")
 
 
+def test_current_that_was_made_by_hand_is_told_before_anything_is_done(place: Installation) -> None:
+    """An environment of pip's at that place, as docs/deploy.md once made it, is never replaced."""
+    (place.root / "current/bin").mkdir(parents=True)
+    with pytest.raises(LiveGateError, match="made by hand") as caught, place.alone():
+        pass
+    assert caught.value.code is ErrorCode.EXIST
+    assert (place.root / "current/bin").is_dir()
+
+
 def test_rollback_leads_back_step_by_step(place: Installation) -> None:
     """Never forth again by itself, and nowhere when there is nothing."""
     with place.alone():
