@@ -63,14 +63,18 @@ def write_launcher(folder: Path) -> Path:
 def prove(launcher: Path, lock: int) -> None:
     """Have a version do all that a start does but listen: configuration, models, the golden gate.
 
+    The launcher isolates Python by itself; a vendor's compiler may need the variables for its own.
+
     Raises:
         SetupError: INIT_FAIL with what it said.
     """
-    run_step("`serve --check`", [str(launcher), "serve", "--check"], lock)
+    run_step("`serve --check`", [str(launcher), "serve", "--check"], lock, os.environ)
 
 
-def run_step(what: str, command: Sequence[str], lock: int) -> None:
-    """Run one step to its end, under the installation's lock.
+def run_step(
+    what: str, command: Sequence[str], lock: int, environ: Mapping[str, str] | None = None
+) -> None:
+    """Run one step to its end, under the installation's lock; without variables a clean environment.
 
     Raises:
         SetupError: INIT_FAIL.
@@ -83,7 +87,7 @@ def run_step(what: str, command: Sequence[str], lock: int) -> None:
             stderr=subprocess.STDOUT,
             timeout=STEP_TIMEOUT_S,
             check=False,
-            env=clean_environment(os.environ),
+            env=clean_environment(os.environ) if environ is None else environ,
             pass_fds=(lock,),
             umask=0o022,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -566,3 +568,15 @@ def test_device_that_tells_nothing_is_no_problem() -> None:
     assert npu_states(lambda command: "") == ()
     (state,) = npu_states(lambda command: TABLE if command[2] == "-m" else "")
     assert (state.health, state.celsius, state.problem) == ("UNKNOWN", None, "")
+
+
+def test_isolated_python_finds_pyacl_in_the_toolkit(tmp_path: Path) -> None:
+    """An installed bundle runs with -I, so PYTHONPATH of set_env.sh does not reach it."""
+    folder = tmp_path / "python/site-packages"
+    folder.mkdir(parents=True)
+    (folder / "acl.py").write_text("raise ImportError('this is the toolkit of the box')\n")
+    look = "from livegate.backends.ascend import Plugin; print(Plugin().probe().problem)"
+    environ = {"ASCEND_TOOLKIT_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-I", "-c", look]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, env=environ)
+    assert "this is the toolkit of the box" in done.stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from livegate.bundles.environment import clean_environment, run_step
+from livegate.bundles.environment import clean_environment, prove, run_step, write_launcher
 from livegate.core.errors import ErrorCode, LiveGateError
 
 
@@ -41,3 +41,15 @@ def test_variables_that_lead_pip_and_python_elsewhere_are_left_out() -> None:
     own = {"PATH": "/bin", "LIVEGATE_CONFIG": "x", "HOME": "/"}
     foreign = {"PIP_INDEX_URL": "x", "PYTHONPATH": "x", "VIRTUAL_ENV": "x", "UV_INDEX": "x"}
     assert clean_environment({**own, **foreign}) == own
+
+
+def test_trial_keeps_variables_of_a_vendors_compiler_from_python_itself(
+    lock: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CANN's atc has a Python of its own, which PYTHONPATH leads; the launcher's is isolated."""
+    launcher, python = write_launcher(tmp_path), tmp_path / "venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\ntest \"$PYTHONPATH\" = /toolkit && test \"$1\" = -I\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", "/toolkit")
+    prove(launcher, lock)

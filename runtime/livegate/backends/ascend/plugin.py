@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,8 +121,7 @@ class Plugin:
 
     def load(self, network: Network, model: bytes, options: EngineOptions) -> AscendEngine:
         """Load the model that was converted for exactly this; never converts."""
-        import acl
-
+        acl = _pyacl()
         plan = self._cache.plan(self.key(network, model, options))
         if plan is None:
             raise SetupError(
@@ -137,7 +137,7 @@ class Plugin:
 
     def _look(self) -> tuple[Capability, str]:
         try:
-            import acl
+            acl = _pyacl()
         except Exception as error:  # noqa: BLE001 - a broken install raises anything
             why = f"{type(error).__name__}: {first_line(error)}"
             hint = "install CANN and source its set_env.sh; docs/ascend.md"
@@ -169,13 +169,29 @@ class Plugin:
         return self._found[1]
 
 
+def _pyacl() -> Any:
+    """CANN's module, where PYTHONPATH of set_env.sh leads.
+
+    An installed bundle runs isolated from PYTHONPATH: then it is looked for in the toolkit.
+    """
+    folder = str(_toolkit() / "python/site-packages")
+    if sys.flags.isolated and folder not in sys.path:
+        sys.path.append(folder)
+    import acl
+
+    return acl
+
+
+def _toolkit() -> Path:
+    return Path(os.environ.get("ASCEND_TOOLKIT_HOME", TOOLKIT))
+
+
 def _version(acl: Any) -> str:
     """Of CANN where its toolkit tells it, and of the interface."""
     *numbers, status = acl.get_version()
     check(acl, "acl.get_version", status)
     interface = f"acl {'.'.join(map(str, numbers))}"
-    toolkit = Path(os.environ.get("ASCEND_TOOLKIT_HOME", TOOLKIT))
-    for path in sorted(toolkit.glob("*/ascend_toolkit_install.info")):
+    for path in sorted(_toolkit().glob("*/ascend_toolkit_install.info")):
         for line in lines(path):
             if line.startswith("version="):
                 return f"CANN {line.partition('=')[2].strip()}, {interface}"
