@@ -100,15 +100,16 @@ def _engine_check(
 ) -> Check:
     failed = [run for run in runs if run.status is Status.FAIL and run not in strayed]
     ran = {
-        (run.model, run.backend, run.provider)
+        (run.model, run.network, run.backend, run.provider, run.precision)
         for run in runs
         if run.status is Status.PASS or run in strayed
     }
     problems = [f"{run.name}: {run.reason}" for run in failed]
     problems += [
-        f"{one.model} did not run on {one.backend}/{one.provider}"
+        f"{one.model}/{network} did not run on {one.backend}/{one.provider} in {precision}"
         for one in course.choices
-        if (one.model, one.backend, one.provider) not in ran
+        for network, precision in one.precisions.items()
+        if (one.model, network, one.backend, one.provider, precision) not in ran
         and not any(run.model in (one.model, EVERY) for run in failed)
     ]
     if is_over:
