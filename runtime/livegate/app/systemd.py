@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable, MutableMapping
 
 from livegate.core.telemetry import get_logger
@@ -20,17 +21,25 @@ SIGNS_IN_A_PERIOD = 3
 WARMING_S = 1.0
 BUILD_GRACE_S = 120
 """While models warm or engines are built, systemd waits this much longer after each sign."""
+STANDSTILL_S = 1800.0
+"""Without progress for so long, warming and building ask for no more: a driver may hang there, too."""
 log = get_logger("livegate.systemd")
 
 
 class ServiceManager:
     """Who started the server, if it wants to be told."""
 
-    def __init__(self, environ: MutableMapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        environ: MutableMapping[str, str] = os.environ,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Take the variables out of the environment: they are not for the processes of cameras."""
         address = environ.pop("NOTIFY_SOCKET", "")
         period_us = environ.pop("WATCHDOG_USEC", "")
         meant_for = environ.pop("WATCHDOG_PID", "")
+        self._clock = clock
         self._address = "\0" + address[1:] if address.startswith("@") else address
         is_ours = address != "" and meant_for in ("", str(os.getpid()))
         self.period_s = int(period_us) / 1e6 if is_ours and period_us.isdecimal() else 0.0
@@ -53,13 +62,17 @@ class ServiceManager:
         if not self._address:
             return
         was_ready, was_stuck = False, False
+        stage, since_s = "", self._clock()
         while True:
             now = status()
+            if _told(now) != stage:
+                stage, since_s = _told(now), self._clock()
+            moves = self._clock() - since_s < STANDSTILL_S
             is_ready = now.state is State.READY
             if is_ready and not was_ready:
                 self.tell(READY="1", STATUS="ready")
-            elif now.state in (State.WARMING, State.BUILDING):
-                self.tell(EXTEND_TIMEOUT_USEC=str(BUILD_GRACE_S * 1_000_000), STATUS=_told(now))
+            elif now.state in (State.WARMING, State.BUILDING) and moves:
+                self.tell(EXTEND_TIMEOUT_USEC=str(BUILD_GRACE_S * 1_000_000), STATUS=stage)
             if now.is_stuck and not was_stuck:
                 log.error("a worker is stuck: no more signs of life", seconds=now.longest_run_s)
             if not now.is_stuck:

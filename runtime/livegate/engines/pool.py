@@ -98,7 +98,7 @@ class EnginePool:
         self._deadlines: list[tuple[int, int, weakref.ref[Job[Any]]]] = []
         self._order = itertools.count()
         self._begun_ns: dict[int, int] = {}
-        """When the job of a thread began."""
+        """When the job of a thread began, or last showed progress."""
         self._is_stopped = False
         lock = threading.Lock()
         self._work = threading.Condition(lock)
@@ -120,10 +120,16 @@ class EnginePool:
 
     @property
     def longest_run_s(self) -> float:
-        """How long the oldest of the requests that run has run, in seconds; 0 without any."""
+        """Seconds since the slowest running call began, or last showed `progress`; 0 without any."""
         with self._work:
             oldest_ns = min(self._begun_ns.values(), default=None)
         return 0.0 if oldest_ns is None else (self._now_ns() - oldest_ns) / 1e9
+
+    def progress(self) -> None:
+        """Said by a call between one thing and the next: it does not hang, however long it takes."""
+        with self._work:
+            if threading.get_ident() in self._begun_ns:
+                self._begun_ns[threading.get_ident()] = self._now_ns()
 
     def submit(self, call: Callable[[], T], *, deadline_ns: int | None = None) -> Job[T]:
         """Queue a call.

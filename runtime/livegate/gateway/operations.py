@@ -34,7 +34,7 @@ def operations_app(config: MetricsConfig, service: LivenessService, metrics: Met
     async def livez(request: Request) -> Response:
         status = service.status
         if status.is_stuck:
-            told = f"a worker has run one request for {status.longest_run_s:.0f} s\n"
+            told = f"a worker has been at one picture for {status.longest_run_s:.0f} s\n"
             return PlainTextResponse(told, 503)
         return PlainTextResponse("ok\n")
 

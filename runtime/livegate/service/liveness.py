@@ -48,7 +48,7 @@ class State(str, Enum):
 
 
 STUCK_S = 30.0
-"""A worker that runs one request for longer hangs in an engine or in a driver."""
+"""A worker that is at one picture of a request for longer hangs in an engine or in a driver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Status:
     algo_tasks: tuple[int, ...]
     engines: tuple[EngineInfo, ...]
     longest_run_s: float = 0.0
-    """How long the oldest of the requests that run has run."""
+    """How long the slowest worker has been at one picture of its request."""
     build: BuildProgress | None = None
     """The engine that is being built, in BUILDING."""
 
@@ -268,6 +268,7 @@ class LivenessService:
         width, height = _one_size(headers)
         findings, qualities = [], []
         for index, (content, header) in enumerate(zip(request.images, headers, strict=True)):
+            self._pool.progress()
             frame = decode_frame(content, header, name=_name(index, request))
             clock.lap("decode")
             found = pipeline.run(frame, steps, clock, scratch)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from livegate.app.systemd import ServiceManager
+from livegate.app.systemd import STANDSTILL_S, ServiceManager
 from livegate.engines.builds import BuildProgress
 from livegate.service.liveness import STUCK_S, State, Status
 from support import HANG_S
@@ -33,13 +35,18 @@ def status(state: State, *, run_s: float = 0.0, build: BuildProgress | None = No
     return Status(state, 1, 0, 0, 1, (), (), longest_run_s=run_s, build=build)
 
 
-def heard(listener: socket.socket, states: list[Status], count: int) -> list[dict[str, str]]:
+def heard(
+    listener: socket.socket,
+    states: list[Status],
+    count: int,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[dict[str, str]]:
     """What is said while the server goes through these states, the last one for ever."""
     told: list[dict[str, str]] = []
 
     async def listen() -> None:
         left = list(states)
-        manager = ServiceManager(environ_for(listener, WATCHDOG_USEC="3000"))
+        manager = ServiceManager(environ_for(listener, WATCHDOG_USEC="3000"), clock=clock)
         saying = asyncio.ensure_future(
             manager.keep_told(lambda: left.pop(0) if len(left) > 1 else left[0])
         )
@@ -67,6 +74,16 @@ def test_engine_that_is_built_stands_in_the_status(listener: socket.socket) -> N
     build = BuildProgress("lg_face", "face", "optimising", 0.25, 12.0, 36.0)
     told = heard(listener, [status(State.BUILDING, build=build)], 1)
     assert told[0]["STATUS"] == "building lg_face face: 25%"
+
+
+def test_warming_that_stands_still_asks_for_no_more_time(listener: socket.socket) -> None:
+    """A driver that hangs in the first run; an engine that gets on may take as long as it takes."""
+    built = (BuildProgress("lg_face", "face", "optimising", part, 1.0, 1.0) for part in (0.1, 0.2, 0.3))
+    states = [*(status(State.BUILDING, build=build) for build in built), status(State.WARMING)]
+    hours = (n * 0.7 * STANDSTILL_S for n in itertools.count())
+    told = heard(listener, states, 20, lambda: next(hours))
+    assert sum("EXTEND_TIMEOUT_USEC" in one for one in told) == len(states)
+    assert told[-5:] == [{"WATCHDOG": "1"}] * 5
 
 
 def test_stuck_worker_silences_the_signs_of_life(listener: socket.socket) -> None:

@@ -49,7 +49,7 @@ def test_trial_keeps_variables_of_a_vendors_compiler_from_python_itself(
     """CANN's atc has a Python of its own, which PYTHONPATH leads; the launcher's is isolated."""
     launcher, python = write_launcher(tmp_path), tmp_path / "venv/bin/python"
     python.parent.mkdir(parents=True)
-    python.write_text("#!/bin/sh\ntest \"$PYTHONPATH\" = /toolkit && test \"$1\" = -I\n")
+    python.write_text('#!/bin/sh\ntest "$PYTHONPATH" = /toolkit && test "$1" = -I\n')
     python.chmod(0o755)
     monkeypatch.setenv("PYTHONPATH", "/toolkit")
     prove(launcher, lock)

@@ -96,6 +96,26 @@ def test_longest_run_is_that_of_the_oldest_request_that_runs() -> None:
         assert pool.longest_run_s == 0
 
 
+def test_call_that_shows_progress_has_not_run_long() -> None:
+    """Sixteen pictures on a slow box are no driver that hangs; outside of a call it means nothing."""
+    clock, step = FakeClock(), Gate()
+    with pool_of(clock=clock) as pool:
+        pool.progress()
+        assert pool.running == 0
+
+        def pictures() -> None:
+            clock.now_ns += 20_000_000_000
+            pool.progress()
+            clock.now_ns += 20_000_000_000
+            step()
+
+        last = pool.submit(pictures)
+        assert step.entered.wait(HANG_S)
+        assert pool.longest_run_s == 20
+        step.open()
+        last.result(HANG_S)
+
+
 def test_submit_without_a_place_is_refused_at_once() -> None:
     """When every place is taken the next request is 5003, with the number of places."""
     with pool_of(capacity=2) as pool, held(pool):

@@ -16,7 +16,11 @@ from livegate.service.liveness import STUCK_S, State, Status
 
 @pytest.mark.parametrize(
     ("run_s", "code", "body"),
-    [(0.0, 200, "ok\n"), (STUCK_S, 200, "ok\n"), (41.0, 503, "a worker has run one request for 41 s\n")],
+    [
+        (0.0, 200, "ok\n"),
+        (STUCK_S, 200, "ok\n"),
+        (41.0, 503, "a worker has been at one picture for 41 s\n"),
+    ],
 )
 def test_livez_tells_a_stuck_worker(run_s: float, code: int, body: str) -> None:
     """Who restarts by HTTP learns it, too."""

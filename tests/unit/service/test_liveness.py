@@ -10,10 +10,12 @@ import pytest
 
 from livegate.core.config import Config
 from livegate.core.errors import DeadlineError, ErrorCode, LiveGateError, QueueError, RequestError
+from livegate.core.frame import Frame
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import Decision
 from livegate.core.telemetry import Metrics
 from livegate.engines.pool import EnginePool
+from livegate.ingest.image import decode_frame
 from livegate.service.liveness import LivenessService, State
 from support import (
     HANG_S,
@@ -138,6 +140,22 @@ def test_analyze_up_to_sixteen_pictures_are_answered(box: Box, count: int) -> No
     """The contract advises eight pictures; up to sixteen are answered, each with its score."""
     analysis = box.service.analyze(request(*[PICTURE] * count))
     assert len(analysis.verdicts[0].image_scores) == count
+
+
+def test_analyze_many_slow_pictures_are_no_worker_that_is_stuck(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A box that needs 20 s for each is slow; systemd would restart it for one that hangs."""
+    spent: list[float] = []
+
+    def slow(*asked: Any, **named: Any) -> Frame:
+        box.clock.now_ns += 20_000_000_000
+        spent.append(box.service.status.longest_run_s)
+        return decode_frame(*asked, **named)
+
+    monkeypatch.setattr("livegate.service.liveness.decode_frame", slow)
+    box.service.analyze(request(PICTURE, PICTURE, PICTURE))
+    assert spent == [20, 20, 20]
 
 
 def test_analyze_limit_of_pictures_is_the_configurations() -> None:
