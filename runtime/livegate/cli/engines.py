@@ -59,8 +59,9 @@ def build(options: argparse.Namespace, config: Config) -> int:
     wanted = list(wanted_engines(config, build_store(config), options.ids))
     if not wanted:
         _complain(
-            "no model runs first on a backend that builds engines (tensorrt, ascend) here: "
-            f"engine.backend is {config.engine.backend} (--backend); see `livegate doctor`"
+            "no model runs first on a backend that builds engines: engine.backend is "
+            f"{config.engine.backend}; ask for --backend tensorrt or --backend ascend, and see "
+            "`livegate doctor`"
         )
         return 2
     jobs = [job for job in wanted if job.why or options.again]
