@@ -37,6 +37,8 @@ PROVIDERS = {
 }
 # TensorRT builds its engine inside the first run; it is used when asked for, never by `auto`.
 NOT_AUTOMATIC = "tensorrt"
+LATE = ("tensorrt", "cann")
+"""Those that compile inside the first run on each size of input."""
 TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 """The library's words and the manifest's."""
 FLAVOURS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-cann", "onnxruntime-openvino")
@@ -83,7 +85,7 @@ class Plugin:
         found = onnxruntime.get_available_providers()
         names = [name for name, theirs in PROVIDERS.items() if theirs in found]
         names.sort(key=lambda name: name == NOT_AUTOMATIC)
-        late = (NOT_AUTOMATIC,) if NOT_AUTOMATIC in names else ()
+        late = tuple(name for name in names if name in LATE)
         version, warning = onnxruntime.__version__, _flavour_warning()
         return Capability("onnxruntime", version, tuple(names), warning=warning, late=late)
 

@@ -209,6 +209,8 @@ class EngineInfo:
     provider_asked: str
     provider: str
     precision: str
+    compiles_in_runs: bool = False
+    """A run on a picture of a new size may compile first, for minutes."""
 
 
 @dataclass(frozen=True, slots=True)

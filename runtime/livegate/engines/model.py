@@ -192,6 +192,7 @@ def _info(
         provider_asked=f"{asked} ({wish.policy})",
         provider=engine.provider,
         precision=precision,
+        compiles_in_runs=engine.provider in capability.late,
     )
     level = log.info if way.grants(wish) or wish.policy == "any" else log.warning
     level(

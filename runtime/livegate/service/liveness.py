@@ -49,6 +49,8 @@ class State(str, Enum):
 
 STUCK_S = 30.0
 """A worker that is at one picture of a request for longer hangs in an engine or in a driver."""
+STUCK_COMPILING_S = 1800.0
+"""The same where an engine compiles inside a run: a restart would only begin it anew, for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class Status:
     @property
     def is_stuck(self) -> bool:
         """A worker will not come back: only another process helps."""
-        return self.longest_run_s > STUCK_S
+        compiles = any(engine.compiles_in_runs for engine in self.engines)
+        return self.longest_run_s > (STUCK_COMPILING_S if compiles else STUCK_S)
 
 
 class LivenessService:

@@ -157,6 +157,7 @@ def test_probe_lists_providers_best_first_with_tensorrt_last(
         "cpu",
         "tensorrt",
     )
+    assert backend.Plugin().probe().late == ("cann", "tensorrt")
 
 
 def test_probe_without_the_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from livegate.core.errors import EngineError, ErrorCode, SetupError
-from livegate.engines.base import Policy, provider_order
+from livegate.engines.base import Capability, Policy, provider_order
 from livegate.engines.model import Model, load_model
 from livegate.manifests.schema import Network, manifest_from_tables
 from support import FakeBackend, OpenGate, run_options, tiny_manifest, tiny_tables, way
@@ -47,6 +47,16 @@ def test_load_model_is_warm_and_shows_what_runs() -> None:
     assert info.backend == "fake 1.0"
     assert info.provider_asked == "auto (require)"
     assert info.provider == "fast"
+
+
+@pytest.mark.parametrize(("late", "compiles"), [((), False), (("fast",), True), (("slow",), False)])
+def test_load_model_tells_what_compiles_in_runs(
+    monkeypatch: pytest.MonkeyPatch, late: tuple[str, ...], compiles: bool
+) -> None:
+    """Of the provider that really runs, as its backend says."""
+    capability = Capability("fake", "1.0", ("fast", "slow"), late=late)
+    monkeypatch.setattr(FakeBackend, "probe", lambda self: capability)
+    assert loaded(FakeBackend(double)).infos[0].compiles_in_runs is compiles
 
 
 def test_load_model_as_asked_is_no_warning() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +13,11 @@ from livegate.core.config import Config
 from livegate.core.errors import DeadlineError, ErrorCode, LiveGateError, QueueError, RequestError
 from livegate.core.frame import Frame
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
-from livegate.core.results import Decision
+from livegate.core.results import Decision, EngineInfo
 from livegate.core.telemetry import Metrics
 from livegate.engines.pool import EnginePool
 from livegate.ingest.image import decode_frame
-from livegate.service.liveness import LivenessService, State
+from livegate.service.liveness import STUCK_COMPILING_S, STUCK_S, LivenessService, State, Status
 from support import (
     HANG_S,
     FakeClock,
@@ -156,6 +157,18 @@ def test_analyze_many_slow_pictures_are_no_worker_that_is_stuck(
     monkeypatch.setattr("livegate.service.liveness.decode_frame", slow)
     box.service.analyze(request(PICTURE, PICTURE, PICTURE))
     assert spent == [20, 20, 20]
+
+
+@pytest.mark.parametrize(("compiles", "is_stuck"), [(False, True), (True, False)])
+def test_status_worker_whose_engine_compiles_in_a_run_is_not_stuck(
+    compiles: bool, is_stuck: bool
+) -> None:
+    """Minutes on a picture of a new size; restarted, it would begin anew and never serve."""
+    engine = EngineInfo("m", "n", "0" * 64, "onnxruntime 1", "cann", "cann", "fp32", compiles)
+    told = Status(State.READY, 1, 1, 0, 1, (), (engine,), longest_run_s=STUCK_S + 1)
+    assert told.is_stuck is is_stuck
+    hung = dataclasses.replace(told, longest_run_s=STUCK_COMPILING_S + 1)
+    assert hung.is_stuck
 
 
 def test_analyze_limit_of_pictures_is_the_configurations() -> None:
