@@ -228,7 +228,7 @@ class Installation:
             raise SetupError(
                 ErrorCode.EXIST,
                 f"{path} is no link to a version: it was made by hand",
-                hint=f"move it away first (mv {path} {path}.old); until the end nothing serves from it",
+                hint=f"stop the service and move it away first: mv {path} {path}.old",
             )
 
 
