@@ -68,8 +68,10 @@ def install(order: Order, place: Installation, tell: Tell) -> str:
             else:
                 _require_space(manifest, place)
                 _build(stream, seal, manifest, place, version, order.python, tell)
-        if order.new_keys:
-            place.add_keys(order.new_keys)
+        if new_keys := order.trust.worth(order.new_keys, seal):
+            place.add_keys(new_keys)
+        if len(new_keys) < len(order.new_keys):
+            tell("a key that has not signed this bundle was not added")
         place.switch(version)
         with contextlib.suppress(SetupError):  # the new one serves; the next installer tries again
             place.prune()

@@ -34,6 +34,10 @@ class Trust(Protocol):
         Raises:
             SetupError: NO_PERMISSION for every other.
         """
+        ...
+
+    def worth(self, keys: Sequence[PublicKey], seal: Seal) -> tuple[PublicKey, ...]:
+        """Those of some new keys that the box may believe from now on, because of this seal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,10 @@ class KeyTrust:
                 hint="it was changed, or made by somebody else; --key FILE adds a key",
             )
 
+    def worth(self, keys: Sequence[PublicKey], seal: Seal) -> tuple[PublicKey, ...]:
+        """Whoever signed it; a file may name others, too."""
+        return tuple(key for key in keys if _is_signed_by(key, seal))
+
 
 @dataclass(frozen=True, slots=True)
 class DigestTrust:
@@ -90,6 +98,10 @@ class DigestTrust:
                 "the bundle is not the one that this installer was made for, or it was changed",
                 hint="copy both files onto the medium again",
             )
+
+    def worth(self, keys: Sequence[PublicKey], seal: Seal) -> tuple[PublicKey, ...]:
+        """All: they came with the digest that was believed."""
+        return tuple(keys)
 
 
 def _is_signed_by(key: PublicKey, seal: Seal) -> bool:

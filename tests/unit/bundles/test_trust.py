@@ -49,6 +49,14 @@ def test_signature_of_the_bare_bytes_is_none_of_a_bundle() -> None:
     assert code_of(KeyTrust((public,)), Seal(b"m", private.sign(b"m"))) is ErrorCode.NO_PERMISSION
 
 
+def test_only_the_key_that_signed_is_worth_believing() -> None:
+    """A file of keys names somebody else, too: he is not believed because of another's bundle."""
+    keys = (OTHER.public, KEY.public)
+    assert KeyTrust(keys).worth(keys, SEAL) == (KEY.public,)
+    assert KeyTrust((KEY.public,)).worth((OTHER.public,), SEAL) == ()
+    assert DigestTrust(SEAL.digest).worth(keys, SEAL) == keys
+
+
 def test_digest_is_of_one_seal_only() -> None:
     """What an installer carries."""
     DigestTrust(SEAL.digest).require(SEAL)
