@@ -228,10 +228,13 @@ class Cameras:
             code=int(report.code),
             why=report.message,
         )
-        if report.code is not ErrorCode.OK:
-            self._tell(report.camera, LiveGateError(report.code, report.message))
+        is_wrong = report.code is not ErrorCode.OK
+        error = LiveGateError(report.code, report.message) if is_wrong else None
         if report.state is CameraState.ENDED:
-            self._finish(report.camera, _end_of_stream(report.camera, "its source has ended"))
+            last = self._failure(report.camera, error) if error else None
+            self._finish(report.camera, _end_of_stream(report.camera, "its source has ended"), last)
+        elif error is not None:
+            self._tell(report.camera, error)
 
     # Watching.
 
@@ -302,9 +305,9 @@ class Cameras:
         for watch in self._watches(camera):
             watch.put(answer)
 
-    def _finish(self, camera: str, error: LiveGateError) -> None:
+    def _finish(self, camera: str, error: LiveGateError, last: FrameAnswer | None = None) -> None:
         for watch in self._watches(camera):
-            watch.end(error)
+            watch.end(error, last)
 
     def _watches(self, camera: str) -> tuple[Watch, ...]:
         with self._lock:

@@ -44,17 +44,11 @@ class Watch:
         self._end: LiveGateError | None = None
 
     def put(self, answer: FrameAnswer) -> None:
-        """Tell the watcher; news of a challenge are for who answers it."""
-        if self.challenge is not None:
-            silence, news = self.challenge.silence, answer.news
-            is_ours = news is not None and news.nonce == silence.nonce
-            answer = answer_with_news(answer, news if news is not None and is_ours else silence)
-        elif answer.news is not None:
-            answer = replace(answer, news=None)
+        """Tell the watcher, unless nothing more comes; news of a challenge are for who answers it."""
+        own = self._addressed(answer)
         with self._lock:
-            if len(self._unread) >= MAX_UNREAD:
-                del self._unread[self._least()]
-            self._unread.append((self._now_ns(), answer))
+            if self._end is None:
+                self._append(own)
         self._notify()
 
     @property
@@ -68,9 +62,12 @@ class Watch:
         if news is not None:
             self.put(answer_of_news(news))
 
-    def end(self, error: LiveGateError) -> None:
-        """Nothing more comes."""
+    def end(self, error: LiveGateError, last: FrameAnswer | None = None) -> None:
+        """Nothing more comes but `last`: a frame that was under way does not follow it."""
+        own = None if last is None else self._addressed(last)
         with self._lock:
+            if self._end is None and own is not None:
+                self._append(own)
             self._end = self._end or error
         self._notify()
 
@@ -89,6 +86,20 @@ class Watch:
         if answer.gate is GateDecision.OPEN and self._now_ns() - put_ns > self._max_age_ns:
             return replace(answer, gate=GateDecision.HOLD, reasons=(Reason.STALE_FRAME,))
         return answer
+
+    def _addressed(self, answer: FrameAnswer) -> FrameAnswer:
+        """The answer with the news of this watcher's challenge, and of no other."""
+        if self.challenge is not None:
+            silence, news = self.challenge.silence, answer.news
+            is_ours = news is not None and news.nonce == silence.nonce
+            return answer_with_news(answer, news if news is not None and is_ours else silence)
+        return answer if answer.news is None else replace(answer, news=None)
+
+    def _append(self, answer: FrameAnswer) -> None:
+        """The lock is held."""
+        if len(self._unread) >= MAX_UNREAD:
+            del self._unread[self._least()]
+        self._unread.append((self._now_ns(), answer))
 
     def _least(self) -> int:
         """The index of what can best be missed."""

@@ -57,6 +57,18 @@ def test_words_alone_are_bounded_too() -> None:
     assert taken(watch) == list(range(100 - MAX_UNREAD, 100))
 
 
+def test_nothing_follows_the_last_answer() -> None:
+    """A frame that was judged meanwhile comes too late; so does a second end."""
+    watch = Watch("door", lambda: None, 1000)
+    watch.put(answer(0))
+    watch.end(LiveGateError(ErrorCode.EXIT, "over"), answer(1))
+    watch.put(answer(2, GateDecision.OPEN))
+    watch.end(LiveGateError(ErrorCode.EXIT, "again"), answer(3))
+    assert [watch.take(), watch.take()] == [answer(0), answer(1)]
+    with pytest.raises(LiveGateError, match="over"):
+        watch.take()
+
+
 def test_open_that_waited_too_long_is_hold() -> None:
     """Old news lets nobody in; DENY stays what it is."""
     clock = FakeClock()
