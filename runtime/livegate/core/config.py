@@ -456,7 +456,7 @@ class ActionsConfig(Section, frozen=True):
     ] = 0.08
     max_face_change: Annotated[
         Fraction, Meta(description="change of the face between two pictures (0 = none) that is a swap")
-    ] = 0.22
+    ] = 0.2
     max_deg_per_s: Annotated[
         float, Meta(gt=0, description="a head that turns faster was cut, in degrees a second")
     ] = 700.0
