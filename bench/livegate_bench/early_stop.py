@@ -11,7 +11,7 @@ at one overrun (64 requests for p90, 662 for p99); we begin at none (44 and 459)
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Any
 
 from livegate_bench.rows import EarlyStop
 
@@ -64,7 +64,7 @@ def most_overruns(requests: int, percentile: float, confidence: float = CONFIDEN
     return holds
 
 
-def early_stop(sorted_ms: Sequence[float], percentile: float) -> EarlyStop:
+def early_stop(sorted_ms: Any, percentile: float) -> EarlyStop:
     """What the percentile is at most, from all latencies in rising order."""
     overruns = most_overruns(len(sorted_ms), percentile)
     return EarlyStop(

@@ -29,7 +29,6 @@ class EnergyMeter:
         self._sensors, self._now_s, self._every_s = Sensors(sysfs), now_s, every_s
         self._began = self._sensors.counters()
         self._joules, self._last_s = 0.0, now_s()
-        self._started_s = self._last_s
         self._watts = None if self._began else self.rail_watts()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._feel, daemon=True)

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,15 +50,11 @@ class Fleet:
         except LiveGateError as error:
             return _refused(cameras, error)
         start_ns = time.monotonic_ns() + int(LEAD_S * 1e9)
-        numbers = np.arange(max(1, round(self.fps * self.seconds)))
+        offsets_s = np.arange(max(1, round(self.fps * self.seconds))) / self.fps
         run_threads(
             [
-                lambda camera=camera, due_ns=due_ns: camera.film(due_ns, frames)  # type: ignore[misc]
-                for camera, due_ns in zip(
-                    cameras,
-                    [start_ns + ((numbers / self.fps + begin_s) * 1e9).astype(np.int64) for begin_s in begins_s],
-                    strict=True,
-                )
+                partial(camera.film, start_ns + ((offsets_s + begin_s) * 1e9).astype(np.int64), frames)
+                for camera, begin_s in zip(cameras, begins_s, strict=True)
             ]
         )
         return taken_from_cameras(cameras, self.seconds)
@@ -116,12 +113,12 @@ class Camera:
         while (left_ns := until_ns - time.monotonic_ns()) > 0:
             if or_all_told and not self._due_ns:
                 return
-            # `results` comes back at once with what `hear` was told, so the wait is cut into pieces.
+            # `results` waits to the end where `hear` takes them, so the last wait is cut into pieces.
             self.producer.results(timeout_s=min(left_ns / 1e9, 0.05) if or_all_told else left_ns / 1e9)
 
 
 def taken_from_cameras(cameras: Sequence[Camera], seconds: float) -> Taken:
-    """All cameras together. The seconds are those of the schedule: frames come as fast as they are due."""
+    """All cameras together, over the schedule's seconds: frames come as fast as they are due."""
     ages = np.array([age for camera in cameras for age in camera.ages_s], np.float64)
     return Taken(
         seconds=seconds,

@@ -1,4 +1,4 @@
-"""Latencies as a row has them: percentiles of all of them, and a histogram on a grid that never moves."""
+"""Latencies as a row has them: percentiles of all of them, and a histogram on a fixed grid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from livegate_bench.early_stop import early_stop
 from livegate_bench.rows import Latency
 
 STEPS_A_DECADE = 20
-"""Edges of histograms are powers of 10**(1/20), whatever was measured: reports can be laid over each other."""
+"""Edges are powers of 10**(1/20), whatever was measured: histograms can be laid over each other."""
 LEAST_MS = 1e-4
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -10,13 +11,17 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from typing import TypeVar
 
+from livegate.core.config import LogConfig
 from livegate.core.errors import LiveGateError
+from livegate.core.telemetry import configure_logging
 from livegate_bench.failure import BenchError
 from livegate_bench.loadgen import Order, Taken
 from livegate_bench.rows import EngineRun
 from livegate_bench.system import Place, system_class
 
+T = TypeVar("T")
 LOOK_EVERY_S = 0.2
 SPARE_S = 90.0
 """Longer than anything that an order waits for: a load that takes so much more hangs."""
@@ -41,6 +46,7 @@ class Failed:
 def work(orders: Connection, name: str, place: Place) -> None:
     """Do what is ordered until None is, or whoever orders is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the bench hears it, and ends this
+    configure_logging(LogConfig(level="warning"))
     try:
         system = system_class(name)(place)
         try:
@@ -103,10 +109,8 @@ class Load:
 
     def end(self) -> None:
         """Let it go; it is killed when it does not."""
-        try:
+        with contextlib.suppress(OSError):
             self._orders.send(None)
-        except OSError:
-            pass
         self._process.join(END_S)
         if self._process.is_alive():
             self._process.kill()
@@ -121,7 +125,7 @@ class Load:
         """Ended."""
         self.end()
 
-    def _answer(self, kind: type, limit_s: float) -> object:
+    def _answer(self, kind: type[T], limit_s: float) -> T:
         until_s = time.monotonic() + limit_s
         while not self._orders.poll(LOOK_EVERY_S):
             self._check()

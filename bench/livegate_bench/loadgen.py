@@ -210,7 +210,7 @@ class Open:
                 due.put(None)
 
         senders = [
-            lambda ask=ask, tally=tally: send(ask, tally)  # type: ignore[misc]
+            lambda ask=ask, tally=tally: send(ask, tally)
             for ask, tally in zip(callers, tallies, strict=True)
         ]
         run_threads([tell, *senders])

@@ -48,7 +48,7 @@ def open_files(pid: int, root: Path = ROOT) -> int:
 
 
 def _stat(pid: int, root: Path) -> list[str]:
-    """The fields of /proc/PID/stat from the state on: [1] parent, [11:15] times; none when it is gone."""
+    """Fields of /proc/PID/stat from the state on: [1] parent, [11:15] times; none when it is gone."""
     return _text(root / f"proc/{pid}/stat").rpartition(")")[2].split()
 
 

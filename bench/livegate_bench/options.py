@@ -100,7 +100,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="any other key of `livegate config`",
+        help="any other key",
     )
     parser.add_argument(
         "--seconds", type=number(0.05, MOST_SECONDS), default=4.0, help="of each round of each system"
@@ -113,9 +113,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="rounds are added until each row has so many",
     )
     parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=DEFAULT_SEED)
-    parser.add_argument(
-        "--quick", action="store_true", help="3 rounds of 1 s: to try it out, not to quote"
-    )
+    parser.add_argument("--quick", action="store_true", help="3 rounds of 1 s: nothing to quote")
 
 
 def add_systems(parser: argparse.ArgumentParser, *default: str) -> None:
@@ -161,9 +159,7 @@ def config_from(options: argparse.Namespace) -> Config:
     for setting in options.set:
         path, equals, value = setting.partition("=")
         if not equals or path not in known:
-            raise BenchError(
-                f"--set {setting}: not KEY=VALUE of a known key; `livegate config keys` has them"
-            )
+            raise BenchError(f"--set {setting} is not KEY=VALUE of `livegate config keys`")
         flags[path] = value_from_text(known[path], value, f"--set {path}")
     return load(flags=flags).config
 

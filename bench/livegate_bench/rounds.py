@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,15 +19,17 @@ from livegate_bench import scrape
 from livegate_bench.bench import Bench
 from livegate_bench.conditions import Watcher
 from livegate_bench.energy import EnergyMeter, energy_from
+from livegate_bench.fleet import Fleet
 from livegate_bench.latency import latency_from, percentile_of
 from livegate_bench.load import Load
-from livegate_bench.loadgen import Order, Taken
+from livegate_bench.loadgen import Open, Order, Taken
 from livegate_bench.meter import cpu_seconds, rss_bytes
 from livegate_bench.options import Pace
 from livegate_bench.rows import Conditions, EngineRun, Row, Setting, Window
 from livegate_bench.stability import why_unstable
 from livegate_bench.system import system_class
 
+Number = TypeVar("Number", int, float)
 WARM_S = 1.0
 Beside = Callable[[], AbstractContextManager[Any]]
 
@@ -62,22 +64,31 @@ class Track:
     after: Conditions | None = None
 
     @property
-    def requests(self) -> int:
-        """Answered so far."""
-        return sum(taken.requests for taken in self.takens)
-
-    @property
-    def latencies_s(self) -> Any:
-        """(N,) float64, all of them."""
-        return (
-            np.concatenate([taken.latencies_s for taken in self.takens]) if self.takens else np.empty(0)
+    def together(self) -> Taken:
+        """All rounds as if they were one."""
+        takens = self.takens
+        return Taken(
+            seconds=sum(taken.seconds for taken in takens),
+            requests=sum(taken.requests for taken in takens),
+            latencies_s=np.concatenate([np.empty(0), *(taken.latencies_s for taken in takens)]),
+            errors=_sum(taken.errors for taken in takens),
+            drops=_sum(taken.drops for taken in takens),
+            stages_ms=_sum(taken.stages_ms for taken in takens),
+            cpu_s=sum(taken.cpu_s for taken in takens),
+            gave_up=any(taken.gave_up for taken in takens),
         )
 
 
 def take_turns(
-    bench: Bench, scenario: str, contenders: Sequence[Contender], pace: Pace | None = None
+    bench: Bench,
+    scenario: str,
+    contenders: Sequence[Contender],
+    pace: Pace | None = None,
+    after_each: Callable[[int], None] = lambda pid: None,
 ) -> list[Track]:
     """Measure all of them; the tracks are in the contenders' order.
+
+    `after_each` is called after each window, with the process of the system under test.
 
     Raises:
         BenchError: a system does not work, or the server ended.
@@ -87,13 +98,11 @@ def take_turns(
         tracks = [_track(bench, contender, stack) for contender in contenders]
         for track in tracks:
             _warm(track, pace)
-        turn = 0
-        while turn < pace.rounds or (
-            turn < pace.most_rounds and not all(_is_done(t, pace) for t in tracks)
-        ):
-            turn += 1
+        for turn in range(1, pace.most_rounds + 1):
+            if turn > pace.rounds and all(_is_done(track, pace) for track in tracks):
+                break
             for track in tracks:
-                _measure(bench, track)
+                after_each(_measure(bench, track, turn))
             bench.say(f"{scenario}, round {turn}: {'  '.join(map(_line, tracks))}")
         for track in tracks:
             track.after = track.watcher.look()
@@ -109,9 +118,8 @@ def row_of(
     problem: str = "",
 ) -> Row:
     """The row of a track; `problem` makes it unstable beside what the windows say."""
-    contender, requests = track.contender, track.requests
-    seconds = sum(taken.seconds for taken in track.takens)
-    load_s = sum(taken.cpu_s for taken in track.takens)
+    contender, taken = track.contender, track.together
+    seconds, requests, load_s = taken.seconds, taken.requests, taken.cpu_s
     problem = problem or why_unstable(track.windows)
     is_frames = contender.system == "frame-queue"
     copied = scrape.copied_bytes(track.counted)
@@ -127,16 +135,16 @@ def row_of(
         seconds=seconds,
         requests=requests,
         rate_per_s=requests / seconds if seconds else 0.0,
-        latency=latency_from(track.latencies_s, contender.percentile),
+        latency=latency_from(taken.latencies_s, contender.percentile),
         percentile=contender.percentile,
         windows=tuple(track.windows),
         is_stable=not problem,
         unstable_because=problem,
         core_ms_per_request=per_request_ms(track.server_cpu_s + load_s, requests),
         load_core_ms_per_request=per_request_ms(load_s, requests) if track.is_served else None,
-        stages_ms=_stages_ms(track),
-        errors=dict(sum((Counter(taken.errors) for taken in track.takens), Counter[str]())),
-        drops=drops_of(track),
+        stages_ms=_stages_ms(track, taken),
+        errors=taken.errors,
+        drops={**scrape.dropped(track.counted), **taken.drops},
         bytes_copied_per_request=round(copied / requests) if is_frames and requests else None,
         rss_bytes=track.rss_bytes or None,
         energy=energy_from(track.energies, seconds, requests),
@@ -157,17 +165,20 @@ def engines_of(bench: Bench, track: Track) -> tuple[EngineRun, ...]:
     return bench.server_engines() if track.is_served else track.load.engines
 
 
-def drops_of(track: Track) -> dict[str, int]:
-    """As the load saw it; what only the server counted beside it."""
-    seen = sum((Counter(taken.drops) for taken in track.takens), Counter[str]())
-    return {**scrape.dropped(track.counted), **seen}
+def start_load(bench: Bench, system: str) -> Load:
+    """A load of its own, for trials before the rounds.
+
+    Raises:
+        BenchError: the system does not work.
+    """
+    is_served = system_class(system).is_served
+    check = bench.server().check if is_served else lambda: None
+    return Load(system, bench.place(is_served=is_served), check)
 
 
 def _track(bench: Bench, contender: Contender, stack: ExitStack) -> Track:
     is_served = system_class(contender.system).is_served
-    server = bench.server() if is_served else None
-    place = bench.place(is_served=is_served)
-    load = stack.enter_context(Load(contender.system, place, server.check if server else lambda: None))
+    load = stack.enter_context(start_load(bench, contender.system))
     return Track(contender, load, Watcher(), time.time(), is_served)
 
 
@@ -177,13 +188,13 @@ def _warm(track: Track, pace: Pace) -> None:
         track.load.take(order)
 
 
-def _measure(bench: Bench, track: Track) -> None:
+def _measure(bench: Bench, track: Track, turn: int) -> int:
     server = bench.server() if track.is_served else None
     with track.contender.beside():
         counted = scrape.scrape(server.box.metrics) if server else {}
         spent_s = cpu_seconds(server.box.pid) if server else 0.0
         meter = EnergyMeter()
-        taken = track.load.take(track.contender.order)
+        taken = track.load.take(in_round(track.contender.order, turn))
         track.energies.append(meter.stop())
         if server:
             server.check()
@@ -192,7 +203,16 @@ def _measure(bench: Bench, track: Track) -> None:
     track.server_cpu_s += spent_s
     track.takens.append(taken)
     track.windows.append(window_of(taken, spent_s, track.contender.percentile))
-    track.rss_bytes = rss_bytes(server.box.pid if server else track.load.pid)
+    pid = server.box.pid if server else track.load.pid
+    track.rss_bytes = rss_bytes(pid)
+    return pid
+
+
+def in_round(order: Order, turn: int) -> Order:
+    """What is drawn is drawn anew in each round, the same in each run: seeds count up from the row's."""
+    if not isinstance(order, (Open, Fleet)):
+        return order
+    return replace(order, seed=order.seed + turn - 1)
 
 
 def window_of(taken: Taken, server_cpu_s: float, percentile: float) -> Window:
@@ -210,14 +230,21 @@ def window_of(taken: Taken, server_cpu_s: float, percentile: float) -> Window:
 
 
 def _is_done(track: Track, pace: Pace) -> bool:
-    return track.requests >= pace.least_requests and not why_unstable(track.windows)
+    return track.together.requests >= pace.least_requests and not why_unstable(track.windows)
 
 
-def _stages_ms(track: Track) -> dict[str, float]:
+def _stages_ms(track: Track, taken: Taken) -> dict[str, float]:
     if track.is_served:
-        return scrape.stages_ms(track.counted, track.requests)
-    total = sum((Counter(taken.stages_ms) for taken in track.takens), Counter[str]())
-    return {stage: spent_ms / track.requests for stage, spent_ms in total.items() if track.requests}
+        return scrape.stages_ms(track.counted, taken.requests)
+    return {stage: ms / taken.requests for stage, ms in taken.stages_ms.items() if taken.requests}
+
+
+def _sum(counts: Iterable[Mapping[str, Number]]) -> dict[str, Number]:
+    total: dict[str, Number] = {}
+    for own in counts:
+        for name, value in own.items():
+            total[name] = total[name] + value if name in total else value
+    return total
 
 
 def _line(track: Track) -> str:

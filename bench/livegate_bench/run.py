@@ -17,10 +17,10 @@ from livegate.core.plugins import load_plugin, plugin_names
 from livegate_bench.bench import Bench
 from livegate_bench.conditions import machine
 from livegate_bench.options import add_common
+from livegate_bench.parts import SCENARIOS
 from livegate_bench.reports import add_outputs, deliver
 from livegate_bench.rows import Report, Row
 
-SCENARIOS = "livegate_bench.scenarios"
 GIT_S = 10
 Rows = Callable[[Bench, argparse.Namespace], Iterable[Row]]
 
@@ -60,13 +60,6 @@ def run_rows(rows: Rows, options: argparse.Namespace) -> Report:
         machine=machine(),
         rows=found,
     )
-
-
-def options_of(name: str, arguments: Sequence[str], base: argparse.Namespace) -> argparse.Namespace:
-    """The options of a scenario that is part of a set: its own defaults over what the set was given."""
-    parser = argparse.ArgumentParser()
-    load_plugin(SCENARIOS, name).add_options(parser)
-    return parser.parse_args(list(arguments), argparse.Namespace(**vars(base)))
 
 
 def command_line(arguments: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ def constant(rate_per_s: float, seconds: float) -> Any:
 
 
 def poisson(rate_per_s: float, seconds: float, seed: int) -> Any:
-    """The same with pauses that are drawn: exponential, as of many clients who do not know each other."""
+    """The same with pauses that are drawn: exponential, as of many who do not know each other."""
     count = max(1, round(rate_per_s * seconds))
     pauses = np.random.default_rng(seed).exponential(1 / rate_per_s, count)
     return np.cumsum(pauses)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 
 from livegate.client import FrameProducer
-from livegate.core.errors import DeadlineError, ErrorCode
 from livegate_bench.picture import FRAME_HEIGHT, FRAME_WIDTH, decoded_frame
 from livegate_bench.system import Ask, Place, Refused, System
 
@@ -42,7 +41,7 @@ class Plugin(System):
                 if results[-1].frame_id == producer.frame_id:
                     break
             else:
-                raise DeadlineError(ErrorCode.TIMEOUT, f"no answer to a frame within {WAIT_S:g} s")
+                raise TimeoutError(f"no answer to a frame within {WAIT_S:g} s")
             if not results[-1].has_verdict:
                 raise Refused(str(int(results[-1].outcome.code)))
 

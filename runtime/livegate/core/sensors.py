@@ -4,8 +4,9 @@ The root is a parameter: a folder that is laid out as /sys.
 
 Source: the kernel's ABI documents: thermal (thermal_zone*/temp in thousandths of a degree, trip points
 passive, hot, critical), hwmon (temp*_crit, power*_input in millionths of a watt, curr*_input in
-thousandths of an ampere, in*_input in thousandths of a volt), cpu (thermal_throttle counters, cpufreq in kHz), powercap (energy_uj in millionths of
-a joule, from 0 to max_energy_range_uj and over again); oc*_event_cnt of a Jetson's over-current throttling: Jetson Linux developer guide, power and performance.
+thousandths of an ampere, in*_input in thousandths of a volt), cpu (thermal_throttle counters, cpufreq
+in kHz), powercap (energy_uj in millionths of a joule, from 0 to max_energy_range_uj and over again);
+oc*_event_cnt of a Jetson's over-current throttling: Jetson Linux developer guide, power and performance.
 """
 
 from __future__ import annotations
