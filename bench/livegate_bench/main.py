@@ -6,7 +6,7 @@ import argparse
 import importlib
 from collections.abc import Sequence
 
-SCENARIOS = ("serving", "streams", "handoff", "action_clip", "backends")
+SCENARIOS = ("serving", "streams", "handoff", "action_clip", "backends", "compare", "show")
 
 
 def main(arguments: Sequence[str]) -> int:
