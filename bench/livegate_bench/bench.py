@@ -23,6 +23,8 @@ ROOM = (
     *("--set", "frames.ceiling_mib=4096"),
 )
 """For many cameras; none of it costs anything while they are few."""
+EVERY_FRAME = ("--set", "attention.recheck_ms=0")
+"""Each frame is judged, though it looks like the last: what a request is compared with."""
 
 
 class Bench:
@@ -42,7 +44,7 @@ class Bench:
         self.threads = worker_count(self.config)
         self.stack = ExitStack()
         self._console = console or Console(stderr=True)
-        self._server: Server | None = None
+        self._servers: dict[tuple[str, ...], Server] = {}
         self._engines: tuple[EngineRun, ...] | None = None
         try:
             self.picture = load_picture(options.picture)
@@ -51,26 +53,27 @@ class Bench:
                 f"there is no picture to send: {error}; --picture FILE names one"
             ) from error
 
-    def server(self) -> Server:
-        """Started when the first one asks."""
-        if self._server is None:
-            self.say("starting the server")
-            arguments = (*ROOM, *server_arguments(self.options))
-            self._server = self.stack.enter_context(running_server(*arguments))
-        return self._server
+    def server(self, flags: tuple[str, ...] = EVERY_FRAME) -> Server:
+        """The one with these flags beside the bench's own; started when the first one asks."""
+        if flags not in self._servers:
+            self.say("starting a server")
+            arguments = (*ROOM, *flags, *server_arguments(self.options))
+            self._servers[flags] = self.stack.enter_context(running_server(*arguments))
+        return self._servers[flags]
 
     def server_engines(self) -> tuple[EngineRun, ...]:
-        """What the server runs, as it says itself."""
+        """What servers run, as one says itself."""
         if self._engines is None:
-            with LivenessClient(self.server().box.tcp) as client:
+            server = next(iter(self._servers.values())) if self._servers else self.server()
+            with LivenessClient(server.box.tcp) as client:
                 told = client.status()["engines"]
             names = EngineRun.__struct_fields__
             self._engines = tuple(EngineRun(**{name: one[name] for name in names}) for one in told)
         return self._engines
 
-    def place(self, *, is_served: bool) -> Place:
+    def place(self, server: Server | None) -> Place:
         """Where a system finds what it needs."""
-        return Place(self.config, self.picture, self.server().box if is_served else None)
+        return Place(self.config, self.picture, server.box if server else None)
 
     def say(self, line: str) -> None:
         """Progress, for whoever watches."""

@@ -24,6 +24,7 @@ from livegate_bench.rounds import per_request_ms, window_of
 from livegate_bench.rows import Row
 from livegate_bench.search import highest_number
 from livegate_bench.stability import why_unstable
+from livegate_bench.sut import Server
 
 SYSTEM = "camera-file"
 PERCENTILE = 0.99
@@ -32,15 +33,17 @@ STREAMING_S = 30.0
 LOOK_EVERY_S = 0.1
 
 
-def decoding_row(bench: Bench, scenario: str, fps: float, most: int, most_dropped: float) -> Row:
+def decoding_row(
+    bench: Bench, server: Server, scenario: str, fps: float, most: int, most_dropped: float
+) -> Row:
     """The most files of 1280x720 H.264 that give F frames a second each, with few drops."""
     with tempfile.TemporaryDirectory(prefix="livegate-bench-") as folder:
         clip = Path(folder) / "clip.mp4"
         clip.write_bytes(film(bench.picture, fps, bench.seed))
 
         def is_held(cameras: int) -> bool:
-            with playing(bench, clip, cameras):
-                taken, _ = watch(bench, bench.pace.seconds)
+            with playing(server, clip, cameras):
+                taken, _ = watch(server, bench.pace.seconds)
             bench.say(f"{scenario}, decoding {cameras} cameras: {taken.requests / taken.seconds:.0f}/s")
             return keeps_up(taken, cameras, fps, most_dropped)
 
@@ -48,10 +51,10 @@ def decoding_row(bench: Bench, scenario: str, fps: float, most: int, most_droppe
         cameras = highest_number(is_held, most=min(most, 16))
         watcher, started_unix_s = Watcher(), time.time()
         rounds = []
-        with playing(bench, clip, max(1, cameras)):
+        with playing(server, clip, max(1, cameras)):
             for _ in range(bench.pace.rounds):
-                rounds.append(watch(bench, bench.pace.seconds))
-            memory = rss_bytes(bench.server().box.pid)
+                rounds.append(watch(server, bench.pace.seconds))
+            memory = rss_bytes(server.box.pid)
     takens = [taken for taken, _ in rounds]
     windows = tuple(window_of(taken, spent_s, PERCENTILE) for taken, spent_s in rounds)
     problem = why_unstable(windows)
@@ -101,14 +104,14 @@ def film(picture: bytes, fps: float, seed: int) -> bytes:
 
 
 @contextmanager
-def playing(bench: Bench, clip: Path, cameras: int) -> Iterator[None]:
+def playing(server: Server, clip: Path, cameras: int) -> Iterator[None]:
     """So many cameras play the clip, over and over, as fast as it was filmed."""
     names = [f"decoded-{number}" for number in range(cameras)]
-    with LivenessClient(bench.server().box.target("unix")) as client:
+    with LivenessClient(server.box.target("unix")) as client:
         try:
             for name in names:
                 client.add_camera(name, f"file:{clip}?loop")
-            _wait_until_streaming(bench, client, set(names))
+            _wait_until_streaming(server, client, set(names))
             yield
         except LiveGateError as error:
             raise BenchError(f"a camera of the server's own cannot be had: {error}") from error
@@ -118,9 +121,8 @@ def playing(bench: Bench, clip: Path, cameras: int) -> Iterator[None]:
                     client.remove_camera(name)
 
 
-def watch(bench: Bench, seconds: float) -> tuple[Taken, float]:
+def watch(server: Server, seconds: float) -> tuple[Taken, float]:
     """What the server judged meanwhile, and its processor seconds, camera processes included."""
-    server = bench.server()
     before, spent_s, started_s = (
         scrape.scrape(server.box.metrics),
         cpu_seconds(server.box.pid),
@@ -146,10 +148,10 @@ def keeps_up(taken: Taken, cameras: int, fps: float, most_dropped: float) -> boo
     return taken.requests >= cameras * fps * taken.seconds * (1 - most_dropped)
 
 
-def _wait_until_streaming(bench: Bench, client: LivenessClient, names: set[str]) -> None:
+def _wait_until_streaming(server: Server, client: LivenessClient, names: set[str]) -> None:
     until_s = time.monotonic() + STREAMING_S
     while time.monotonic() < until_s:
-        bench.server().check()
+        server.check()
         streaming = {r.camera for r in client.cameras() if r.state.value == "STREAMING"}
         if names <= streaming:
             return

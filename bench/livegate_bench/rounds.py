@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from livegate_bench import scrape
-from livegate_bench.bench import Bench
+from livegate_bench.bench import EVERY_FRAME, Bench
 from livegate_bench.conditions import Watcher
 from livegate_bench.energy import EnergyMeter, energy_from
 from livegate_bench.fleet import Fleet
@@ -27,6 +27,7 @@ from livegate_bench.meter import cpu_seconds, rss_bytes
 from livegate_bench.options import Pace
 from livegate_bench.rows import Conditions, EngineRun, Row, Setting, Window
 from livegate_bench.stability import why_unstable
+from livegate_bench.sut import Server
 from livegate_bench.system import system_class
 
 Number = TypeVar("Number", int, float)
@@ -44,6 +45,7 @@ class Contender:
     percentile: float
     beside: Beside = nullcontext
     """What else goes on in each of its rounds."""
+    server_flags: tuple[str, ...] = EVERY_FRAME
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Track:
     load: Load
     watcher: Watcher
     started_unix_s: float
-    is_served: bool
+    server: Server | None
     windows: list[Window] = field(default_factory=list)
     takens: list[Taken] = field(default_factory=list)
     server_cpu_s: float = 0.0
@@ -102,7 +104,7 @@ def take_turns(
             if turn > pace.rounds and all(_is_done(track, pace) for track in tracks):
                 break
             for track in tracks:
-                after_each(_measure(bench, track, turn))
+                after_each(_measure(track, turn))
             bench.say(f"{scenario}, round {turn}: {'  '.join(map(_line, tracks))}")
         for track in tracks:
             track.after = track.watcher.look()
@@ -141,7 +143,7 @@ def row_of(
         is_stable=not problem,
         unstable_because=problem,
         core_ms_per_request=per_request_ms(track.server_cpu_s + load_s, requests),
-        load_core_ms_per_request=per_request_ms(load_s, requests) if track.is_served else None,
+        load_core_ms_per_request=per_request_ms(load_s, requests) if track.server else None,
         stages_ms=_stages_ms(track, taken),
         errors=taken.errors,
         drops={**scrape.dropped(track.counted), **taken.drops},
@@ -162,24 +164,23 @@ def per_request_ms(cpu_s: float, requests: int) -> float | None:
 
 def engines_of(bench: Bench, track: Track) -> tuple[EngineRun, ...]:
     """What ran: as the server says, or the system itself."""
-    return bench.server_engines() if track.is_served else track.load.engines
+    return bench.server_engines() if track.server else track.load.engines
 
 
-def start_load(bench: Bench, system: str) -> Load:
-    """A load of its own, for trials before the rounds.
+def start_load(bench: Bench, system: str, flags: tuple[str, ...] = EVERY_FRAME) -> Load:
+    """A load of its own.
 
     Raises:
         BenchError: the system does not work.
     """
-    is_served = system_class(system).is_served
-    check = bench.server().check if is_served else lambda: None
-    return Load(system, bench.place(is_served=is_served), check)
+    server = bench.server(flags) if system_class(system).is_served else None
+    return Load(system, bench.place(server), server.check if server else lambda: None)
 
 
 def _track(bench: Bench, contender: Contender, stack: ExitStack) -> Track:
-    is_served = system_class(contender.system).is_served
-    load = stack.enter_context(start_load(bench, contender.system))
-    return Track(contender, load, Watcher(), time.time(), is_served)
+    load = stack.enter_context(start_load(bench, contender.system, contender.server_flags))
+    server = bench.server(contender.server_flags) if system_class(contender.system).is_served else None
+    return Track(contender, load, Watcher(), time.time(), server)
 
 
 def _warm(track: Track, pace: Pace) -> None:
@@ -188,8 +189,8 @@ def _warm(track: Track, pace: Pace) -> None:
         track.load.take(order)
 
 
-def _measure(bench: Bench, track: Track, turn: int) -> int:
-    server = bench.server() if track.is_served else None
+def _measure(track: Track, turn: int) -> int:
+    server = track.server
     with track.contender.beside():
         counted = scrape.scrape(server.box.metrics) if server else {}
         spent_s = cpu_seconds(server.box.pid) if server else 0.0
@@ -234,7 +235,7 @@ def _is_done(track: Track, pace: Pace) -> bool:
 
 
 def _stages_ms(track: Track, taken: Taken) -> dict[str, float]:
-    if track.is_served:
+    if track.server:
         return scrape.stages_ms(track.counted, taken.requests)
     return {stage: ms / taken.requests for stage, ms in taken.stages_ms.items() if taken.requests}
 

@@ -18,7 +18,7 @@ from livegate_bench.bench import Bench
 from livegate_bench.conditions import machine
 from livegate_bench.options import add_common
 from livegate_bench.parts import SCENARIOS
-from livegate_bench.reports import add_outputs, deliver
+from livegate_bench.reports import add_outputs, check_outputs, deliver
 from livegate_bench.rows import Report, Row
 
 GIT_S = 10
@@ -37,7 +37,13 @@ def add_scenarios(parsers: object) -> None:
 
 
 def run(module: ModuleType, options: argparse.Namespace) -> int:
-    """Measure, and hand the report over; the exit status is the report's."""
+    """Measure, and hand the report over; the exit status is the report's.
+
+    Raises:
+        BenchError: a figure cannot be had.
+        SetupError: a setting is refused, an output cannot be written.
+    """
+    check_outputs(options)
     return deliver(run_rows(module.rows, options), options)
 
 

@@ -146,7 +146,8 @@ def run(options: argparse.Namespace) -> int:
     """Measure each way in turn, print, and write JSON where asked."""
     rounds: dict[str, list[Round]] = {name: [] for name in WAYS}
     # A verdict is out a moment before the next frame leaves the queue: a third one must wait then.
-    waiting = ("--set", "frames.policy=block")
+    # And each frame is to be judged, though all are alike.
+    waiting = ("--set", "frames.policy=block", "--set", "attention.recheck_ms=0")
     with served_box("--backend", options.backend, *waiting, *model_arguments(options)) as box:
         loops = {name: Loop(way, box) for name, way in WAYS.items()}
         for turn in range(options.rounds + 1):

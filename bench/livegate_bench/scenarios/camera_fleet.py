@@ -23,6 +23,8 @@ NAME = "camera_fleet"
 SYSTEM = "frame-queue"
 PERCENTILE = 0.99
 MOST_DROPPED = 0.01
+AS_SHIPPED: tuple[str, ...] = ()
+"""Frames that show what was just judged repeat its verdict."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +43,8 @@ def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
     while True:
         order = Fleet(cameras, options.fps, bench.pace.seconds, bench.seed)
         settings = {"fps": options.fps, "age_bound_ms": options.age_ms}
-        (track,) = take_turns(bench, NAME, [Contender(SYSTEM, {**settings}, order, PERCENTILE)])
+        contender = Contender(SYSTEM, {**settings}, order, PERCENTILE, server_flags=AS_SHIPPED)
+        (track,) = take_turns(bench, NAME, [contender])
         is_held = holds(track, options.age_ms)
         if is_held or cameras == 1:
             break
@@ -54,13 +57,17 @@ def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
     }
     found = [row_of(bench, NAME, track, figures=figures, problem=problem)]
     if options.decode:
-        found.append(decoding_row(bench, NAME, options.fps, options.most_cameras, MOST_DROPPED))
+        found.append(
+            decoding_row(
+                bench, bench.server(AS_SHIPPED), NAME, options.fps, options.most_cameras, MOST_DROPPED
+            )
+        )
     return found
 
 
 def search(bench: Bench, options: argparse.Namespace) -> int:
     """The most cameras that one trial each says hold."""
-    with start_load(bench, SYSTEM) as load:
+    with start_load(bench, SYSTEM, AS_SHIPPED) as load:
 
         def is_held(cameras: int) -> bool:
             taken = load.take(Fleet(cameras, options.fps, bench.pace.seconds, bench.seed))

@@ -379,6 +379,20 @@ class GateConfig(Section, frozen=True):
             raise ValueError(f"gate.needed is {self.needed}, gate.window only {self.window}")
 
 
+class AttentionConfig(Section, frozen=True):
+    """Which frames of a camera are looked at in full once there is a word, or while nobody is there."""
+
+    recheck_ms: Annotated[
+        int, Meta(ge=0, le=2000, description="at least one frame so often; 0: every frame")
+    ] = 200
+    max_face_change: Annotated[
+        Fraction, Meta(description="a face that differs more from what was judged is looked at")
+    ] = 0.2
+    max_scene_change: Annotated[
+        Fraction, Meta(description="a picture that differs more from what was judged is looked at")
+    ] = 0.06
+
+
 class LimitsConfig(Section, frozen=True):
     """What a picture may be, checked before memory is taken for it."""
 
@@ -605,6 +619,7 @@ class Config(Section, frozen=True):
     frames: FramesConfig = FramesConfig()
     ingest: IngestConfig = IngestConfig()
     gate: GateConfig = GateConfig()
+    attention: AttentionConfig = AttentionConfig()
     limits: LimitsConfig = LimitsConfig()
     video: VideoConfig = VideoConfig()
     engine: EngineConfig = EngineConfig()

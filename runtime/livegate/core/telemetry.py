@@ -128,6 +128,11 @@ class Metrics:
             "livegate_verdicts", "Verdicts given", ("task", "decision"), registry=registry
         )
         self.faces = Counter("livegate_faces", "Faces found", registry=registry)
+        self.unchanged = Counter(
+            "livegate_frames_unchanged",
+            "Frames of cameras that showed what was just judged",
+            registry=registry,
+        )
         self.gate_words = Counter(
             "livegate_gate_words", "Words that gates of streams gave", ("word",), registry=registry
         )

@@ -37,6 +37,14 @@ class Gate:
         """The words that this person got."""
         return frozenset(self._said)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether more of the same would change nothing: a last word, and no doubt about it since."""
+        if GateDecision.DENY in self._said:
+            return True
+        is_doubted = not self._votes or self._votes[-1][1] is not Vote.GENUINE
+        return GateDecision.OPEN in self._said and not is_doubted
+
     def meet(self) -> None:
         """Somebody else stands in front: what was gathered says nothing of them."""
         self._votes.clear()

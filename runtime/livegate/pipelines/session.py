@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from livegate.core.challenge import ChallengeNews
-from livegate.core.config import GateConfig
+from livegate.core.config import AttentionConfig, GateConfig
 from livegate.core.frame import Frame
 from livegate.core.results import Decision, Face, GateDecision, Reason, Verdict
 from livegate.core.telemetry import StageClock
 from livegate.core.view import View
+from livegate.pipelines.attention import Attention
 from livegate.pipelines.gate import Gate, Vote
 from livegate.pipelines.holder import PipelineLease
 from livegate.pipelines.pipeline import Pipeline, Step
@@ -24,6 +25,7 @@ from livegate.preprocess.scratch import Scratch
 FACES = "face_detection"
 SILENT = 1031
 """The algo task that the gate listens to."""
+EVERY_FRAME = AttentionConfig(recheck_ms=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,13 @@ class Session:
         algo_tasks: Sequence[int],
         view: View,
         config: GateConfig,
+        attention: AttentionConfig = EVERY_FRAME,
         *,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """Nobody is in front. `lend` gives the pipeline that serves now; PipelineHolder.lease.
+
+        Who answers a challenge is looked at in every frame, whatever `attention` says.
 
         Raises:
             RequestError: PARAM_FAILURE for an unknown algo task, or none.
@@ -111,6 +116,7 @@ class Session:
         self._now_ns = now_ns
         self._tracker = SubjectTracker(config.gone_ms)
         self._gate = Gate(config)
+        self._attention: Attention[Look] = Attention(attention)
         self._heard_ns = 0
         self._is_retired = False
         self._lock = threading.Lock()
@@ -135,6 +141,7 @@ class Session:
             if self._plan.pipeline is not pipeline:
                 self._plan = _Plan.on(pipeline, self._algo_tasks)
                 self._gate.forget()
+                self._attention.forget()
             return self._plan
 
     def _look(
@@ -149,7 +156,10 @@ class Session:
         frame = Frame(
             upright(frame.pixels, self._view.rotation, self._view.mirror, scratch), frame.captured_ns
         )
+        repeated = self._repeated(frame, captured_ns) if onlooker is None else None
         clock.lap("preprocess")
+        if repeated is not None:
+            return repeated
         found = plan.pipeline.run(frame, plan.finding, clock, scratch)
         faces: tuple[Face, ...] = found[FACES]
         counting, objections = self._counting(faces, frame)
@@ -166,11 +176,39 @@ class Session:
         news = None
         if onlooker is not None:
             news = onlooker.see(frame, captured_ns, subject, objections, clock, scratch)
-        return Look(frame.width, frame.height, verdicts, len(faces), subject.person, gate, reasons, news)
+        look = Look(frame.width, frame.height, verdicts, len(faces), subject.person, gate, reasons, news)
+        self._remember(plan, frame, captured_ns, subject, look)
+        return look
+
+    def _repeated(self, frame: Frame, captured_ns: int) -> Look | None:
+        """What was judged before, where this frame shows the same; None: it must be looked at."""
+        with self._lock:
+            seen = self._attention.glance(frame, captured_ns)
+            if seen is None:
+                return None
+            subject = self._tracker.follow((seen.face,) if seen.face else (), captured_ns)
+            if subject.is_new or subject.is_late or subject.person != seen.told.person:
+                self._attention.forget()
+                return None
+        return replace(seen.told, gate=None, reasons=(Reason.UNCHANGED,))
+
+    def _remember(
+        self, plan: _Plan, frame: Frame, captured_ns: int, subject: Subject, look: Look
+    ) -> None:
+        """Keep what a frame showed, unless the next one may change a word."""
+        with self._lock:
+            is_mine = plan is self._plan and subject.person == self._tracker.person
+            is_nobody = subject.person == 0
+            is_settled = subject.face is not None and self._gate.is_settled
+            if is_mine and not subject.is_late and (is_nobody or is_settled):
+                self._attention.note(frame, captured_ns, subject.face, look)
+            else:
+                self._attention.forget()
 
     def fail(self) -> tuple[int, GateDecision | None]:
         """A frame could not be judged: (person, the new word, never OPEN)."""
         with self._lock:
+            self._attention.forget()
             return self._tracker.person, self._gate.fail()
 
     def retire(self) -> None:

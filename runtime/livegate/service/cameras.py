@@ -84,6 +84,7 @@ class Cameras:
         self._metrics = metrics
         self._producers = producers
         self._max_age_ms = config.gate.max_frame_age_ms
+        self._attention = config.attention
         self._control: CameraControl | None = None
         self._lock = threading.Lock()
         # Adding, changing and removing may each wait for a process: one after the other.
@@ -157,7 +158,8 @@ class Cameras:
         with self._lock:
             line = self._line(camera)
             if line.session is None:
-                line.session = self._service.session((SILENT, DETECTION), line.view)
+                tasks = (SILENT, DETECTION)
+                line.session = self._service.session(tasks, line.view, self._attention)
                 line.session.onlooker = line.challenge
             return line.session
 

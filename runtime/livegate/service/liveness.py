@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
-from livegate.core.config import Config, LimitsConfig
+from livegate.core.config import AttentionConfig, Config, LimitsConfig
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Frame
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
-from livegate.core.results import Analysis, EngineInfo, StageTimes, Verdict, largest_face
+from livegate.core.results import Analysis, EngineInfo, Reason, StageTimes, Verdict, largest_face
 from livegate.core.telemetry import Metrics, StageClock
 from livegate.core.view import View
 from livegate.engines.builds import BuildBoard, BuildProgress
@@ -30,7 +30,7 @@ from livegate.pipelines.action_session import ALGO_TASK, GEOMETRY, SILENT
 from livegate.pipelines.holder import PipelineHolder, PipelineLease, Retirement
 from livegate.pipelines.pipeline import Pipeline
 from livegate.pipelines.quality import measure
-from livegate.pipelines.session import FACES, Look, Session
+from livegate.pipelines.session import EVERY_FRAME, FACES, Look, Session
 from livegate.preprocess.scratch import Scratch
 
 T = TypeVar("T")
@@ -173,14 +173,16 @@ class LivenessService:
         """
         return self.submit(request).result()
 
-    def session(self, algo_tasks: Sequence[int], view: View) -> Session:
+    def session(
+        self, algo_tasks: Sequence[int], view: View, attention: AttentionConfig = EVERY_FRAME
+    ) -> Session:
         """Judge many frames of one camera, and follow who stands in front.
 
         Raises:
             RequestError: PARAM_FAILURE for an unknown algo task, or none.
             LiveGateError: NOT_INIT while the models are warming.
         """
-        return Session(self.lease, algo_tasks, view, self._config.gate)
+        return Session(self.lease, algo_tasks, view, self._config.gate, attention)
 
     def look(self, session: Session, frame: Frame, captured_ns: int, clock: StageClock) -> Look:
         """One frame of a session, in the calling thread. `captured_ns` is monotonic time.
@@ -189,7 +191,10 @@ class LivenessService:
             EngineError: a network failed; call `session.fail` then.
         """
         look = session.look(frame, captured_ns, clock, self.scratch)
-        self._count(clock.times(), look.verdicts, look.faces)
+        if Reason.UNCHANGED in look.reasons:
+            self._metrics.unchanged.inc()
+        else:
+            self._count(clock.times(), look.verdicts, look.faces)
         return look
 
     def queue(self, call: Callable[[], T], *, deadline_ns: int | None = None) -> Future[T]:

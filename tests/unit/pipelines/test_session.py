@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from livegate.core.challenge import ChallengeNews
-from livegate.core.config import GateConfig
+from livegate.core.config import AttentionConfig, GateConfig
 from livegate.core.errors import EngineError, ErrorCode, RequestError
 from livegate.core.frame import Frame
 from livegate.core.results import Box, Decision, Face, GateDecision, Reason, Verdict
@@ -16,7 +16,7 @@ from livegate.core.telemetry import StageClock
 from livegate.core.view import View
 from livegate.pipelines.holder import PipelineHolder
 from livegate.pipelines.pipeline import Step
-from livegate.pipelines.session import FACES, SILENT, Look, Session
+from livegate.pipelines.session import EVERY_FRAME, FACES, SILENT, Look, Session
 from livegate.preprocess.scratch import Scratch
 from support import HANG_S, FakeClock, noise
 
@@ -91,7 +91,14 @@ def face(x: float, y: float, side: float) -> Face:
 class Camera:
     """A session with a clock of its own; every look is a frame taken now."""
 
-    def __init__(self, *tasks: int, view: View | None = None, **gate: Any) -> None:
+    def __init__(
+        self,
+        *tasks: int,
+        view: View | None = None,
+        attention: AttentionConfig = EVERY_FRAME,
+        **gate: Any,
+    ) -> None:
+        self.picture = Frame(noise(100, 80), 0)
         self.pipeline = FakePipeline()
         self.holder = PipelineHolder(self.pipeline)  # type: ignore[arg-type]
         self.clock = FakeClock(10_000 * MS)
@@ -100,13 +107,14 @@ class Camera:
             tasks or (SILENT, 9001),
             view or View(),
             GateConfig(**gate),
+            attention,
             now_ns=self.clock,
         )
 
     def look(self, *, age_ms: int = 0) -> Look:
         self.clock.now_ns += 40 * MS
         captured_ns = self.clock.now_ns - age_ms * MS
-        return self.session.look(Frame(noise(100, 80), 0), captured_ns, StageClock(), Scratch())
+        return self.session.look(self.picture, captured_ns, StageClock(), Scratch())
 
 
 def test_person_opens_the_gate_once() -> None:
@@ -354,3 +362,115 @@ def test_models_that_cannot_answer_fail_the_frame_and_keep_the_session() -> None
     camera.session.fail()
     camera.holder.swap(FakePipeline())  # type: ignore[arg-type]
     assert [camera.look().gate for _ in range(3)] == [None, None, OPEN]
+
+
+def seldom(**gate: Any) -> Camera:
+    """A camera whose frames need not all be judged: every 200 ms, which is five frames."""
+    return Camera(attention=AttentionConfig(recheck_ms=200), **gate)
+
+
+UNCHANGED = (Reason.UNCHANGED,)
+
+
+def test_person_with_a_word_is_judged_again_every_fifth_frame() -> None:
+    """Every frame up to OPEN, then one of five; the others repeat the verdict, and no word."""
+    camera = seldom()
+    looks = [camera.look() for _ in range(13)]
+    assert [look.gate for look in looks[:3]] == [HOLD, None, OPEN]
+    is_repeated = [look.reasons == UNCHANGED for look in looks]
+    assert is_repeated == [False] * 3 + [True] * 4 + [False] + [True] * 4 + [False]
+    assert {(look.person, look.verdicts, look.faces) for look in looks} == {(1, looks[0].verdicts, 1)}
+    assert [look.gate for look in looks[3:]] == [None] * 10
+    assert len(camera.pipeline.judged) == 5
+
+
+def test_attack_after_open_is_looked_at_in_every_frame_until_it_is_denied() -> None:
+    """The first doubt ends the pauses: DENY is at the third look, two frames after the first."""
+    camera = seldom()
+    for _ in range(3):
+        camera.look()
+    camera.pipeline.score = 0.1
+    looks = [camera.look() for _ in range(9)]
+    assert [look.reasons == UNCHANGED for look in looks] == [True] * 4 + [False] * 3 + [True] * 2
+    assert [look.gate for look in looks] == [None] * 6 + [DENY, None, None]
+
+
+def test_attack_that_looks_otherwise_is_looked_at_at_once() -> None:
+    """Another picture in front of the camera is no repetition."""
+    camera = seldom()
+    for _ in range(4):
+        camera.look()
+    camera.pipeline.score = 0.1
+    camera.picture = Frame(noise(100, 80, seed=9), 0)
+    assert [camera.look().gate for _ in range(3)] == [None, None, DENY]
+
+
+@pytest.mark.parametrize("score", [0.5, 0.47])
+def test_person_without_a_word_is_judged_in_every_frame(score: float) -> None:
+    """Near the threshold there is no word, so no frame is left out."""
+    camera = seldom()
+    camera.pipeline.score = score
+    assert not any(camera.look().reasons == UNCHANGED for _ in range(10))
+    assert len(camera.pipeline.judged) == 10
+
+
+def test_empty_scene_is_looked_at_every_fifth_frame() -> None:
+    """Nobody in front, nothing moves."""
+    camera = seldom()
+    camera.pipeline.faces = ()
+    assert [camera.look().reasons == UNCHANGED for _ in range(6)] == [False, *[True] * 4, False]
+    assert len(camera.pipeline.sizes) == 2
+
+
+def test_person_out_of_sight_is_looked_for_in_every_frame() -> None:
+    """Until they are gone: whoever comes back meanwhile is the same person."""
+    camera = seldom(gone_ms=300)
+    for _ in range(3):
+        camera.look()
+    camera.pipeline.faces = ()
+    camera.picture = Frame(noise(100, 80, seed=9), 0)
+    looks = [camera.look() for _ in range(9)]
+    assert [look.reasons for look in looks[:8]] == [(Reason.NO_FACE,)] * 8
+    assert looks[8].reasons == UNCHANGED
+
+
+def test_who_answers_a_challenge_is_seen_in_every_frame() -> None:
+    """The onlooker misses nothing, whatever the gate has said."""
+    camera = seldom()
+    seen: list[int] = []
+
+    class Watching:
+        def share(self) -> None:
+            return None
+
+        def see(self, frame: Any, captured_ns: int, *rest: Any) -> ChallengeNews:
+            seen.append(captured_ns)
+            return ChallengeNews("n", ())
+
+    for _ in range(4):
+        camera.look()
+    camera.session.onlooker = Watching()
+    for _ in range(6):
+        camera.look()
+    assert len(seen) == 6
+    assert len(camera.pipeline.judged) == 9
+
+
+def test_other_models_look_at_the_next_frame() -> None:
+    """What the old ones judged is not repeated in the new ones' name."""
+    camera = seldom()
+    for _ in range(4):
+        camera.look()
+    new = FakePipeline()
+    camera.holder.swap(new)  # type: ignore[arg-type]
+    assert camera.look().reasons != UNCHANGED
+    assert len(new.judged) == 1
+
+
+def test_failure_makes_the_next_frame_be_looked_at() -> None:
+    """A frame that could not be judged leaves nothing to repeat."""
+    camera = seldom()
+    for _ in range(4):
+        camera.look()
+    camera.session.fail()
+    assert camera.look().reasons != UNCHANGED

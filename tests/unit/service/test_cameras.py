@@ -269,7 +269,7 @@ class Judge:
         self.meanwhile: Any = lambda: None
         self.error: Exception | None = None
 
-    def session(self, algo_tasks: Any, view: Any) -> Any:
+    def session(self, algo_tasks: Any, view: Any, attention: Any) -> Any:
         return Followed(view)
 
     def look(self, session: Any, frame: Any, captured_ns: int, clock: Any) -> Look:

@@ -1,0 +1,153 @@
+"""Which frames of a camera the networks must see, and which only show once more what was just judged.
+
+A camera sends 25 frames a second, and who was judged stands there for seconds. While somebody has no
+word yet, every frame is looked at in full, so words come as early as they can. Afterwards, and while
+nobody is there, one is every `recheck_ms`, and each that shows something else: the face is not what
+was judged (something is held in front of it, somebody else stepped in, the head turned), or the scene
+has changed (somebody comes). The face is followed between by its correlation with the one that was
+judged, never with the frame before, so that no slow change is taken along. What a frame in between
+gets is what was judged, and never a new word.
+
+Rejected: comparing whole pictures (a person's body moves all the time), optical flow (it costs more than
+the detector), a schedule alone (a photograph could be shown between two looks).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from livegate.core.config import AttentionConfig
+from livegate.core.frame import Frame
+from livegate.core.results import Box, Face
+
+Grey = NDArray[np.float32]
+SIDE = 32
+"""Of a face's pattern, in pixels."""
+MARGIN = 0.25
+"""How far a face may move between two frames, in parts of its side."""
+BLOCKS = 8
+"""The scene is compared in so many blocks across and down, each the mean of some 40 pixels."""
+FLAT = 2.0
+"""Grey levels of standard deviation below which a face has nothing to be known by."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[T]):
+    """What a frame that was looked at in full showed; `face` is where it is by now."""
+
+    captured_ns: int
+    scene: Grey
+    pattern: Grey | None
+    face: Face | None
+    told: T
+
+
+class Attention(Generic[T]):
+    """Of one camera; `told` is whatever its session wants back. For one thread at a time."""
+
+    def __init__(self, config: AttentionConfig) -> None:
+        """Nothing was seen: the first frame is looked at."""
+        self._recheck_ns = config.recheck_ms * 1_000_000
+        self._max_face_change = config.max_face_change
+        self._max_scene_change = config.max_scene_change
+        self._seen: Seen[T] | None = None
+
+    def glance(self, frame: Frame, captured_ns: int) -> Seen[T] | None:
+        """What was judged, its face where it is now; None when this frame must be looked at."""
+        seen = self._seen
+        if seen is None or not 0 <= captured_ns - seen.captured_ns < self._recheck_ns:
+            return None
+        changes = np.abs(scene_of(frame) - seen.scene)
+        # Somebody who comes changes a corner; who stands there moves, and only light changes all.
+        if (changes.max() if seen.face is None else changes.mean()) > self._max_scene_change:
+            return None
+        if seen.face is not None and seen.pattern is not None:
+            moved, change = followed(frame, seen.face, seen.pattern)
+            if change > self._max_face_change:
+                return None
+            self._seen = replace(seen, face=moved)
+        return self._seen
+
+    def note(self, frame: Frame, captured_ns: int, face: Face | None, told: T) -> None:
+        """A frame was looked at, and nothing is open about whom it shows."""
+        if not self._recheck_ns or (self._seen and captured_ns < self._seen.captured_ns):
+            return
+        pattern = pattern_of(frame, face.box) if face else None
+        if face and pattern is None:
+            self._seen = None
+        else:
+            self._seen = Seen(captured_ns, scene_of(frame), pattern, face, told)
+
+    def forget(self) -> None:
+        """Look at the next frame, whatever it shows."""
+        self._seen = None
+
+
+def scene_of(frame: Frame) -> Grey:
+    """(BLOCKS, BLOCKS) brightness 0..1 about 0: a lamp or the camera's exposure is no change."""
+    rows, columns = (max(1, length // (BLOCKS * 6)) for length in (frame.height, frame.width))
+    few = np.ascontiguousarray(frame.pixels[rows // 2 :: rows, columns // 2 :: columns])
+    grey = cv2.cvtColor(few, cv2.COLOR_BGR2GRAY)
+    blocks = cv2.resize(grey, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA).astype(np.float32)
+    scene: Grey = (blocks - blocks.mean()) / np.float32(255)
+    return scene
+
+
+def pattern_of(frame: Frame, box: Box) -> Grey | None:
+    """(SIDE, SIDE) grey of a face; None where there is nothing to be known by."""
+    pattern = _cut(frame, box, 0.0, SIDE)
+    return pattern if pattern is not None and float(pattern.std()) >= FLAT else None
+
+
+def followed(frame: Frame, face: Face, pattern: Grey) -> tuple[Face, float]:
+    """The face where it is most like the pattern, and how much is another: 0 none, 1 nothing in common.
+
+    Places are tried within MARGIN of where it was, in steps of a pattern's pixel.
+    """
+    reach = round(MARGIN * SIDE)
+    around = _cut(frame, face.box, MARGIN, SIDE + 2 * reach)
+    if around is None or float(around.std()) < FLAT:
+        return face, 1.0
+    alike = cv2.matchTemplate(around, pattern, cv2.TM_CCOEFF_NORMED)
+    _, best, _, (column, row) = cv2.minMaxLoc(alike)
+    across = (column - reach) / SIDE * face.box.width
+    down = (row - reach) / SIDE * face.box.height
+    return shifted(face, across, down), 1.0 - best
+
+
+def shifted(face: Face, across: float, down: float) -> Face:
+    """The face so many pixels further."""
+    box = Box(face.box.x + across, face.box.y + down, face.box.width, face.box.height)
+    return Face(box, tuple((x + across, y + down) for x, y in face.landmarks), face.score)
+
+
+def _cut(frame: Frame, box: Box, margin: float, side: int) -> Grey | None:
+    """(side, side) grey of a box and its margins, grey 0 outside the picture; None without a size."""
+    if box.width < 2 or box.height < 2:
+        return None
+    wide, high = box.width * (1 + 2 * margin), box.height * (1 + 2 * margin)
+    x, y = box.x - margin * box.width, box.y - margin * box.height
+    left, top = max(0, int(x)), max(0, int(y))
+    right, bottom = min(frame.width, int(x + wide) + 2), min(frame.height, int(y + high) + 2)
+    if right <= left or bottom <= top:
+        return None
+    # A large face is thinned out first: the mean of some four pixels a cell is enough to compare.
+    step = max(1, int(min(wide, high)) // (2 * side))
+    grey = cv2.cvtColor(
+        np.ascontiguousarray(frame.pixels[top:bottom:step, left:right:step]), cv2.COLOR_BGR2GRAY
+    )
+    scale_x, scale_y = wide / side / step, high / side / step
+    matrix = np.array(
+        (
+            (scale_x, 0, (x - left) / step + scale_x / 2 - 0.5),
+            (0, scale_y, (y - top) / step + scale_y / 2 - 0.5),
+        )
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(grey, matrix, (side, side), flags=flags).astype(np.float32)
