@@ -124,7 +124,7 @@ def row_of(
     seconds, requests, load_s = taken.seconds, taken.requests, taken.cpu_s
     problem = problem or why_unstable(track.windows)
     is_frames = contender.system == "frame-queue"
-    copied = scrape.copied_bytes(track.counted)
+    copied = scrape.total(track.counted, "livegate_frame_bytes_copied_total")
     return Row(
         scenario=scenario,
         system=contender.system,
