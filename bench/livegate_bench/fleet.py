@@ -73,7 +73,8 @@ class Camera:
         self.ages_s: list[float] = []
         self.drops: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
-        self._due_ns: dict[int, int] = {}
+        self.due_ns: dict[int, int] = {}
+        """Of frames without an answer, by number: CLOCK_MONOTONIC."""
 
     def film(self, start_ns: int, offsets_s: Sequence[float], scene: Scene, show_s: float) -> None:
         """Hand over each frame when it is due, then wait for the last verdicts.
@@ -94,11 +95,11 @@ class Camera:
             self.errors[name_of(error)] += 1
         finally:
             self.producer.close()
-            self.drops["unanswered"] += len(self._due_ns)
+            self.drops["unanswered"] += len(self.due_ns)
 
     def hear(self, result: FrameResult) -> None:
         """What became of one frame."""
-        due = self._due_ns.pop(result.frame_id, None)
+        due = self.due_ns.pop(result.frame_id, None)
         if due is None:
             return
         if result.has_verdict:
@@ -111,17 +112,17 @@ class Camera:
     def _show(self, number: int, due: int, paint: Callable[[Any], None]) -> None:
         try:
             with self.producer.loan(frame_id=number, captured_ns=due) as pixels:
-                self._due_ns[number] = due
+                self.due_ns[number] = due
                 paint(pixels)
         except LiveGateError as error:
-            self._due_ns.pop(number, None)
+            self.due_ns.pop(number, None)
             if error.code is not ErrorCode.QUEUE_FULL:
                 raise
             self.drops["no_slot"] += 1
 
     def _listen(self, *, until_ns: int, or_all_told: bool = False) -> None:
         while (left_ns := until_ns - time.monotonic_ns()) > 0:
-            if or_all_told and not self._due_ns:
+            if or_all_told and not self.due_ns:
                 return
             # `results` waits to the end where `hear` takes them, so the last wait is cut into pieces.
             self.producer.results(timeout_s=min(left_ns / 1e9, 0.05) if or_all_told else left_ns / 1e9)

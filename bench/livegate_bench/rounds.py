@@ -122,6 +122,8 @@ def row_of(
     """The row of a track; `problem` makes it unstable beside what the windows say."""
     contender, taken = track.contender, track.together
     seconds, requests, load_s = taken.seconds, taken.requests, taken.cpu_s
+    if taken.gave_up:
+        problem = problem or "the system was so far behind that requests were not sent"
     problem = problem or why_unstable(track.windows)
     is_frames = contender.system == "frame-queue"
     copied = scrape.total(track.counted, "livegate_frame_bytes_copied_total")

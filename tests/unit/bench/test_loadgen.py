@@ -10,7 +10,7 @@ import pytest
 
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, QueueError
-from livegate_bench.loadgen import Closed, Open, Queries, Tally, Taken
+from livegate_bench.loadgen import Closed, Open, Queries, Taken, Tally
 from livegate_bench.system import Ask, Place, Refused, Stages, System
 
 

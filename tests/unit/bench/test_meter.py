@@ -9,7 +9,9 @@ from livegate_bench.meter import PAGE_BYTES, TICKS, cpu_seconds, family, open_fi
 from sysfs_kit import write
 
 
-def process(root: Path, pid: int, parent: int, *, ticks: tuple[int, ...] = (0,) * 4, pages: int = 0) -> None:
+def process(
+    root: Path, pid: int, parent: int, *, ticks: tuple[int, ...] = (0,) * 4, pages: int = 0
+) -> None:
     """`ticks`: user, system, and those of ended children."""
     before = f"{pid} (a) b) S {parent} " + " ".join("0" * 9)
     write(root / f"proc/{pid}/stat", f"{before} {' '.join(map(str, ticks))} 20 0")

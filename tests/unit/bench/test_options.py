@@ -71,7 +71,15 @@ def test_quick_shortens_and_never_lengthens() -> None:
 
 def test_command_names_no_folder() -> None:
     """A report is shown to others."""
-    typed = ["bench", "offline", "--models", "/home/me/models", "--set=models.dirs=/a/b", "--json", "x.json"]
+    typed = [
+        "bench",
+        "offline",
+        "--models",
+        "/home/me/models",
+        "--set=models.dirs=/a/b",
+        "--json",
+        "x.json",
+    ]
     assert command_line(typed) == "livegate bench offline --models … --set=models.dirs=… --json x.json"
 
 
