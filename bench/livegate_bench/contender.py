@@ -1,4 +1,4 @@
-"""A configuration that runs in this process beside others: timed in turns, held to what it must find."""
+"""A configuration that runs in this process beside others: timed in turns, held to findings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Contender:
         self._pipeline = build_pipeline(self._config, build_store(self._config))
 
     def rate(self, pictures: Sequence[bytes], task: str, seconds: float) -> float:
-        """Pictures a second, decoded and seen by a task and those it needs, by one thread for each worker."""
+        """Pictures a second, decoded and seen by a task and those it needs, in all workers."""
         steps = self._pipeline.plan_tasks([task])
         counts, failures = [0] * self.threads, list[LiveGateError]()
         until_s = time.perf_counter() + seconds

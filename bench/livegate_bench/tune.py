@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from livegate.manifests.schema import Manifest
 from livegate.manifests.store import cache_dir
 from livegate_bench.contender import SILENT, Contender, Finding, strays
 from livegate_bench.models import add_models, model_flags
+from livegate_bench.options import number, whole
 from livegate_bench.picture import load_picture
 
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -58,20 +59,22 @@ class Tuner:
     rounds: int
     seconds: float
     console: Console
+    contend: Callable[[Settings], Contender] = Contender
+    """Loads a configuration; raises LiveGateError where it does not run."""
     best: Contender = field(init=False)
     expected: list[Finding] = field(init=False)
     trials: list[Trial] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         """Load the default, which everything is held to."""
-        self.best = Contender(self.base)
+        self.best = self.contend(self.base)
         self.expected = [self.best.find(picture) for picture in self.pictures]
 
     def attempt(self, change: Settings, task: str = SILENT, overlap: float = OVERLAP) -> None:
         """Measure a change of the best so far, and keep it where it is worth it."""
         settings = {**self.best.settings, **change}
         try:
-            rival = Contender(settings)
+            rival = self.contend(settings)
         except LiveGateError as error:
             self._note(Trial(settings=dict(change), ratio=None, refused=error.message))
             return
@@ -86,7 +89,7 @@ class Tuner:
 
     def against_default(self) -> Trial:
         """What the best is worth, measured once more."""
-        default = Contender(self.base)
+        default = self.contend(self.base)
         change = self.changes
         trial = self._measured(change, self.best, SILENT, default)
         default.end()
@@ -128,8 +131,10 @@ def add(scenarios: Any) -> None:
     """Add it to the parser; `livegate tune` is the same."""
     parser = scenarios.add_parser("tune", help="find and keep the fastest settings of this box")
     add_models(parser)
-    parser.add_argument("--rounds", type=_count, default=5)
-    parser.add_argument("--seconds", type=_seconds, default=1.0, help="of each setting in each round")
+    parser.add_argument("--rounds", type=whole(1, 100), default=5)
+    parser.add_argument(
+        "--seconds", type=number(0.01, 60), default=1.0, help="of each setting in each round"
+    )
     parser.add_argument(
         "--pictures",
         metavar="DIR",
@@ -138,7 +143,7 @@ def add(scenarios: Any) -> None:
     )
     parser.add_argument(
         "--tolerance",
-        type=_part,
+        type=number(0, 1),
         default=0.02,
         help="most that a picture's silent score may differ, 0..1",
     )
@@ -159,11 +164,10 @@ def run(options: argparse.Namespace) -> int:
         options.seconds,
         console,
     )
-    for change, task in _backends(tuner.base):
-        use = {**tuner.best.settings.get("engine.use", {}), **change}
-        tuner.attempt({"engine.use": use}, task)
-    for change in _threads(len(os.sched_getaffinity(0))):
-        tuner.attempt(change)
+    for own, task in _backends(tuner.base):
+        tuner.attempt({"engine.use": {**tuner.best.settings.get("engine.use", {}), **own}}, task)
+    for threads in _threads(len(os.sched_getaffinity(0))):
+        tuner.attempt(threads)
     for size in _sizes(tuner, console):
         tuner.attempt({"face_detection.input_size": size}, overlap=OVERLAP_OF_SIZES)
     won = tuner.against_default() if tuner.changes else None
@@ -263,24 +267,3 @@ def _keep(options: argparse.Namespace, tuner: Tuner, won: Trial | None) -> None:
         raise RequestError(ErrorCode.WRITE_FAIL, fact) from error
     told = f"kept in {path}" + ("" if options.out else "; `livegate serve` takes it from there")
     Console().print(told, highlight=False, soft_wrap=True)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 100:
-        raise argparse.ArgumentTypeError("between 1 and 100")
-    return number
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0.01 <= number <= 60:
-        raise argparse.ArgumentTypeError("between 0.01 and 60")
-    return number
-
-
-def _part(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError("between 0 and 1")
-    return number

@@ -19,8 +19,7 @@ from livegate.core import machine
 from livegate.core.errors import ErrorCode, SetupError
 
 TUNED = (
-    "engine.use", "engine.precision", "engine.intra_op_threads", "server.workers",
-    "face_detection.input_size",
+    "engine.use", "engine.intra_op_threads", "server.workers", "face_detection.input_size",
 )  # fmt: skip
 """The keys that a profile may set."""
 LIBRARIES = (
