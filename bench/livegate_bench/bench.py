@@ -11,7 +11,7 @@ from livegate.app.build import worker_count
 from livegate.client import LivenessClient
 from livegate_bench.failure import BenchError
 from livegate_bench.options import config_from, pace_from, server_arguments
-from livegate_bench.picture import load_picture
+from livegate_bench.picture import load_picture, name_of
 from livegate_bench.rows import EngineRun
 from livegate_bench.sut import Server, running_server
 from livegate_bench.system import Place
@@ -48,6 +48,7 @@ class Bench:
         self._engines: tuple[EngineRun, ...] | None = None
         try:
             self.picture = load_picture(options.picture)
+            self.picture_name = name_of(self.picture)
         except (OSError, ImportError) as error:
             raise BenchError(
                 f"there is no picture to send: {error}; --picture FILE names one"

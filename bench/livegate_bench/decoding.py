@@ -64,6 +64,7 @@ def decoding_row(bench: Bench, server: Server, options: argparse.Namespace, most
         scenario=NAME,
         system=SYSTEM,
         settings={"fps": fps, "scene": scene},
+        picture=bench.picture_name,
         pack=bench.config.models.pack,
         detector_input=bench.config.face_detection.input_size,
         threads=bench.threads,

@@ -214,7 +214,8 @@ class Open:
             for ask, tally in zip(callers, tallies, strict=True)
         ]
         run_threads([tell, *senders])
-        return taken_from(tallies, time.perf_counter() - started_s, gave_up=hopeless.is_set())
+        took_s = max(self.seconds if not hopeless.is_set() else 0.0, time.perf_counter() - started_s)
+        return taken_from(tallies, took_s, gave_up=hopeless.is_set())
 
 
 def run_threads(works: Sequence[Callable[[], None]]) -> None:

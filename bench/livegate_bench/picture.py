@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,30 @@ def load_picture(file: str | None) -> bytes:
     return encoded
 
 
+def name_of(picture: bytes) -> str:
+    """Size in pixels and bytes, and the beginning of its digest.
+
+    Raises:
+        BenchError: it cannot be decoded.
+    """
+    height, width = decode(picture).shape[:2]
+    return f"{width}x{height}, {len(picture)} bytes, sha256 {hashlib.sha256(picture).hexdigest()[:12]}"
+
+
+def decode(picture: bytes) -> Any:
+    """(H, W, 3) uint8 BGR.
+
+    Raises:
+        BenchError: it cannot be decoded.
+    """
+    import cv2
+
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise BenchError("the picture cannot be decoded; --picture names another")
+    return pixels
+
+
 def decoded_frame(picture: bytes) -> Any:
     """(720, 1280, 3) uint8 BGR: the picture before a grey wall, in the middle."""
     return portrait_on_wall(picture, 0.5)
@@ -46,8 +71,6 @@ def decoded_portrait(picture: bytes) -> Any:
     """(H, W, 3) uint8 BGR; a picture that is larger than a frame is scaled down."""
     import cv2
 
-    portrait = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-    if portrait is None:
-        raise BenchError("the picture cannot be decoded")
+    portrait = decode(picture)
     scale = min(1.0, FRAME_HEIGHT / portrait.shape[0], FRAME_WIDTH / portrait.shape[1])
     return cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

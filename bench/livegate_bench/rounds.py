@@ -131,6 +131,7 @@ def row_of(
         scenario=scenario,
         system=contender.system,
         settings=contender.settings,
+        picture=bench.picture_name,
         pack=bench.config.models.pack,
         detector_input=bench.config.face_detection.input_size,
         threads=bench.threads,
@@ -237,6 +238,8 @@ def _is_done(track: Track, pace: Pace) -> bool:
 
 
 def _stages_ms(track: Track, taken: Taken) -> dict[str, float]:
+    if track.contender.beside is not nullcontext:
+        return {}  # the server's clocks ran for what went on beside the requests, too
     if track.server:
         return scrape.stages_ms(track.counted, taken.requests)
     return {stage: ms / taken.requests for stage, ms in taken.stages_ms.items() if taken.requests}
