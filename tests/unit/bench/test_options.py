@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
+
+import msgspec
 import pytest
 
+from livegate import __version__
+from livegate.core.profile import Profile, this_machine
+from livegate_bench.failure import BenchError
 from livegate_bench.main import main
-from livegate_bench.options import Pace, pace_from
+from livegate_bench.options import Pace, add_common, config_from, pace_from, server_arguments
 from livegate_bench.run import command_line, git_revision
 
 
@@ -59,14 +66,9 @@ def test_setting_that_cannot_be_had_is_told_in_one_line(
 
 def test_quick_shortens_and_never_lengthens() -> None:
     """And adds no rounds for the sake of stability."""
-    from argparse import Namespace
-
-    options = Namespace(seconds=4.0, rounds=5, least_requests=0, quick=False)
-    assert pace_from(options) == Pace(4.0, 5, 10, 0)
-    options.quick = True
-    assert pace_from(options) == Pace(1.0, 3, 3, 0)
-    options.seconds, options.rounds = 0.2, 1
-    assert pace_from(options) == Pace(0.2, 1, 1, 0)
+    assert pace_from(options()) == Pace(4.0, 5, 10, 0)
+    assert pace_from(options("--quick")) == Pace(1.0, 3, 3, 0)
+    assert pace_from(options("--quick", "--seconds", "0.2", "--rounds", "1")) == Pace(0.2, 1, 1, 0)
 
 
 def test_command_names_no_folder() -> None:
@@ -83,8 +85,41 @@ def test_command_names_no_folder() -> None:
     assert command_line(typed) == "livegate bench offline --models … --set=models.dirs=… --json x.json"
 
 
-def test_revision_of_a_folder_that_is_no_checkout_is_none(tmp_path: object) -> None:
+def test_revision_of_a_folder_that_is_no_checkout_is_none(tmp_path: Path) -> None:
     """As of an installed wheel."""
-    from pathlib import Path
+    assert git_revision(tmp_path) is None
 
-    assert git_revision(Path(str(tmp_path))) is None
+
+def options(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_common(parser)
+    return parser.parse_args(arguments)
+
+
+def test_server_gets_what_the_loop_gets() -> None:
+    """The same models, detector and keys on both sides; what was not asked for is nobody's flag."""
+    typed = (
+        "--backend",
+        "null",
+        "--detector-size",
+        "640",
+        "--set",
+        "server.workers=3",
+        "--pack",
+        "other",
+    )
+    config = config_from(options(*typed))
+    assert (config.engine.backend, config.face_detection.input_size) == ("null", 640)
+    assert (config.server.workers, config.models.pack) == (3, "other")
+    assert list(server_arguments(options(*typed))) == list(typed)
+    assert list(server_arguments(options())) == ["--pack", config_from(options()).models.pack]
+
+
+def test_profile_of_another_box_is_refused(tmp_path: Path) -> None:
+    """A figure with settings that were not used would be a lie."""
+    machine = msgspec.structs.replace(this_machine(), cpu="another")
+    profile = Profile(livegate=__version__, pack="starter", machine=machine, settings={}, trials=())
+    file = tmp_path / "profile.json"
+    file.write_bytes(msgspec.json.encode(profile))
+    with pytest.raises(BenchError, match="not used"):
+        config_from(options("--profile", str(file)))
