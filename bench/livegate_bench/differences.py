@@ -36,9 +36,9 @@ def differences(base: Row, other: Row) -> list[str]:
 
 
 def _is_known(base: Row, other: Row, name: str) -> bool:
-    """A system without engines (null, a peer that tells none) differs from none in them."""
+    """Another system may tell no engines (null, a peer): that is no difference in them."""
     of_engines = name in ("models", "backend", "provider", "precision")
-    return not of_engines or bool(base.engines and other.engines)
+    return not of_engines or base.system == other.system or bool(base.engines and other.engines)
 
 
 def _of_engines(row: Row, name: str) -> dict[str, str]:
@@ -47,6 +47,8 @@ def _of_engines(row: Row, name: str) -> dict[str, str]:
 
 def _told(value: object) -> str:
     if isinstance(value, dict):
+        if not value:
+            return "none told"
         told = sorted(set(value.values()))
         return f"{', '.join(told)} ({', '.join(sorted(value))})"
     return str(value)

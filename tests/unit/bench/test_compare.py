@@ -88,6 +88,18 @@ def test_compare_windows_that_vary_more_than_requests_widen_the_latency_interval
     assert (wide.high or 0) - (wide.low or 0) > 3 * ((narrow.high or 0) - (narrow.low or 0))
 
 
+def test_compare_takes_the_windows_at_the_percentile_that_they_hold() -> None:
+    """Windows of a 99th percentile vary by chance as much as these did; of a median they would not."""
+    drawn = (1.0, 1.06, 0.95, 1.04, 0.97, 1.02)
+    shaken = tuple(
+        msgspec.structs.replace(window, latency_ms=30.0 * part)
+        for window, part in zip(windows(), drawn, strict=True)
+    )
+    at_99, at_50 = (row(windows=shaken, percentile=percentile) for percentile in (99.0, 50.0))
+    calm, rough = ratio(compared(at_99, at_99), "p50_ms"), ratio(compared(at_50, at_50), "p50_ms")
+    assert (rough.high or 0) - (rough.low or 0) > 1.5 * ((calm.high or 0) - (calm.low or 0))
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -114,6 +126,13 @@ def test_compare_under_other_circumstances_warns(changes: dict[str, Any], told: 
     of_row = {name: value for name, value in changes.items() if name not in of_engine}
     other = row(engines=(msgspec.structs.replace(ENGINE, **of_engine),), **of_row)
     assert compared(row(), other).warnings == (told,)
+
+
+def test_compare_engines_that_only_one_row_tells_warn_unless_the_system_is_another() -> None:
+    """The null system has none; our own must not lose them unseen."""
+    assert "provider: cpu (lg_detect/detect) / none told" in compared(row(), row(engines=())).warnings
+    (pair,) = compare_systems(report(row(), row(system="null", engines=())), "grpc-unix").pairs
+    assert pair.warnings == ()
 
 
 @pytest.mark.parametrize(
