@@ -3,6 +3,7 @@ EXTRA ?= cpu
 VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS_FROM ?=
+BENCH ?=
 SOAK := test_soak_with_stalls_and_crashes
 SOAK_S ?= 3600
 RELOADS ?= 1000
@@ -19,7 +20,7 @@ RECIPE = $(BIN)/python -m livegate_training
 RECIPE_FOLDERS = --data $(DATA) --work $(WORK) $(if $(MODELS_FROM),--reference $(MODELS_FROM)) $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow soak soak-reloads check bench kernels proto docs wheel clean train evaluate-models
+.PHONY: help install run test test-slow soak soak-reloads check bench bench-full kernels proto docs wheel clean train evaluate-models
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,8 +61,11 @@ check: install ## lint, types, layers, generated files: what CI runs before the 
 	  cc -std=c11 -Wall -Wextra -Werror -Iproto -fsyntax-only docs/examples/frame_producer.c && echo "frame_producer.c compiles"; \
 	else echo "no C compiler: docs/examples/frame_producer.c was not compiled"; fi
 
-bench: install ## served against in-process throughput (MODELS_FROM=DIR)
-	$(BIN)/livegate bench serving $(REFERENCE_PACK)
+bench: install ## the standard set of figures, under ten minutes (MODELS_FROM=DIR: the reference pack; docs/bench.md)
+	$(BIN)/livegate bench standard $(REFERENCE_PACK) $(BENCH)
+
+bench-full: install ## every scenario with every system, more than an hour (BENCH='--json FILE': more flags)
+	$(BIN)/livegate bench full $(REFERENCE_PACK) $(BENCH)
 
 $(VENV)/.kernels: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA),kernels]'

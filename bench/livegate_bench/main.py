@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
+import signal
+import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
 
-SCENARIOS = ("serving", "streams", "handoff", "action_clip", "backends", "compare", "show")
+from livegate_bench.failure import BenchError
+from livegate_bench.options import Parser
+from livegate_bench.run import add_scenarios
+
+TOOLS = ("serving", "streams", "handoff", "backends", "compare", "show")
+"""Sub-commands with flags and figures of their own, beside those of scenarios/."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one scenario."""
-    parser = argparse.ArgumentParser(prog="livegate bench", description="Measure this box.")
+    """Run one scenario; 2 when there are no figures."""
+    parser = Parser(prog="livegate bench", description="Measure this box.")
     scenarios = parser.add_subparsers(dest="scenario", required=True, metavar="SCENARIO")
-    for name in SCENARIOS:
+    add_scenarios(scenarios)
+    for name in TOOLS:
         importlib.import_module(f"livegate_bench.{name}").add(scenarios)
     options = parser.parse_args(arguments)
-    status: int = options.run(options)
+    before = signal.signal(signal.SIGTERM, _leave)  # the server that was started must not outlive us
+    try:
+        status: int = options.run(options)
+    except BenchError as error:
+        print(f"livegate bench: {error}", file=sys.stderr)
+        return 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return status
+
+
+def _leave(number: int, _: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""The system under test: a `livegate serve` of its own."""
+"""The server under test: a `livegate serve` of its own, with every face open."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+from livegate_bench.credentials import CONFIG
+from livegate_bench.failure import BenchError
 
 WARM_TIMEOUT_S = 120
+END_S = 20
+LOOK_EVERY_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,30 +30,79 @@ class Box:
     tcp: str
     socket: str
     frames: str
+    http: str
+    metrics: str
 
     def target(self, kind: str) -> str:
         """What a gRPC client connects to: tcp or unix."""
         return f"unix:{self.socket}" if kind == "unix" else self.tcp
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The box and how it does."""
+
+    box: Box
+    ready_s: float
+    """From the start of its process to the first good answer of /readyz."""
+    status: Callable[[], int | None]
+
+    def check(self) -> None:
+        """Hold that it runs.
+
+        Raises:
+            BenchError: it has ended.
+        """
+        status = self.status()
+        if status is not None:
+            raise BenchError(
+                f"the server ended with status {status} while it was measured; what it said stands above"
+            )
+
+
 @contextmanager
 def served_box(*arguments: str) -> Iterator[Box]:
-    """Start a server with these flags, wait until it is warm, end it afterwards."""
-    grpc, metrics = (f"127.0.0.1:{_free_port()}" for _ in range(2))
+    """As `running_server`, for who needs its addresses only."""
+    with running_server(*arguments) as server:
+        yield server.box
+
+
+@contextmanager
+def running_server(*arguments: str) -> Iterator[Server]:
+    """Start a server with these flags, wait until it is warm, end it afterwards.
+
+    Raises:
+        BenchError: it does not become ready.
+    """
+    grpc, http, metrics = (f"127.0.0.1:{port}" for port in _free_ports(3))
     with tempfile.TemporaryDirectory(prefix="livegate-bench-") as folder:
-        path, frames = f"{folder}/grpc.sock", f"{folder}/frames.sock"
+        path, frames, config = (
+            f"{folder}/{name}" for name in ("grpc.sock", "frames.sock", "bench.toml")
+        )
+        Path(config).write_text(CONFIG)
         command = [
-            *(sys.executable, "-m", "livegate", "serve", "--http", "", "--frames", frames),
-            *("--grpc", grpc, "--metrics", metrics, "--socket", path, "--log-level", "warning"),
-            *arguments,
+            *(sys.executable, "-m", "livegate", "serve", "--config", config, "--http", http),
+            *("--frames", frames, "--grpc", grpc, "--metrics", metrics, "--socket", path),
+            *("--log-level", "warning", *arguments),
         ]
+        started_s = time.perf_counter()
         server = subprocess.Popen(command)
         try:
             _wait_until_ready(server, metrics)
-            yield Box(server.pid, grpc, path, frames)
+            ready_s = time.perf_counter() - started_s
+            yield Server(Box(server.pid, grpc, path, frames, http, metrics), ready_s, server.poll)
         finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(20)
+            _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is None:
+        server.send_signal(signal.SIGTERM)
+    try:
+        server.wait(END_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], metrics: str) -> None:
@@ -57,12 +112,15 @@ def _wait_until_ready(server: subprocess.Popen[bytes], metrics: str) -> None:
             with urllib.request.urlopen(f"http://{metrics}/readyz", timeout=1):
                 return
         except OSError:
-            time.sleep(0.1)
-    raise SystemExit("the server did not become ready; its own message stands above")
+            time.sleep(LOOK_EVERY_S)
+    raise BenchError("the server did not become ready; its own message stands above")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _free_ports(count: int) -> tuple[int, ...]:
+    """All held at once, so that no two are the same."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return tuple(probe.getsockname()[1] for probe in probes)
+    finally:
+        for probe in probes:
+            probe.close()

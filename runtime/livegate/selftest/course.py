@@ -19,6 +19,7 @@ from livegate import __version__
 from livegate.app.build import build_store, chosen_manifests, worker_count
 from livegate.core.config import Config
 from livegate.core.machine import ascend_driver, board, cpu, l4t_release, memory_bytes, package_versions
+from livegate.core.sensors import Sensors
 from livegate.selftest.engines import prove_engines
 from livegate.selftest.heat import feel_heat
 from livegate.selftest.kernels import compare_kernels
@@ -33,7 +34,6 @@ from livegate.selftest.report import (
     fit_to_send,
     sent_texts,
 )
-from livegate.selftest.sensors import Sensors
 from livegate.selftest.setup import look_at_setup
 from livegate.selftest.speed import measure_speed
 from livegate.selftest.stage import OVER, SYSFS, Course, Stage

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from livegate.core.commands import Ask, ask
+from livegate.core.sensors import Sensors
 from livegate.devices.npusmi import npu_states
 from livegate.selftest.report import Check, Figure, Status
-from livegate.selftest.sensors import Sensors
 from livegate.selftest.stage import SYSFS, Course, Found, one
 from livegate.selftest.tools import gpu_problems, gpu_states, power_mode
 

@@ -8,9 +8,9 @@ import pytest
 
 from livegate.core.commands import ask
 from livegate.core.config import Config
+from livegate.core.sensors import Sensors
 from livegate.selftest.heat import feel_heat
 from livegate.selftest.report import Status
-from livegate.selftest.sensors import Sensors
 from livegate.selftest.stage import SYSFS, Course
 from livegate.selftest.tools import GPU_FIELDS, gpu_problems, gpu_states, power_mode
 from sysfs_kit import cool_box, write

@@ -4,14 +4,15 @@ The root is a parameter: a folder that is laid out as /sys.
 
 Source: the kernel's ABI documents: thermal (thermal_zone*/temp in thousandths of a degree, trip points
 passive, hot, critical), hwmon (temp*_crit, power*_input in millionths of a watt, curr*_input in
-thousandths of an ampere, in*_input in thousandths of a volt), cpu (thermal_throttle counters, cpufreq);
+thousandths of an ampere, in*_input in thousandths of a volt), cpu (thermal_throttle counters, cpufreq
+in kHz), powercap (energy_uj in millionths of a joule, from 0 to max_energy_range_uj and over again);
 oc*_event_cnt of a Jetson's over-current throttling: Jetson Linux developer guide, power and performance.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,20 @@ class Rail:
 
     name: str
     watts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """The joules that one part of the processor has used, since some moment."""
+
+    name: str
+    joules: float
+    wraps_at: float
+
+    def since(self, before: Counter) -> float:
+        """Joules from then to now; the counter may have begun anew once."""
+        spent = self.joules - before.joules
+        return spent if spent >= 0 else spent + self.wraps_at
 
 
 class Sensors:
@@ -88,6 +103,29 @@ class Sensors:
                     rail = _label(chip / path.name.replace("curr", "in"))
                     found.append(Rail(f"{name} {rail}", amperes * volts / 1e6))
         return tuple(found)
+
+    def counters(self) -> tuple[Counter, ...]:
+        """The energy of each processor package (RAPL), where we may read it: often only root may."""
+        found = []
+        for zone in sorted(self._root.glob("class/powercap/*-rapl:*")):
+            joules, range_ = _number(zone / "energy_uj"), _number(zone / "max_energy_range_uj")
+            name = first_line_of(zone / "name")
+            # What lies within a package has a zone of its own, and is in the package's sum already.
+            if joules is not None and range_ is not None and name.startswith("package"):
+                found.append(Counter(f"RAPL {name}", joules / 1e6, range_ / 1e6))
+        return tuple(found)
+
+    def governors(self) -> tuple[str, ...]:
+        """What sets the clocks of the cores: each governor once; none where the kernel does not."""
+        paths = self._root.glob("devices/system/cpu/cpu*/cpufreq/scaling_governor")
+        return tuple(sorted({governor for path in paths if (governor := first_line_of(path))}))
+
+    def clocks_mhz(self, cores: Iterable[int]) -> tuple[int, ...]:
+        """The clock of each of these cores; empty unless all are told."""
+        folder = self._root / "devices/system/cpu"
+        found = [_number(folder / f"cpu{core}/cpufreq/scaling_cur_freq") for core in cores]
+        told = [khz for khz in found if khz is not None]
+        return tuple(round(khz / 1e3) for khz in told) if len(told) == len(found) else ()
 
     def slowed_clocks(self) -> tuple[int, int] | None:
         """(cores whose greatest allowed clock is below what they can, all cores); None if untold."""

@@ -1,0 +1,88 @@
+"""One run of the bench: what all of its rows share, built once and handed to scenarios."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+
+from rich.console import Console
+
+from livegate.app.build import worker_count
+from livegate.client import LivenessClient
+from livegate_bench.failure import BenchError
+from livegate_bench.options import config_from, pace_from, server_arguments
+from livegate_bench.picture import load_picture
+from livegate_bench.rows import EngineRun
+from livegate_bench.sut import Server, running_server
+from livegate_bench.system import Place
+
+MOST_CAMERAS = 256
+ROOM = (
+    *("--set", f"frames.max_producers={MOST_CAMERAS}"),
+    *("--set", f"frames.max_connections={2 * MOST_CAMERAS}"),
+    *("--set", "frames.ceiling_mib=4096"),
+)
+"""For many cameras; none of it costs anything while they are few."""
+EVERY_FRAME = ("--set", "attention.recheck_ms=0")
+"""Each frame is judged, though it looks like the last: what a request is compared with."""
+
+
+class Bench:
+    """Use it in a with-block: the server that its systems share ends with it."""
+
+    def __init__(self, options: argparse.Namespace, console: Console | None = None) -> None:
+        """Nothing is started yet.
+
+        Raises:
+            SetupError: a setting is refused.
+            BenchError: there is no picture.
+        """
+        self.options = options
+        self.config = config_from(options)
+        self.pace = pace_from(options)
+        self.seed: int = options.seed
+        self.threads = worker_count(self.config)
+        self.stack = ExitStack()
+        self._console = console or Console(stderr=True)
+        self._servers: dict[tuple[str, ...], Server] = {}
+        self._engines: tuple[EngineRun, ...] | None = None
+        try:
+            self.picture = load_picture(options.picture)
+        except (OSError, ImportError) as error:
+            raise BenchError(
+                f"there is no picture to send: {error}; --picture FILE names one"
+            ) from error
+
+    def server(self, flags: tuple[str, ...] = EVERY_FRAME) -> Server:
+        """The one with these flags beside the bench's own; started when the first one asks."""
+        if flags not in self._servers:
+            self.say("starting a server")
+            arguments = (*ROOM, *flags, *server_arguments(self.options))
+            self._servers[flags] = self.stack.enter_context(running_server(*arguments))
+        return self._servers[flags]
+
+    def server_engines(self) -> tuple[EngineRun, ...]:
+        """What servers run, as one says itself."""
+        if self._engines is None:
+            server = next(iter(self._servers.values())) if self._servers else self.server()
+            with LivenessClient(server.box.tcp) as client:
+                told = client.status()["engines"]
+            names = EngineRun.__struct_fields__
+            self._engines = tuple(EngineRun(**{name: one[name] for name in names}) for one in told)
+        return self._engines
+
+    def place(self, server: Server | None) -> Place:
+        """Where a system finds what it needs."""
+        return Place(self.config, self.picture, server.box if server else None)
+
+    def say(self, line: str) -> None:
+        """Progress, for whoever watches."""
+        self._console.print(line, markup=False, highlight=False)
+
+    def __enter__(self) -> Bench:
+        """Ready."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """The server ends."""
+        self.stack.close()

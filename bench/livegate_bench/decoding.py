@@ -1,0 +1,159 @@
+"""Cameras that the server decodes itself: how many files at once it plays and judges in time."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livegate.client import LivenessClient
+from livegate.core.errors import LiveGateError
+from livegate_bench import scrape
+from livegate_bench.bench import Bench
+from livegate_bench.conditions import Watcher
+from livegate_bench.failure import BenchError
+from livegate_bench.loadgen import Taken
+from livegate_bench.meter import cpu_seconds, rss_bytes
+from livegate_bench.picture import FRAME_HEIGHT, FRAME_WIDTH, swaying_frames
+from livegate_bench.rounds import per_request_ms, window_of
+from livegate_bench.rows import Row
+from livegate_bench.search import highest_number
+from livegate_bench.stability import why_unstable
+from livegate_bench.sut import Server
+
+SYSTEM = "camera-file"
+PERCENTILE = 0.99
+FRAMES = 100
+STREAMING_S = 30.0
+LOOK_EVERY_S = 0.1
+
+
+def decoding_row(
+    bench: Bench, server: Server, scenario: str, fps: float, most: int, most_dropped: float
+) -> Row:
+    """The most files of 1280x720 H.264 that give F frames a second each, with few drops."""
+    with tempfile.TemporaryDirectory(prefix="livegate-bench-") as folder:
+        clip = Path(folder) / "clip.mp4"
+        clip.write_bytes(film(bench.picture, fps, bench.seed))
+
+        def is_held(cameras: int) -> bool:
+            with playing(server, clip, cameras):
+                taken, _ = watch(server, bench.pace.seconds)
+            bench.say(f"{scenario}, decoding {cameras} cameras: {taken.requests / taken.seconds:.0f}/s")
+            return keeps_up(taken, cameras, fps, most_dropped)
+
+        # Each is a process of its own: a box has memory for so many, not for as many as queues.
+        cameras = highest_number(is_held, most=min(most, 16))
+        watcher, started_unix_s = Watcher(), time.time()
+        rounds = []
+        with playing(server, clip, max(1, cameras)):
+            for _ in range(bench.pace.rounds):
+                rounds.append(watch(server, bench.pace.seconds))
+            memory = rss_bytes(server.box.pid)
+    takens = [taken for taken, _ in rounds]
+    windows = tuple(window_of(taken, spent_s, PERCENTILE) for taken, spent_s in rounds)
+    problem = why_unstable(windows)
+    requests, seconds = sum(t.requests for t in takens), sum(t.seconds for t in takens)
+    return Row(
+        scenario=scenario,
+        system=SYSTEM,
+        settings={"fps": fps},
+        pack=bench.config.models.pack,
+        detector_input=bench.config.face_detection.input_size,
+        threads=bench.threads,
+        seed=bench.seed,
+        started_unix_s=started_unix_s,
+        seconds=seconds,
+        requests=requests,
+        rate_per_s=requests / seconds,
+        latency=None,
+        percentile=PERCENTILE,
+        windows=windows,
+        is_stable=not problem,
+        unstable_because=problem,
+        core_ms_per_request=per_request_ms(sum(spent_s for _, spent_s in rounds), requests),
+        load_core_ms_per_request=None,
+        drops={name: sum(t.drops.get(name, 0) for t in takens) for t in takens for name in t.drops},
+        rss_bytes=memory,
+        engines=bench.server_engines(),
+        figures={"max_cameras": float(cameras)},
+        before=watcher.before,
+        after=watcher.look(),
+    )
+
+
+def film(picture: bytes, fps: float, seed: int) -> bytes:
+    """An MP4 of a person who sways, at this many frames a second."""
+    import av
+
+    frames = swaying_frames(picture, 24, seed)
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as file, av.open(file.name, "w") as container:
+        stream: Any = container.add_stream("libx264", rate=round(fps), options={"preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = FRAME_WIDTH, FRAME_HEIGHT, "yuv420p"
+        for number in range(FRAMES):
+            shown = av.VideoFrame.from_ndarray(frames[number % len(frames)], format="bgr24")
+            container.mux(stream.encode(shown))
+        container.mux(stream.encode())
+        container.close()
+        return Path(file.name).read_bytes()
+
+
+@contextmanager
+def playing(server: Server, clip: Path, cameras: int) -> Iterator[None]:
+    """So many cameras play the clip, over and over, as fast as it was filmed."""
+    names = [f"decoded-{number}" for number in range(cameras)]
+    with LivenessClient(server.box.target("unix")) as client:
+        try:
+            for name in names:
+                client.add_camera(name, f"file:{clip}?loop")
+            _wait_until_streaming(server, client, set(names))
+            yield
+        except LiveGateError as error:
+            raise BenchError(f"a camera of the server's own cannot be had: {error}") from error
+        finally:
+            for name in names:
+                with suppress(LiveGateError):
+                    client.remove_camera(name)
+
+
+def watch(server: Server, seconds: float) -> tuple[Taken, float]:
+    """What the server judged meanwhile, and its processor seconds, camera processes included."""
+    before, spent_s, started_s = (
+        scrape.scrape(server.box.metrics),
+        cpu_seconds(server.box.pid),
+        time.perf_counter(),
+    )
+    time.sleep(seconds)
+    server.check()
+    spent_s = cpu_seconds(server.box.pid) - spent_s
+    counted = scrape.difference(scrape.scrape(server.box.metrics), before)
+    took_s = time.perf_counter() - started_s
+    judged = round(
+        sum(
+            value
+            for sample, value in counted.items()
+            if sample[0] == "livegate_frames_total" and scrape.label(sample, "event") == "judged"
+        )
+    )
+    return Taken(took_s, judged, np.empty(0), drops=scrape.dropped(counted)), spent_s
+
+
+def keeps_up(taken: Taken, cameras: int, fps: float, most_dropped: float) -> bool:
+    """All but a few frames were judged: those that a decoder never gave count as dropped, too."""
+    return taken.requests >= cameras * fps * taken.seconds * (1 - most_dropped)
+
+
+def _wait_until_streaming(server: Server, client: LivenessClient, names: set[str]) -> None:
+    until_s = time.monotonic() + STREAMING_S
+    while time.monotonic() < until_s:
+        server.check()
+        streaming = {r.camera for r in client.cameras() if r.state.value == "STREAMING"}
+        if names <= streaming:
+            return
+        time.sleep(LOOK_EVERY_S)
+    raise BenchError(f"{len(names)} cameras did not all give pictures within {STREAMING_S:g} s")

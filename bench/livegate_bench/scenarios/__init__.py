@@ -1,0 +1,1 @@
+"""Scenarios: one file each, with HELP, add_options(parser) and rows(bench, options)."""

@@ -1,0 +1,99 @@
+"""How many cameras a box keeps up with: few drops, and frames that are judged while they are young.
+
+Decoded frames of 1280x720 come through frame queues, one for each camera, F times a second; the newest
+frame wins. With --decode, cameras that the server decodes itself, in a row of their own: their frames
+have no due time that could be seen from outside, so that row counts frames and has no ages.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from livegate_bench.bench import MOST_CAMERAS, Bench
+from livegate_bench.decoding import decoding_row
+from livegate_bench.fleet import Fleet
+from livegate_bench.loadgen import Taken
+from livegate_bench.options import number, whole
+from livegate_bench.rounds import Contender, Track, row_of, start_load, take_turns, window_of
+from livegate_bench.rows import Row
+from livegate_bench.search import highest_number
+
+HELP = "how many cameras at F frames a second, with few drops and young frames"
+NAME = "camera_fleet"
+SYSTEM = "frame-queue"
+PERCENTILE = 0.99
+MOST_DROPPED = 0.01
+AS_SHIPPED: tuple[str, ...] = ()
+"""Frames that show what was just judged repeat its verdict."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Frames a second, the bound, and how far to search."""
+    parser.add_argument("--fps", type=number(0.1, 240), default=25.0, help="of each camera")
+    parser.add_argument("--age-ms", type=number(1, 60_000), default=200.0, help="bound of the p99 age")
+    parser.add_argument(
+        "--most-cameras", type=whole(1, MOST_CAMERAS), default=64, help="the search ends there"
+    )
+    parser.add_argument("--decode", action="store_true", help="cameras that the server decodes, too")
+
+
+def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
+    """One for frame queues, one more for decoding; both with figures.max_cameras."""
+    cameras = max(1, search(bench, options))
+    while True:
+        order = Fleet(cameras, options.fps, bench.pace.seconds, bench.seed)
+        settings = {"fps": options.fps, "age_bound_ms": options.age_ms}
+        contender = Contender(SYSTEM, {**settings}, order, PERCENTILE, server_flags=AS_SHIPPED)
+        (track,) = take_turns(bench, NAME, [contender])
+        is_held = holds(track, options.age_ms)
+        if is_held or cameras == 1:
+            break
+        cameras -= 1
+    problem = "" if is_held else "one camera is too many already"
+    figures = {
+        "max_cameras": float(cameras if is_held else 0),
+        "dropped": dropped(track.together),
+        "frames_per_s": cameras * options.fps,
+    }
+    found = [row_of(bench, NAME, track, figures=figures, problem=problem)]
+    if options.decode:
+        found.append(
+            decoding_row(
+                bench, bench.server(AS_SHIPPED), NAME, options.fps, options.most_cameras, MOST_DROPPED
+            )
+        )
+    return found
+
+
+def search(bench: Bench, options: argparse.Namespace) -> int:
+    """The most cameras that one trial each says hold."""
+    with start_load(bench, SYSTEM, AS_SHIPPED) as load:
+
+        def is_held(cameras: int) -> bool:
+            taken = load.take(Fleet(cameras, options.fps, bench.pace.seconds, bench.seed))
+            age_ms = window_of(taken, 0.0, PERCENTILE).latency_ms
+            bench.say(
+                f"{NAME}, {cameras} cameras: {dropped(taken):.1%} dropped, p99 age {age_ms or 0:.0f} ms"
+            )
+            return keeps_up(taken, age_ms, options.age_ms)
+
+        return highest_number(is_held, most=options.most_cameras)
+
+
+def dropped(taken: Taken) -> float:
+    """The part of all frames that were due which has no verdict, failures included."""
+    lost = sum(taken.drops.values()) + sum(taken.errors.values())
+    return lost / (lost + taken.requests) if lost else 0.0
+
+
+def keeps_up(taken: Taken, age_ms: float | None, bound_ms: float) -> bool:
+    """Few drops, no failures, young frames."""
+    return (
+        not taken.errors and age_ms is not None and age_ms <= bound_ms and dropped(taken) <= MOST_DROPPED
+    )
+
+
+def holds(track: Track, bound_ms: float) -> bool:
+    """The same of all rounds together."""
+    together = track.together
+    return keeps_up(together, window_of(together, 0.0, PERCENTILE).latency_ms, bound_ms)

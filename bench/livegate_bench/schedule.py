@@ -1,0 +1,19 @@
+"""When requests are due: drawn before they are sent, so that nothing that happens can move them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def constant(rate_per_s: float, seconds: float) -> Any:
+    """Seconds from the start, (N,) float64: one every 1 / rate."""
+    return np.arange(max(1, round(rate_per_s * seconds))) / rate_per_s
+
+
+def poisson(rate_per_s: float, seconds: float, seed: int) -> Any:
+    """The same with pauses that are drawn: exponential, as of many who do not know each other."""
+    count = max(1, round(rate_per_s * seconds))
+    pauses = np.random.default_rng(seed).exponential(1 / rate_per_s, count)
+    return np.cumsum(pauses)

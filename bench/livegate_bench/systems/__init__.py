@@ -1,0 +1,1 @@
+"""Systems under test: one file each, its name with - for _ is the system's."""
