@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from livegate_bench.csvtable import engine_lines
-from livegate_bench.measures import settings_words, short
+from livegate_bench.measures import percentile_word, settings_words, short
 from livegate_bench.rows import Conditions, EngineRun, Report, Row
 from livegate_bench.svg import Markup, join, tag
 
@@ -105,10 +105,8 @@ def _latency(row: Row) -> list[str]:
     lines = [", ".join(words[at : at + 2]) for at in range(0, len(words), 2)]
     stop = row.latency.early_stop
     if stop is not None:
-        bound = f"at most {short(stop.bound_ms)}" if stop.bound_ms is not None else "too few requests"
-        lines.append(
-            f"p{stop.percentile:g} {bound} at {stop.confidence:.0%} (takes {stop.least_requests})"
-        )
+        bound = f"≤ {short(stop.bound_ms)}" if stop.bound_ms is not None else "takes more requests"
+        lines.append(f"{percentile_word(stop.percentile)} {bound} ({stop.confidence:.0%} sure)")
     return [*lines, f"of {row.latency.count}"]
 
 

@@ -96,7 +96,8 @@ def test_paired_interval_of_unequal_counts_is_refused() -> None:
 def histogram(values: np.ndarray, effective: float | None = None) -> Histogram:
     edges = 0.5 * 1.02 ** np.arange(400)
     counts, _ = np.histogram(values, edges)
-    return Histogram(edges, counts.astype(np.float64), effective or float(counts.sum()))
+    heights = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
+    return Histogram(edges, heights, effective or float(counts.sum()))
 
 
 def test_quantiles_of_a_histogram_are_those_of_its_values() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench_kit import ENGINE, MACHINE, bare_row, latency, report, row, windows
+from bench_kit import ENGINE, MACHINE, bare_row, latency, report, row, scaled, windows
 from livegate.core.errors import ErrorCode, SetupError
 from livegate_bench.gate import Judgement, judge, read_gate
 from livegate_bench.measures import is_measure, measure, measure_names
@@ -160,8 +160,7 @@ def test_limit_of_a_latency_against_a_baseline_within_noise_is_kept(tmp_path: Pa
     for base, is_kept in ((few, True), (many, False)):
         (tmp_path / "base.json").write_bytes(report_json(report(base)))
         assert base.latency is not None
-        longer = tuple(edge * 1.16 for edge in base.latency.edges_ms)
-        worse = msgspec.structs.replace(base.latency, edges_ms=longer, p99_ms=base.latency.p99_ms * 1.16)
+        worse = scaled(base.latency, 1.16)
         found = judged(
             tmp_path,
             'figure = "p99_ms"\nbaseline = "base.json"\nmost_worse = 0.1',

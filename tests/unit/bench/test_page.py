@@ -91,6 +91,7 @@ def test_page_tells_circumstances_and_where_it_is_from() -> None:
     for told in ("Made CPU", "1.31.0", "abc123", "(asked: cuda)", "livegate bench single_stream"):
         assert told in words
     assert "urn:livegate:bench:1" in words
+    assert "p90, ms" in words
 
 
 def test_page_escapes_everything_that_a_report_says() -> None:
