@@ -1,18 +1,16 @@
-"""`livegate bench`: the benchmark harness, a package of its own, loaded by name."""
+"""`livegate bench`, `livegate tune`: the benchmark harness, a package of its own, loaded by name."""
 
 from __future__ import annotations
 
-import argparse
 import importlib
 from collections.abc import Sequence
 from typing import Any
 
 
 def add(commands: Any) -> None:
-    """Stand in the help; the arguments are the harness's own business."""
-    parser = commands.add_parser("bench", help="measure this box", add_help=False)
-    parser.add_argument("arguments", nargs=argparse.REMAINDER)
-    parser.set_defaults(run=lambda options: run(options.arguments))
+    """Stand in the help; `main` hands the arguments to `run` before they are parsed."""
+    for name, text in (("bench", "measure this box"), ("tune", "find the fastest settings of this box")):
+        commands.add_parser(name, help=text, add_help=False)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -36,8 +36,11 @@ def main(arguments: Sequence[str]) -> int:
     for name in COMMANDS:
         importlib.import_module(f"livegate.cli.{name}").add(commands)
     try:
-        if arguments[:1] == ["bench"]:  # argparse would take the harness's options for its own
+        # argparse would take the harness's options for its own.
+        if arguments[:1] == ["bench"]:
             return bench.run(arguments[1:])
+        if arguments[:1] == ["tune"]:
+            return bench.run(arguments)
         options = parser.parse_args(arguments)
         status: int = options.run(options)
     except LiveGateError as error:

@@ -9,7 +9,9 @@ import uvloop
 
 from livegate.cli.output import answers
 from livegate.cli.settings import add_settings, settings_reader
-from livegate.core.telemetry import configure_logging
+from livegate.core.telemetry import configure_logging, get_logger
+
+log = get_logger("livegate.settings")
 
 
 def add(commands: Any) -> None:
@@ -28,8 +30,11 @@ def run(options: argparse.Namespace) -> int:
     from livegate.app.server import serve
 
     read = settings_reader(options)
-    config = read().config
+    loaded = read()
+    config = loaded.config
     configure_logging(config.log)
+    if loaded.profile:
+        log.info("tuned profile", word=loaded.profile)
     if options.check:
         for engine in rehearse(config):
             answers().print(f"{engine.network}: {engine.backend}, {engine.provider}", markup=False)

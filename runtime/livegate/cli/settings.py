@@ -1,4 +1,4 @@
-"""The flags that set configuration, and the loading of it: file < environment < flags."""
+"""The flags that set configuration, and the loading of it: profile < file < environment < flags."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from typing import Any
 
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import did_you_mean
+from livegate.core.profile import FILE_NAME, Profile, read_profile
 from livegate.core.settings import Key, LoadedConfig, keys, load, value_from_text
+from livegate.core.telemetry import get_logger
+from livegate.manifests.store import cache_dir
+
+log = get_logger("livegate.settings")
 
 # Flags with a name of their own; every other key is reached by --set.
 FLAGS = {
@@ -55,6 +60,11 @@ def add_settings(parser: argparse.ArgumentParser, *, serves: bool = False) -> No
         group.add_argument(flag, dest=key, metavar=metavar, help=text)
     if serves:
         group.add_argument(
+            "--profile",
+            metavar="FILE",
+            help="what `livegate tune` wrote; else LIVEGATE_PROFILE, else the cache's; empty for none",
+        )
+        group.add_argument(
             "--camera",
             metavar="NAME=URL",
             action="append",
@@ -92,7 +102,23 @@ def settings_reader(options: argparse.Namespace, **defaults: Any) -> Callable[[]
         key, separator, value = setting.partition("=")
         flags[key] = value_from_text(_key(key, separator), value, f"--set {key}")
     file = options.config or os.environ.get("LIVEGATE_CONFIG")
-    return partial(load, file=Path(file) if file else None, flags=flags)
+    profile = _profile(options) if hasattr(options, "profile") else None
+    return partial(load, file=Path(file) if file else None, flags=flags, profile=profile)
+
+
+def _profile(options: argparse.Namespace) -> Profile | None:
+    """The profile that is named, else the one in the cache; one that nobody named stops no server."""
+    named = options.profile if options.profile is not None else os.environ.get("LIVEGATE_PROFILE")
+    if named is not None:
+        return read_profile(Path(named)) if named else None
+    path = cache_dir() / FILE_NAME
+    if not path.exists():
+        return None
+    try:
+        return read_profile(path)
+    except SetupError as error:
+        log.warning("tuned profile not used", why=error.message)
+        return None
 
 
 def _camera(text: str) -> dict[str, str]:

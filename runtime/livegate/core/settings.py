@@ -1,4 +1,4 @@
-"""Where the configuration comes from: file (TOML) < environment (LIVEGATE_<SECTION>_<KEY>) < flags.
+"""Where the configuration comes from: profile < file (TOML) < environment < flags.
 
 Unknown keys are refused with a suggestion. The source of each value is kept, so that
 `livegate config show` can say where it came from.
@@ -10,7 +10,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +19,7 @@ import msgspec
 from livegate.core.config import Config, Section
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import did_you_mean
+from livegate.core.profile import Profile, this_machine, unlike
 from livegate.core.tomlfile import read_toml
 
 ENV_PREFIX = "LIVEGATE_"
@@ -53,6 +54,8 @@ class LoadedConfig:
 
     config: Config
     sources: Mapping[str, str]
+    profile: str = ""
+    """What became of the tuned profile, in words; empty where there is none."""
 
 
 def keys() -> tuple[Key, ...]:
@@ -69,19 +72,42 @@ def load(
     file: Path | None = None,
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
+    profile: Profile | None = None,
 ) -> LoadedConfig:
     """Merge file, environment and flags ("section.name" -> value) into one configuration.
+
+    What nobody set is taken from `profile`, where it was measured on this box with the pack that serves;
+    of the engine all or nothing, for a choice among backends is none once one is fixed.
 
     Raises:
         SetupError: CONFIG_ADD_FAIL for an unknown key or a refused value; OPEN_FAIL or READ_FAIL
             for the file.
     """
+    told = {
+        path: (value, origin)
+        for origin, path, value in _settings(file, os.environ if environ is None else environ, flags)
+    }
+    loaded = _loaded(told)
+    if profile is None:
+        return loaded
+    if why := unlike(profile, loaded.config.models.pack, this_machine()):
+        return replace(loaded, profile=f"not used: {why}")
+    has_engine = any(path.startswith("engine.") for path in told)
+    taken = {
+        path: (value, "profile")
+        for path, value in profile.settings.items()
+        if path not in told and not (has_engine and path.startswith("engine."))
+    }
+    return replace(_loaded({**taken, **told}), profile=f"used for {', '.join(taken) or 'nothing'}")
+
+
+def _loaded(told: Mapping[str, tuple[Any, str]]) -> LoadedConfig:
+    """From values and their origins by key."""
     merged: dict[str, dict[str, Any]] = {}
-    sources: dict[str, str] = {}
-    for origin, path, value in _settings(file, os.environ if environ is None else environ, flags):
+    for path, (value, _) in told.items():
         section, _, name = path.partition(".")
         merged.setdefault(section, {})[name] = value
-        sources[path] = origin
+    sources = {path: origin for path, (_, origin) in told.items()}
     return LoadedConfig(_convert(merged, sources), sources)
 
 
@@ -118,8 +144,8 @@ def _from_environ(environ: Mapping[str, str]) -> typing.Iterator[tuple[str, str,
         yield f"environment {variable}", key.path, value_from_text(key, environ[variable], variable)
 
 
-OTHER_VARIABLES = {f"{ENV_PREFIX}{name}" for name in ("MODELS", "CONFIG", "CACHE", "TOKEN")}
-"""Variables that are no keys: folders of model files, configuration file, cache, a client's token."""
+OTHER_VARIABLES = {f"{ENV_PREFIX}{name}" for name in ("MODELS", "CONFIG", "CACHE", "PROFILE", "TOKEN")}
+"""Variables that are no keys: folders of models, configuration, cache, profile, a client's token."""
 
 
 def value_from_text(key: Key, text: str, origin: str) -> Any:
@@ -191,7 +217,8 @@ def keys_markdown() -> str:
         "",
         "Generated from `runtime/livegate/core/config.py` by `make docs`.",
         "",
-        "A TOML file (`--config FILE` or `LIVEGATE_CONFIG`) < environment < flags. In the",
+        "The profile of `livegate tune` (only for `serve`, and where it was measured) < a TOML file",
+        "(`--config FILE` or `LIVEGATE_CONFIG`) < environment < flags. In the",
         "environment a list is comma-separated text, a table or a list of tables is JSON.",
         "`livegate config show` prints the result and where each value came from.",
         "",

@@ -1,14 +1,19 @@
-"""Camera URLs on a command line."""
+"""Camera URLs on a command line, and which tuned profile a server reads."""
 
 from __future__ import annotations
 
+import argparse
 import io
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from livegate.cli.settings import url_from_text
+from livegate import __version__
+from livegate.cli.settings import add_settings, settings_reader, url_from_text
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.profile import Profile, this_machine
+from livegate.core.settings import LoadedConfig
 
 URL = "rtsp://admin:hunter22@cam/1"
 
@@ -31,3 +36,49 @@ def test_file_that_cannot_be_read_is_1019(tmp_path: Path) -> None:
         with pytest.raises(SetupError) as caught:
             url_from_text(f"@{tmp_path / name}")
         assert caught.value.code is ErrorCode.OPEN_FAIL
+
+
+def read(*arguments: str) -> LoadedConfig:
+    """What `livegate serve` would read."""
+    parser = argparse.ArgumentParser()
+    add_settings(parser, serves=True)
+    return settings_reader(parser.parse_args(arguments))()
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the profile of the cache lies."""
+    monkeypatch.setenv("LIVEGATE_CACHE", str(tmp_path))
+    monkeypatch.delenv("LIVEGATE_PROFILE", raising=False)
+    return tmp_path / "profile.json"
+
+
+def written(path: Path, **settings: int) -> Path:
+    """A profile of this box."""
+    keys = {f"server.{name}": value for name, value in settings.items()}
+    made = Profile(
+        livegate=__version__, pack="starter", machine=this_machine(), settings=keys, trials=()
+    )
+    path.write_bytes(msgspec.json.encode(made))
+    return path
+
+
+def test_server_takes_the_profile_of_the_cache_unless_another_or_none_is_named(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LIVEGATE_PROFILE and --profile name another one, an empty one none."""
+    assert read().config.server.workers == 0
+    written(cached, workers=3)
+    assert read().config.server.workers == 3
+    assert read("--profile", "").config.server.workers == 0
+    monkeypatch.setenv("LIVEGATE_PROFILE", str(written(tmp_path / "own.json", workers=5)))
+    assert read().config.server.workers == 5
+    assert read("--profile", str(cached)).config.server.workers == 3
+
+
+def test_damaged_profile_stops_a_server_only_when_it_was_named(cached: Path) -> None:
+    """A file that a power cut tore must not keep a gate shut."""
+    cached.write_bytes(b"{")
+    assert read().config.server.workers == 0
+    with pytest.raises(SetupError):
+        read("--profile", str(cached))

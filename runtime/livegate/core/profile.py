@@ -1,0 +1,119 @@
+"""A tuned profile: settings that won on one machine, kept with what that machine was.
+
+`livegate tune` measures and writes it. A server takes its settings below every other source, and only
+where machine, libraries, LiveGate and model pack are those that were measured: what won elsewhere is no
+more than a guess.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from livegate import __version__
+from livegate.core import machine
+from livegate.core.errors import ErrorCode, SetupError
+
+TUNED = (
+    "engine.use", "engine.intra_op_threads", "server.workers", "face_detection.input_size",
+)  # fmt: skip
+"""The keys that a profile may set."""
+LIBRARIES = (
+    *("onnxruntime", "onnxruntime-gpu", "onnxruntime-cann", "onnxruntime-openvino"),
+    *("openvino", "tensorrt", "tensorrt-cu12", "tensorrt-cu13"),
+)
+FILE_NAME = "profile.json"
+"""In the cache, where `livegate tune` writes it and a server looks."""
+MAX_BYTES = 1 << 20
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An object of the file."""
+
+
+class TunedMachine(Part, frozen=True, kw_only=True):
+    """What a measurement depends on."""
+
+    cpu: str
+    cores: int
+    board: str
+    driver: str
+    libraries: dict[str, str]
+
+
+class Trial(Part, frozen=True, kw_only=True):
+    """One setting that was measured, against the default in the same rounds."""
+
+    settings: dict[str, Any]
+    ratio: float | None
+    """Pictures a second, median of the rounds' ratios; null where it was not measured."""
+    ratio_min: float | None = None
+    ratio_max: float | None = None
+    refused: str = ""
+    """Why it was not taken into account: the golden gate, the tolerance, or what did not load."""
+
+
+class Profile(Part, frozen=True, kw_only=True):
+    """What won, where, and what else was tried."""
+
+    format: Literal["livegate.profile/1"] = "livegate.profile/1"
+    livegate: str
+    pack: str
+    machine: TunedMachine
+    settings: dict[str, Any]
+    """By key; empty where nothing was better than the default."""
+    trials: tuple[Trial, ...]
+
+
+def this_machine() -> TunedMachine:
+    """The box that we are on, with the cores that we may use."""
+    return TunedMachine(
+        cpu=machine.cpu()[0],
+        cores=len(os.sched_getaffinity(0)),
+        board=machine.board(),
+        driver=machine.l4t_release() or machine.ascend_driver(),
+        libraries=machine.package_versions(LIBRARIES),
+    )
+
+
+def unlike(profile: Profile, pack: str, here: TunedMachine) -> str:
+    """Why a profile says nothing of this box and this pack; empty where it does."""
+    facts: Mapping[str, tuple[Any, Any]] = {
+        "LiveGate": (profile.livegate, __version__),
+        "pack": (profile.pack, pack),
+        **{
+            name: (getattr(profile.machine, name), getattr(here, name))
+            for name in TunedMachine.__struct_fields__
+        },
+    }
+    other = [f"{name} was {was!r}, is {now!r}" for name, (was, now) in facts.items() if was != now]
+    return "; ".join(other)
+
+
+def read_profile(path: Path) -> Profile:
+    """A profile from its file.
+
+    Raises:
+        SetupError: OPEN_FAIL when it cannot be read, CONFIG_ADD_FAIL when it is none.
+    """
+    hint = "`livegate tune` writes it anew; --profile '' does without"
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        fact = f"the profile {path} cannot be read: {error.strerror}"
+        raise SetupError(ErrorCode.OPEN_FAIL, fact, hint=hint) from error
+    try:
+        if len(content) > MAX_BYTES:
+            raise ValueError(f"it has more than {MAX_BYTES} bytes")
+        profile = msgspec.json.decode(content, type=Profile)
+        if strange := sorted(set(profile.settings) - set(TUNED)):
+            raise ValueError(f"it sets {', '.join(strange)}, which no measurement decides")
+    except ValueError as error:
+        fact = f"the profile {path} is none: {error}"
+        raise SetupError(ErrorCode.CONFIG_ADD_FAIL, fact, hint=hint) from error
+    return profile

@@ -1,0 +1,102 @@
+"""A tuned profile: read strictly, used where it was measured, below every other source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from livegate import __version__
+from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.profile import MAX_BYTES, Profile, TunedMachine, read_profile, this_machine, unlike
+from livegate.core.settings import load
+
+HERE = this_machine()
+SETTINGS = {"engine.use": {"yunet_n": "openvino/cpu"}, "server.workers": 3}
+
+
+def profile(**changes: Any) -> Profile:
+    """One of this very box."""
+    made = Profile(livegate=__version__, pack="starter", machine=HERE, settings=SETTINGS, trials=())
+    return msgspec.structs.replace(made, **changes)
+
+
+def test_profile_of_this_box_is_taken_below_everything_else() -> None:
+    """What nobody set comes from it, and says so; a flag wins."""
+    loaded = load(environ={}, profile=profile())
+    assert loaded.config.server.workers == 3
+    assert loaded.config.engine.use == {"yunet_n": "openvino/cpu"}
+    assert loaded.sources == {"engine.use": "profile", "server.workers": "profile"}
+    assert loaded.profile == "used for engine.use, server.workers"
+    loaded = load(environ={"LIVEGATE_SERVER_WORKERS": "5"}, profile=profile())
+    assert loaded.config.server.workers == 5
+    assert loaded.sources["server.workers"] == "environment LIVEGATE_SERVER_WORKERS"
+
+
+def test_profile_does_not_mix_into_a_chosen_backend() -> None:
+    """Who asks for a backend gets it for every model; threads and sizes are taken all the same."""
+    loaded = load(environ={}, flags={"engine.backend": "null"}, profile=profile())
+    assert loaded.config.engine.use == {}
+    assert loaded.config.server.workers == 3
+
+
+def other(name: str) -> TunedMachine:
+    """This box but for one fact."""
+    value = {"cores": 99, "libraries": {"onnxruntime": "0.1"}}.get(name, "another")
+    return msgspec.structs.replace(HERE, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"livegate": "0.0.1"},
+        {"pack": "reference"},
+        *({"machine": other(name)} for name in TunedMachine.__struct_fields__),
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_profile_of_anything_else_is_not_used_and_says_why(changes: dict[str, Any]) -> None:
+    """Another release, pack, processor, number of cores, board, driver or library."""
+    loaded = load(environ={}, profile=profile(**changes))
+    assert loaded.sources == {}
+    assert loaded.profile.startswith("not used: ")
+    assert " was " in loaded.profile
+
+
+def test_unlike_is_empty_for_the_same_box() -> None:
+    """The two readings of one machine are equal."""
+    assert unlike(profile(), "starter", this_machine()) == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"\xff\x00",
+        b"[" * 5000,
+        msgspec.json.encode(profile()).replace(b"livegate.profile/1", b"livegate.profile/2"),
+        msgspec.json.encode(profile())[:-1] + b',"more":1}',
+        msgspec.json.encode(profile(settings={"http.token": "x"})),
+        b" " * (MAX_BYTES + 1),
+    ],
+    ids=["nothing", "no fields", "no text", "deep", "format", "field", "key", "length"],
+)
+def test_damaged_profile_is_told_with_its_path(content: bytes, tmp_path: Path) -> None:
+    """1015 and the way to do without; a profile sets nothing but what a measurement decides."""
+    file = tmp_path / "profile.json"
+    file.write_bytes(content)
+    with pytest.raises(SetupError) as caught:
+        read_profile(file)
+    assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
+    assert str(file) in caught.value.message
+
+
+def test_profile_that_cannot_be_opened_is_open_fail(tmp_path: Path) -> None:
+    """A folder, or nothing at all."""
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(SetupError) as caught:
+            read_profile(path)
+        assert caught.value.code is ErrorCode.OPEN_FAIL
