@@ -127,15 +127,15 @@ def test_compare_takes_the_windows_at_the_percentile_that_they_hold() -> None:
         ({"detector_input": 640}, "detector size: 320 / 640"),
         ({"threads": 4}, "threads: 2 / 4"),
         ({"percentile": 0.99}, "judged percentile: 0.9 / 0.99"),
-        ({"provider": "cuda"}, "provider: cpu (lg_detect/detect) / cuda (lg_detect/detect)"),
-        ({"precision": "int8"}, "precision: fp32 (lg_detect/detect) / int8 (lg_detect/detect)"),
+        ({"provider": "cuda"}, "provider: cpu / cuda (lg_detect/detect)"),
+        ({"precision": "int8"}, "precision: fp32 / int8 (lg_detect/detect)"),
         (
             {"backend": "openvino"},
-            "backend: onnxruntime (lg_detect/detect) / openvino (lg_detect/detect)",
+            "backend: onnxruntime / openvino (lg_detect/detect)",
         ),
         (
             {"sha256": "cd" * 32},
-            "models: abababababab (lg_detect/detect) / cdcdcdcdcdcd (lg_detect/detect)",
+            "models: abababababab / cdcdcdcdcdcd (lg_detect/detect)",
         ),
         ({"is_stable": False, "unstable_because": "heat"}, "grpc-unix was unstable: heat"),
     ],
@@ -150,7 +150,7 @@ def test_compare_under_other_circumstances_warns(changes: dict[str, Any], told: 
 
 def test_compare_engines_that_only_one_row_tells_warn_unless_the_system_is_another() -> None:
     """The null system has none; our own must not lose them unseen."""
-    assert "provider: cpu (lg_detect/detect) / none told" in compared(row(), row(engines=())).warnings
+    assert "networks of one only: lg_detect/detect / none" in compared(row(), row(engines=())).warnings
     (pair,) = compare_systems(report(row(), row(system="null", engines=())), "grpc-unix").pairs
     assert pair.warnings == ()
 
