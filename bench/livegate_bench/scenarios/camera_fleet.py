@@ -99,9 +99,9 @@ def search(bench: Bench, options: argparse.Namespace) -> int:
         def is_held(cameras: int) -> bool:
             taken = load.take(fleet(bench, options, cameras))
             age_ms = window_of(taken, 0.0, PERCENTILE).latency_ms
-            bench.say(
-                f"{NAME}, {cameras} cameras: {dropped(taken):.1%} dropped, p99 age {age_ms or 0:.0f} ms"
-            )
+            lost = f"{dropped(taken):.1%} dropped, p99 age {age_ms or 0:.0f} ms"
+            failed = f", errors {taken.errors}" if taken.errors else ""
+            bench.say(f"{NAME}, {cameras} cameras: {lost}{failed}")
             return keeps_up(taken, age_ms, options.age_ms)
 
         return highest_number(is_held, most=options.most_cameras)

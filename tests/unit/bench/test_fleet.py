@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from e2e.pictures import jpeg
+from livegate.core.config import Config
 from livegate.core.errors import ErrorCode
 from livegate.core.results import Decision
 from livegate.shm.layout import DropReason
 from livegate.shm.outcome import FrameResult, Outcome
-from livegate_bench.fleet import Camera, taken_from_cameras
+from livegate_bench.fleet import Camera, Fleet, taken_from_cameras
+from livegate_bench.scenarios.camera_fleet import keeps_up
 from livegate_bench.scene import FRAME_HEIGHT, FRAME_WIDTH, PERIOD_S, Scene, left_at
+from livegate_bench.sut import Box
+from livegate_bench.system import Place, System
 
 
 def test_somebody_comes_stands_and_goes() -> None:
@@ -59,3 +63,13 @@ def test_camera_counts_each_frame_once() -> None:
     assert (found.requests, found.drops, found.errors) == (1, {"replaced": 1}, {"1030": 1})
     assert found.latencies_s[0] >= 0.05
     assert list(camera.due_ns) == [3]
+
+
+def test_fleet_that_is_not_let_in_has_its_code_and_no_frames(tmp_path: Path) -> None:
+    """As of a server without memory for so many: the number of cameras does not hold."""
+    nowhere = str(tmp_path / "frames.sock")
+    box = Box(pid=1, tcp="", socket="", frames=nowhere, http="", metrics="")
+    system = System(Place(Config(), jpeg(320, 240), box))
+    taken = Fleet(2, fps=25, seconds=60, seed=1).run(system)
+    assert (taken.requests, taken.errors) == (0, {"1025": 1})
+    assert not keeps_up(taken, None, 200.0)
