@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 
@@ -45,7 +48,8 @@ class Bench:
         self.stack = ExitStack()
         self._console = console or Console(stderr=True)
         self._servers: dict[tuple[str, ...], Server] = {}
-        self._engines: tuple[EngineRun, ...] | None = None
+        self._judging: tuple[EngineRun, ...] | None = None
+        self._loaded: tuple[EngineRun, ...] | None = None
         try:
             self.picture = load_picture(options.picture)
             self.picture_name = name_of(self.picture)
@@ -62,15 +66,23 @@ class Bench:
             self._servers[flags] = self.stack.enter_context(running_server(*arguments))
         return self._servers[flags]
 
-    def server_engines(self) -> tuple[EngineRun, ...]:
-        """What servers run, as one says itself."""
-        if self._engines is None:
-            server = next(iter(self._servers.values())) if self._servers else self.server()
-            with LivenessClient(server.box.tcp) as client:
-                told = client.status()["engines"]
-            names = EngineRun.__struct_fields__
-            self._engines = tuple(EngineRun(**{name: one[name] for name in names}) for one in told)
-        return self._engines
+    def judging_engines(self) -> tuple[EngineRun, ...]:
+        """The networks that a server runs for one picture, as its answer says."""
+        if self._judging is None:
+            with LivenessClient(self._any_server().box.tcp) as client:
+                told = client.analyze(self.picture).engines
+            self._judging = tuple(engine_run(asdict(one)) for one in told)
+        return self._judging
+
+    def loaded_engines(self) -> tuple[EngineRun, ...]:
+        """All networks of a server, those of videos and of head pose included."""
+        if self._loaded is None:
+            with LivenessClient(self._any_server().box.tcp) as client:
+                self._loaded = tuple(map(engine_run, client.status()["engines"]))
+        return self._loaded
+
+    def _any_server(self) -> Server:
+        return next(iter(self._servers.values())) if self._servers else self.server()
 
     def place(self, server: Server | None) -> Place:
         """Where a system finds what it needs."""
@@ -87,3 +99,8 @@ class Bench:
     def __exit__(self, *error: object) -> None:
         """The server ends."""
         self.stack.close()
+
+
+def engine_run(told: Mapping[str, Any]) -> EngineRun:
+    """Of what a server tells about a network."""
+    return EngineRun(**{name: told[name] for name in EngineRun.__struct_fields__})

@@ -82,7 +82,7 @@ def decoding_row(bench: Bench, server: Server, options: argparse.Namespace, most
         load_core_ms_per_request=None,
         drops={name: sum(t.drops.get(name, 0) for t in takens) for t in takens for name in t.drops},
         rss_bytes=memory,
-        engines=bench.server_engines(),
+        engines=bench.judging_engines(),
         figures={"max_cameras": float(cameras)},
         before=watcher.before,
         after=watcher.look(),

@@ -166,8 +166,13 @@ def per_request_ms(cpu_s: float, requests: int) -> float | None:
 
 
 def engines_of(bench: Bench, track: Track) -> tuple[EngineRun, ...]:
-    """What ran: as the server says, or the system itself."""
-    return bench.server_engines() if track.server else track.load.engines
+    """What ran: as a server says, or the system itself."""
+    if not track.server:
+        return track.load.engines
+    has_others = system_class(track.contender.system).has_own_networks
+    if has_others or track.contender.beside is not nullcontext:
+        return bench.loaded_engines()
+    return bench.judging_engines()
 
 
 def start_load(bench: Bench, system: str, flags: tuple[str, ...] = EVERY_FRAME) -> Load:

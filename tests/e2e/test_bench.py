@@ -58,6 +58,7 @@ def test_every_system_answers_and_its_row_carries_what_it_must(tmp_path: Path, p
     served = [row for row in rows if row["system"] not in ("null", "in-process")]
     assert all(row["load_core_ms_per_request"] <= row["core_ms_per_request"] for row in served)
     assert all(row["engines"] for row in rows if row["system"] != "null")
+    assert rows[2]["engines"] == rows[4]["engines"] == rows[1]["engines"]
     assert {"decode", "infer"} <= set(rows[1]["stages_ms"]) & set(rows[2]["stages_ms"])
     assert rows[4]["bytes_copied_per_request"] == 0  # read in place
 
