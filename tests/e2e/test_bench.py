@@ -143,3 +143,12 @@ def test_soak_tells_the_growth(tmp_path: Path, picture: str) -> None:
     (row,) = report_of(tmp_path, "soak", *TINY, "--minutes", "0.01", "--picture", picture)["rows"]
     assert {"rss_slope_mib_per_h", "fds_slope_per_h"} <= set(row["figures"])
     assert row["figures"]["fds_last"] > 3
+
+
+@pytest.mark.slow
+def test_cameras_of_several_rows_are_different_cameras(tmp_path: Path, picture: str) -> None:
+    """All rows are connected at once, because they take turns."""
+    chosen = ("--system", "frame-queue", "--clients", "1,2", "--picture", picture)
+    rows = report_of(tmp_path, "concurrency", *TINY, *chosen)["rows"]
+    assert [row["settings"]["clients"] for row in rows] == [1, 2]
+    assert all(row["requests"] and not row["errors"] for row in rows)
