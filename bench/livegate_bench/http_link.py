@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import time
 from collections.abc import Mapping
 
 TIMEOUT_S = 30.0
+IDLE_S = 15.0
+"""A connection that was silent for longer is dialled anew: the server hangs up after 30 s."""
 BOUNDARY = "livegate-bench-3f1c9a"
 
 
@@ -16,6 +19,7 @@ class HttpLink:
     def __init__(self, address: str) -> None:
         """`address`: host:port. Connect with the first request."""
         self._connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
+        self._used_s = 0.0
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """(status, body).
@@ -23,10 +27,14 @@ class HttpLink:
         Raises:
             OSError: the server is gone, or does not speak HTTP.
         """
+        if time.monotonic() - self._used_s > IDLE_S:
+            self.close()
         try:
             self._connection.request("POST", path, body, dict(headers))
             answer = self._connection.getresponse()
-            return answer.status, answer.read()
+            content = answer.read()
+            self._used_s = time.monotonic()
+            return answer.status, content
         except http.client.HTTPException as error:
             self.close()
             raise ConnectionError(str(error)) from error

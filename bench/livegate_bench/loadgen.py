@@ -14,7 +14,7 @@ import threading
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -47,6 +47,10 @@ class Taken:
     cpu_s: float = 0.0
     gave_up: bool = False
     """The rest of an open loop's requests was not sent: the system was hopelessly behind."""
+    failures_s: dict[str, Any] = field(default_factory=dict)
+    """By name of the error, (N,) float64: how long each took, counted as latencies are."""
+    lates_s: Any = field(default_factory=lambda: np.empty(0))
+    """(N,) float64, of an open loop: from when a request was due to when a client began to send it."""
 
 
 class Order(Protocol):
@@ -63,19 +67,24 @@ class Order(Protocol):
 class Tally:
     """What one thread found."""
 
-    def __init__(self) -> None:
-        """Nothing yet."""
+    def __init__(self, *, pause_s: float = PAUSE_S) -> None:
+        """Nothing yet. `pause_s`: after a failure."""
         self.latencies_s = array("d")
+        self.lates_s = array("d")
+        self.failures_s: dict[str, array[float]] = {}
         self.errors: Counter[str] = Counter()
         self.stages_ms: Counter[str] = Counter()
+        self._pause_s = pause_s
 
     def ask(self, ask: Ask, since_s: float) -> None:
         """One request; its latency counts from `since_s`."""
         try:
             stages = ask()
         except (LiveGateError, Refused, OSError, ValueError) as error:
-            self.errors[name_of(error)] += 1
-            time.sleep(PAUSE_S)
+            name, took_s = name_of(error), time.perf_counter() - since_s
+            self.errors[name] += 1
+            self.failures_s.setdefault(name, array("d")).append(took_s)
+            time.sleep(self._pause_s)
             return
         self.latencies_s.append(time.perf_counter() - since_s)
         if stages:
@@ -93,7 +102,8 @@ def taken_from(
     tallies: Sequence[Tally], seconds: float, *, requests: int | None = None, gave_up: bool = False
 ) -> Taken:
     """All threads together; `requests` where a latency is of more than one."""
-    latencies = np.concatenate([np.empty(0), *(np.array(tally.latencies_s) for tally in tallies)])
+    latencies = joined(tally.latencies_s for tally in tallies)
+    names = sorted({name for tally in tallies for name in tally.failures_s})
     return Taken(
         seconds=seconds,
         requests=len(latencies) if requests is None else requests,
@@ -101,7 +111,14 @@ def taken_from(
         errors=dict(sum((tally.errors for tally in tallies), Counter[str]())),
         stages_ms=dict(sum((tally.stages_ms for tally in tallies), Counter[str]())),
         gave_up=gave_up,
+        failures_s={name: joined(tally.failures_s.get(name, ()) for tally in tallies) for name in names},
+        lates_s=joined(tally.lates_s for tally in tallies),
     )
+
+
+def joined(times_s: Iterable[Any]) -> Any:
+    """Those of all, one after the other; (N,) float64."""
+    return np.concatenate([np.empty(0), *(np.array(own, np.float64) for own in times_s)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +207,17 @@ class Open:
         """One thread waits for what is due, others send it; who is due first goes first."""
         due: queue.SimpleQueue[float | None] = queue.SimpleQueue()
         callers = system.callers(min(self.most_at_once, system.most_callers))
-        tallies = [Tally() for _ in callers]
+        tallies = [Tally(pause_s=0.0) for _ in callers]  # its pace is its own, whatever fails
         hopeless = threading.Event()
         started_s = time.perf_counter()
 
         def send(ask: Ask, tally: Tally) -> None:
             while (due_s := due.get()) is not None:
-                if time.perf_counter() - due_s > self.give_up_s:
+                late_s = time.perf_counter() - due_s
+                if late_s > self.give_up_s:
                     hopeless.set()
                 if not hopeless.is_set():
+                    tally.lates_s.append(late_s)
                     tally.ask(ask, due_s)
 
         def tell() -> None:

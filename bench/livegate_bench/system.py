@@ -59,8 +59,10 @@ class System:
 
     has_own_networks: ClassVar[bool] = False
     """Whether a request runs other networks than a picture's silent liveness does."""
-    most_callers: ClassVar[int] = 64
+    most_callers: ClassVar[int] = 256
     """Clients of an open loop, which has one for each request under way."""
+    busy_code: ClassVar[str] = "5003"
+    """What a request hears that finds no place in the server's queue; empty where none is refused."""
 
     def __init__(self, place: Place) -> None:
         """Nothing is opened yet."""

@@ -20,6 +20,7 @@ class Plugin(System):
     """Decoded frames in shared memory."""
 
     most_callers = 8  # each has slots of its own in the server
+    busy_code = ""  # a camera's newer frame takes the place of an older one
 
     def __init__(self, place: Place) -> None:
         """Decode the picture once."""

@@ -17,6 +17,7 @@ class Plugin(System):
     """Its answer holds the picture again, in base64, and its warnings need the face's quality."""
 
     has_own_networks = True  # head pose
+    busy_code = "FRS.0120"
 
     def caller(self) -> Ask:
         """A connection of its own."""

@@ -14,6 +14,8 @@ PATH = f"/hackness/selfie_hack_detect?api_id={API_ID}&api_secret={API_SECRET}"
 class Plugin(System):
     """A multipart form."""
 
+    busy_code = "503 INTERNAL_ERROR"  # the cloud's table has no status of its own for it
+
     def caller(self) -> Ask:
         """A connection of its own."""
         link = HttpLink(self.place.server.http)
@@ -21,9 +23,9 @@ class Plugin(System):
 
         def ask() -> None:
             body, kind = form("file", self.place.picture)
-            _, answer = link.post(PATH, body, {"Content-Type": kind})
+            http_status, answer = link.post(PATH, body, {"Content-Type": kind})
             status = json.loads(answer).get("status")
             if status != "OK":
-                raise Refused(str(status))
+                raise Refused(f"{http_status} {status}")
 
         return ask
