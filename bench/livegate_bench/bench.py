@@ -9,6 +9,7 @@ from rich.console import Console
 
 from livegate.app.build import worker_count
 from livegate.client import LivenessClient
+from livegate.core.config import Config
 from livegate_bench.failure import BenchError
 from livegate_bench.options import config_from, pace_from, server_arguments
 from livegate_bench.picture import load_picture
@@ -45,7 +46,7 @@ class Bench:
         self.stack = ExitStack()
         self._console = console or Console(stderr=True)
         self._servers: dict[tuple[str, ...], Server] = {}
-        self._engines: tuple[EngineRun, ...] | None = None
+        self._engines: dict[tuple[str, ...] | None, tuple[EngineRun, ...]] = {}
         try:
             self.picture = load_picture(options.picture)
         except (OSError, ImportError) as error:
@@ -61,19 +62,24 @@ class Bench:
             self._servers[flags] = self.stack.enter_context(running_server(*arguments))
         return self._servers[flags]
 
-    def server_engines(self) -> tuple[EngineRun, ...]:
-        """What servers run, as one says itself."""
-        if self._engines is None:
-            server = next(iter(self._servers.values())) if self._servers else self.server()
+    def server_engines(self, flags: tuple[str, ...] | None = None) -> tuple[EngineRun, ...]:
+        """What the server with these flags runs, or any of them, as it says itself."""
+        if flags not in self._engines:
+            server = self.server(flags) if flags else self._any_server()
             with LivenessClient(server.box.tcp) as client:
                 told = client.status()["engines"]
             names = EngineRun.__struct_fields__
-            self._engines = tuple(EngineRun(**{name: one[name] for name in names}) for one in told)
-        return self._engines
+            self._engines[flags] = tuple(
+                EngineRun(**{name: one[name] for name in names}) for one in told
+            )
+        return self._engines[flags]
 
-    def place(self, server: Server | None) -> Place:
-        """Where a system finds what it needs."""
-        return Place(self.config, self.picture, server.box if server else None)
+    def _any_server(self) -> Server:
+        return next(iter(self._servers.values())) if self._servers else self.server()
+
+    def place(self, server: Server | None, config: Config | None = None) -> Place:
+        """Where a system finds what it needs; `config` in place of the bench's."""
+        return Place(config or self.config, self.picture, server.box if server else None)
 
     def say(self, line: str) -> None:
         """Progress, for whoever watches."""

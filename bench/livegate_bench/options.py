@@ -148,6 +148,15 @@ def config_from(options: argparse.Namespace) -> Config:
 
     Raises:
         SetupError: as core.settings.load.
+        BenchError: as settings_from.
+    """
+    return load(flags=settings_from(options)).config
+
+
+def settings_from(options: argparse.Namespace) -> dict[str, Any]:
+    """The same as keys of the configuration.
+
+    Raises:
         BenchError: --set names no key.
     """
     flags: dict[str, Any] = {
@@ -161,7 +170,7 @@ def config_from(options: argparse.Namespace) -> Config:
         if not equals or path not in known:
             raise BenchError(f"--set {setting} is not KEY=VALUE of `livegate config keys`")
         flags[path] = value_from_text(known[path], value, f"--set {path}")
-    return load(flags=flags).config
+    return flags
 
 
 def server_arguments(options: argparse.Namespace) -> Sequence[str]:
