@@ -79,12 +79,15 @@ def linear_ticks(low: float, high: float, steps: int = TICKS) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten; between them 2 and 5, or all ten, where the range is short."""
+    """Powers of ten, and the more between them the shorter the range is."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     if last - first > 4:
         step = math.ceil((last - first) / 6)
         return [10.0**power for power in range(first, last + 1, step)]
-    digits = (1, 2, 5) if high / low > 5 else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+    if high / low >= 10:
+        digits: tuple[float, ...] = (1, 2, 5)
+    else:
+        digits = (1, 1.5, 2, 3, 5, 7) if high / low > 3 else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
     return [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
 
 

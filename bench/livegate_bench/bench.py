@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 
@@ -12,7 +15,7 @@ from livegate.client import LivenessClient
 from livegate.core.config import Config
 from livegate_bench.failure import BenchError
 from livegate_bench.options import config_from, pace_from, server_arguments
-from livegate_bench.picture import load_picture
+from livegate_bench.picture import load_picture, name_of
 from livegate_bench.rows import EngineRun
 from livegate_bench.sut import Server, running_server
 from livegate_bench.system import Place
@@ -46,9 +49,11 @@ class Bench:
         self.stack = ExitStack()
         self._console = console or Console(stderr=True)
         self._servers: dict[tuple[str, ...], Server] = {}
-        self._engines: dict[tuple[str, ...] | None, tuple[EngineRun, ...]] = {}
+        self._judging: dict[str, tuple[EngineRun, ...]] = {}
+        self._loaded: tuple[EngineRun, ...] | None = None
         try:
             self.picture = load_picture(options.picture)
+            self.picture_name = name_of(self.picture)
         except (OSError, ImportError) as error:
             raise BenchError(
                 f"there is no picture to send: {error}; --picture FILE names one"
@@ -62,17 +67,21 @@ class Bench:
             self._servers[flags] = self.stack.enter_context(running_server(*arguments))
         return self._servers[flags]
 
-    def server_engines(self, flags: tuple[str, ...] | None = None) -> tuple[EngineRun, ...]:
-        """What the server with these flags runs, or any of them, as it says itself."""
-        if flags not in self._engines:
-            server = self.server(flags) if flags else self._any_server()
+    def judging_engines(self, flags: tuple[str, ...] | None = None) -> tuple[EngineRun, ...]:
+        """The networks that the server with these flags, or any, runs for one picture, as it answers."""
+        server = self.server(flags) if flags else self._any_server()
+        if server.box.tcp not in self._judging:
             with LivenessClient(server.box.tcp) as client:
-                told = client.status()["engines"]
-            names = EngineRun.__struct_fields__
-            self._engines[flags] = tuple(
-                EngineRun(**{name: one[name] for name in names}) for one in told
-            )
-        return self._engines[flags]
+                told = client.analyze(self.picture).engines
+            self._judging[server.box.tcp] = tuple(engine_run(asdict(one)) for one in told)
+        return self._judging[server.box.tcp]
+
+    def loaded_engines(self) -> tuple[EngineRun, ...]:
+        """All networks of a server, those of videos and of head pose included."""
+        if self._loaded is None:
+            with LivenessClient(self._any_server().box.tcp) as client:
+                self._loaded = tuple(map(engine_run, client.status()["engines"]))
+        return self._loaded
 
     def _any_server(self) -> Server:
         return next(iter(self._servers.values())) if self._servers else self.server()
@@ -92,3 +101,8 @@ class Bench:
     def __exit__(self, *error: object) -> None:
         """The server ends."""
         self.stack.close()
+
+
+def engine_run(told: Mapping[str, Any]) -> EngineRun:
+    """Of what a server tells about a network."""
+    return EngineRun(**{name: told[name] for name in EngineRun.__struct_fields__})

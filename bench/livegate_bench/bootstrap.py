@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +41,13 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Latencies: `edges_ms` is one longer than `counts`. `effective` is how many independent requests
-    would vary as much as these."""
+    """Latencies: the part `heights` (0..1, rising) of all is at most `knots_ms` (rising, above zero).
 
-    edges_ms: Values
-    counts: Values
+    `effective` is how many independent requests would vary as much as these.
+    """
+
+    knots_ms: Values
+    heights: Values
     effective: float
 
 
@@ -100,9 +102,8 @@ def quantile_draws(draws: np.random.Generator, found: Histogram, part: float) ->
 
 
 def quantiles(found: Histogram, parts: Values) -> Values:
-    """Percentiles (0..1) of a histogram with edges that grow by a factor: straight in the logarithm."""
-    heights = np.concatenate([[0.0], np.cumsum(found.counts)]) / found.counts.sum()
-    return np.asarray(np.exp(np.interp(parts, heights, np.log(found.edges_ms))))
+    """Percentiles (0..1); between the knots straight in the logarithm."""
+    return np.asarray(np.exp(np.interp(parts, found.heights, np.log(found.knots_ms))))
 
 
 def design_effect(found: Histogram, part: float, windows: Sequence[float], requests: float) -> float:
@@ -110,7 +111,7 @@ def design_effect(found: Histogram, part: float, windows: Sequence[float], reque
 
     `windows` hold that percentile in ms, each of about `requests`. At least 1.
     """
-    alone = Histogram(found.edges_ms, found.counts, requests)
+    alone = replace(found, effective=requests)
     by_chance = np.var(np.log(quantile_draws(np.random.default_rng(SEED), alone, part)))
     seen = np.var(np.log(windows), ddof=1)
     return max(1.0, float(seen / by_chance)) if by_chance > 0 else 1.0

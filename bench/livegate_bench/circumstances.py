@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from livegate_bench.csvtable import engine_lines
-from livegate_bench.measures import settings_words, short
+from livegate_bench.measures import percentile_word, settings_words, short
 from livegate_bench.rows import Conditions, EngineRun, Report, Row
 from livegate_bench.svg import Markup, join, tag
 
@@ -49,9 +49,9 @@ def _heads(names: Sequence[str]) -> Markup:
 
 def rows_table(rows: Sequence[Row]) -> Markup:
     """What was asked of each row and what else it found."""
-    heads = ("row", "asked", "measured", "latency, ms", "cost", "lost", "engines")
+    heads = ("row", "asked", "measured", "latency, ms", "cost of a request", "lost", "engines")
     lines = [_row(row) for row in rows]
-    return tag("table", tag("thead", _heads(heads)), tag("tbody", *lines))
+    return tag("table", tag("thead", _heads(heads)), tag("tbody", *lines), class_="dense")
 
 
 def _row(row: Row) -> Markup:
@@ -101,41 +101,33 @@ def _latency(row: Row) -> list[str]:
     if row.latency is None:
         return ["not measured"]
     names = ("min", "mean", "p50", "p90", "p95", "p99", "p99_9", "max")
-    lines = [
-        f"{name.replace('_', '.')} {short(getattr(row.latency, name + '_ms'))}"
-        for name in names
-    ]  # fmt: skip
+    words = [f"{name.replace('_', '.')} {short(getattr(row.latency, name + '_ms'))}" for name in names]
+    lines = [", ".join(words[at : at + 2]) for at in range(0, len(words), 2)]
     stop = row.latency.early_stop
     if stop is not None:
-        bound = f"at most {short(stop.bound_ms)}" if stop.bound_ms is not None else "too few requests"
-        lines.append(
-            f"p{stop.percentile:g} {bound} at {stop.confidence:.0%} (takes {stop.least_requests})"
-        )
+        bound = f"≤ {short(stop.bound_ms)}" if stop.bound_ms is not None else "takes more requests"
+        lines.append(f"{percentile_word(stop.percentile)} {bound} ({stop.confidence:.0%} sure)")
     return [*lines, f"of {row.latency.count}"]
 
 
 def _cost(row: Row) -> list[str]:
-    lines = [
-        f"{short(row.core_ms_per_request)} core-ms a request",
-        f"{short(row.load_core_ms_per_request)} of them load",
-        f"{_mib(row.rss_bytes)} MiB resident",
-        f"{_kb(row.bytes_copied_per_request)} kB copied a request",
-    ]
-    if row.energy is None:
-        return [*lines, "energy not available"]
     energy = row.energy
+    joules = (
+        f"{short(energy.joules_per_request)} J, {short(energy.watts)} W ({energy.sensor})"
+        if energy is not None
+        else "energy not available"
+    )
     return [
-        *lines,
-        f"{short(energy.joules_per_request)} J a request, {short(energy.watts)} W ({energy.sensor})",
+        f"core-ms {short(row.core_ms_per_request)}",
+        f"of load {short(row.load_core_ms_per_request)}",
+        f"copied {_in(row.bytes_copied_per_request, 1000, 'kB')}",
+        joules,
+        f"resident {_in(row.rss_bytes, 2**20, 'MiB')}",
     ]
 
 
-def _kb(size: int | None) -> str:
-    return "–" if size is None else short(size / 1e3)
-
-
-def _mib(size: int | None) -> str:
-    return "–" if size is None else short(size / 2**20)
+def _in(size: int | None, unit: int, name: str) -> str:
+    return "–" if size is None else f"{short(size / unit)} {name}"
 
 
 def _lost(row: Row) -> list[str]:
@@ -161,7 +153,7 @@ def conditions_table(rows: Sequence[Row]) -> Markup:
     for row in rows:
         name = " ".join([row.scenario, row.system, *settings_words(row.settings)])
         lines += [_conditions(name, "before", row.before), _conditions("", "after", row.after)]
-    return tag("table", tag("thead", _heads(heads)), tag("tbody", *lines))
+    return tag("table", tag("thead", _heads(heads)), tag("tbody", *lines), class_="dense")
 
 
 def _conditions(name: str, when: str, found: Conditions) -> Markup:

@@ -55,7 +55,7 @@ class Contender:
         def work(number: int) -> None:
             scratch = Scratch()
             try:
-                while time.perf_counter() < until_s:
+                while time.perf_counter() < until_s or not counts[number]:
                     picture = pictures[counts[number] % len(pictures)]
                     frame = frame_from_bytes(picture, self._config.limits)
                     self._pipeline.run(frame, steps, StageClock(), scratch)
@@ -111,4 +111,4 @@ def overlap_of(one: Box, other: Box) -> float:
     height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
     shared = max(0.0, width) * max(0.0, height)
     whole = one.area + other.area - shared
-    return shared / whole if whole > 0 else 0.0
+    return min(1.0, shared / whole) if whole > 0 else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,36 +20,36 @@ from livegate_bench.conditions import Watcher
 from livegate_bench.failure import BenchError
 from livegate_bench.loadgen import Taken
 from livegate_bench.meter import cpu_seconds, rss_bytes
-from livegate_bench.picture import FRAME_HEIGHT, FRAME_WIDTH, swaying_frames
+from livegate_bench.picture import FRAME_HEIGHT, FRAME_WIDTH
 from livegate_bench.rounds import per_request_ms, window_of
 from livegate_bench.rows import Row
+from livegate_bench.scene import PERIOD_S, Kind, Scene
 from livegate_bench.search import highest_number
 from livegate_bench.stability import why_unstable
 from livegate_bench.sut import Server
 
-SYSTEM = "camera-file"
+NAME, SYSTEM = "camera_fleet", "camera-file"
+MOST = 16
+"""Each is a process of its own: a box has memory for so many, not for as many as queues."""
 PERCENTILE = 0.99
-FRAMES = 100
 STREAMING_S = 30.0
 LOOK_EVERY_S = 0.1
 
 
-def decoding_row(
-    bench: Bench, server: Server, scenario: str, fps: float, most: int, most_dropped: float
-) -> Row:
+def decoding_row(bench: Bench, server: Server, options: argparse.Namespace, most_dropped: float) -> Row:
     """The most files of 1280x720 H.264 that give F frames a second each, with few drops."""
+    fps, scene = options.fps, options.scene
     with tempfile.TemporaryDirectory(prefix="livegate-bench-") as folder:
         clip = Path(folder) / "clip.mp4"
-        clip.write_bytes(film(bench.picture, fps, bench.seed))
+        clip.write_bytes(film(bench.picture, fps, scene, bench.seed))
 
         def is_held(cameras: int) -> bool:
             with playing(server, clip, cameras):
                 taken, _ = watch(server, bench.pace.seconds)
-            bench.say(f"{scenario}, decoding {cameras} cameras: {taken.requests / taken.seconds:.0f}/s")
+            bench.say(f"{NAME}, decoding {cameras} cameras: {taken.requests / taken.seconds:.0f}/s")
             return keeps_up(taken, cameras, fps, most_dropped)
 
-        # Each is a process of its own: a box has memory for so many, not for as many as queues.
-        cameras = highest_number(is_held, most=min(most, 16))
+        cameras = highest_number(is_held, most=min(options.most_cameras, MOST))
         watcher, started_unix_s = Watcher(), time.time()
         rounds = []
         with playing(server, clip, max(1, cameras)):
@@ -60,9 +61,10 @@ def decoding_row(
     problem = why_unstable(windows)
     requests, seconds = sum(t.requests for t in takens), sum(t.seconds for t in takens)
     return Row(
-        scenario=scenario,
+        scenario=NAME,
         system=SYSTEM,
-        settings={"fps": fps},
+        settings={"fps": fps, "scene": scene},
+        picture=bench.picture_name,
         pack=bench.config.models.pack,
         detector_input=bench.config.face_detection.input_size,
         threads=bench.threads,
@@ -80,24 +82,24 @@ def decoding_row(
         load_core_ms_per_request=None,
         drops={name: sum(t.drops.get(name, 0) for t in takens) for t in takens for name in t.drops},
         rss_bytes=memory,
-        engines=bench.server_engines(),
+        engines=bench.judging_engines(),
         figures={"max_cameras": float(cameras)},
         before=watcher.before,
         after=watcher.look(),
     )
 
 
-def film(picture: bytes, fps: float, seed: int) -> bytes:
-    """An MP4 of a person who sways, at this many frames a second."""
+def film(picture: bytes, fps: float, kind: Kind, seed: int) -> bytes:
+    """An MP4 of one period of a scene."""
     import av
 
-    frames = swaying_frames(picture, 24, seed)
+    scene, pixels = Scene(picture, kind, seed), np.empty((FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)
     with tempfile.NamedTemporaryFile(suffix=".mp4") as file, av.open(file.name, "w") as container:
         stream: Any = container.add_stream("libx264", rate=round(fps), options={"preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = FRAME_WIDTH, FRAME_HEIGHT, "yuv420p"
-        for number in range(FRAMES):
-            shown = av.VideoFrame.from_ndarray(frames[number % len(frames)], format="bgr24")
-            container.mux(stream.encode(shown))
+        for number in range(round(fps * PERIOD_S)):
+            scene.paint(pixels, number, number / fps)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="bgr24")))
         container.mux(stream.encode())
         container.close()
         return Path(file.name).read_bytes()
@@ -133,13 +135,7 @@ def watch(server: Server, seconds: float) -> tuple[Taken, float]:
     spent_s = cpu_seconds(server.box.pid) - spent_s
     counted = scrape.difference(scrape.scrape(server.box.metrics), before)
     took_s = time.perf_counter() - started_s
-    judged = round(
-        sum(
-            value
-            for sample, value in counted.items()
-            if sample[0] == "livegate_frames_total" and scrape.label(sample, "event") == "judged"
-        )
-    )
+    judged = scrape.total(counted, "livegate_frames_total", "judged")
     return Taken(took_s, judged, np.empty(0), drops=scrape.dropped(counted)), spent_s
 
 

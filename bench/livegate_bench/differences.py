@@ -12,20 +12,16 @@ _OF_ROW: tuple[tuple[str, Callable[[Row], object]], ...] = (
     ("detector size", lambda row: row.detector_input),
     ("threads", lambda row: row.threads),
     ("judged percentile", lambda row: row.percentile),
-    ("models", lambda row: _of_engines(row, "sha256")),
-    ("backend", lambda row: _of_engines(row, "backend")),
-    ("provider", lambda row: _of_engines(row, "provider")),
-    ("precision", lambda row: _of_engines(row, "precision")),
 )
+_OF_ENGINE = (
+    ("models", "sha256"), ("backend", "backend"), ("provider", "provider"), ("precision", "precision"),
+)  # fmt: skip
 
 
 def differences(base: Row, other: Row) -> list[str]:
     """What besides the system was not the same, or makes a row doubtful."""
-    found = [
-        f"{name}: {_told(get(base))} / {_told(get(other))}"
-        for name, get in _OF_ROW
-        if get(base) != get(other) and _is_known(base, other, name)
-    ]
+    found = [f"{name}: {get(base)} / {get(other)}" for name, get in _OF_ROW if get(base) != get(other)]
+    found += _engine_differences(base, other)
     if base.settings != other.settings:
         words = [" ".join(settings_words(row.settings)) or "none" for row in (base, other)]
         found.append(f"settings: {words[0]} / {words[1]}")
@@ -35,21 +31,20 @@ def differences(base: Row, other: Row) -> list[str]:
     return found
 
 
-def _is_known(base: Row, other: Row, name: str) -> bool:
-    """A system without engines (null, a peer that tells none) differs from none in them."""
-    of_engines = name in ("models", "backend", "provider", "precision")
-    return not of_engines or bool(base.engines and other.engines)
-
-
-def _of_engines(row: Row, name: str) -> dict[str, str]:
-    return {f"{e.model_id}/{e.network}": getattr(e, name)[:12] for e in row.engines}
-
-
-def _told(value: object) -> str:
-    if isinstance(value, dict):
-        told = sorted(set(value.values()))
-        return f"{', '.join(told)} ({', '.join(sorted(value))})"
-    return str(value)
+def _engine_differences(base: Row, other: Row) -> list[str]:
+    """Of networks that both ran, how; then which ones only one of them tells."""
+    first, second = ({f"{e.model_id}/{e.network}": e for e in row.engines} for row in (base, other))
+    both = [network for network in first if network in second]
+    found = []
+    for name, field in _OF_ENGINE:
+        told = [(getattr(first[n], field)[:12], getattr(second[n], field)[:12], n) for n in both]
+        found += [f"{name}: {a} / {b} ({network})" for a, b, network in told if a != b]
+    # Another system may tell no engines (null, a peer): that is no difference in them.
+    if base.system == other.system or (first and second):
+        words = [", ".join(sorted(set(mine) - set(both))) for mine in (first, second)]
+        if any(words):
+            found.append(f"networks of one only: {words[0] or 'none'} / {words[1] or 'none'}")
+    return found
 
 
 def machine_differences(base: Machine, other: Machine) -> list[str]:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from livegate_bench.rows import EarlyStop
 
 CONFIDENCE = 0.99
@@ -23,17 +25,11 @@ def chance(requests: int, overruns: int, percentile: float) -> float:
     if overruns >= requests:
         return 1.0
     log_within, log_over = math.log(percentile), math.log1p(-percentile)
-    log_all = math.lgamma(requests + 1)
-    return math.fsum(
-        math.exp(
-            log_all
-            - math.lgamma(over + 1)
-            - math.lgamma(requests - over + 1)
-            + over * log_over
-            + (requests - over) * log_within
-        )
-        for over in range(overruns + 1)
-    )
+    over = np.arange(overruns, dtype=np.float64)
+    # Each term from the one before it: a logarithm, because the first ones are too small for a float.
+    grows = np.log((requests - over) / (over + 1)) + log_over - log_within
+    terms = requests * log_within + np.concatenate([[0.0], np.cumsum(grows)])
+    return float(np.exp(terms).sum())
 
 
 def least_requests(percentile: float, overruns: int, confidence: float = CONFIDENCE) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,11 +20,10 @@ from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.shm.layout import DropReason
 from livegate.shm.outcome import FrameResult
 from livegate_bench.loadgen import Taken, name_of, run_threads
-from livegate_bench.picture import FRAME_HEIGHT, FRAME_WIDTH, swaying_frames
+from livegate_bench.picture import FRAME_HEIGHT, FRAME_WIDTH
+from livegate_bench.scene import PERIOD_S, Kind, Scene
 from livegate_bench.system import System
 
-SHOWN = 24
-"""Frames of the scene, over and over: about a second of a person who sways, with a camera's noise."""
 LEAD_S = 0.2
 TAIL_S = 2.0
 """How long the last verdicts are waited for: longer than a server keeps a frame."""
@@ -38,11 +37,14 @@ class Fleet:
     fps: float
     seconds: float
     seed: int
+    scene: Kind = "turnstile"
 
     def run(self, system: System) -> Taken:
-        """In threads of this process; the seed says when in its period each camera begins."""
-        frames = swaying_frames(system.place.picture, SHOWN, self.seed)
-        begins_s = np.random.default_rng(self.seed).uniform(0, 1 / self.fps, self.cameras)
+        """In threads of this process; the seed says where in its scene each camera begins."""
+        scene = Scene(system.place.picture, self.scene, self.seed)
+        draw = np.random.default_rng(self.seed)
+        begins_s = draw.uniform(0, 1 / self.fps, self.cameras)
+        shows_s = draw.uniform(0, PERIOD_S, self.cameras)
         cameras = [Camera(system.place.server.frames, f"fleet-{n}") for n in range(self.cameras)]
         try:
             for camera in cameras:
@@ -53,8 +55,8 @@ class Fleet:
         offsets_s = np.arange(max(1, round(self.fps * self.seconds))) / self.fps
         run_threads(
             [
-                partial(camera.film, start_ns + ((offsets_s + begin_s) * 1e9).astype(np.int64), frames)
-                for camera, begin_s in zip(cameras, begins_s, strict=True)
+                partial(camera.film, start_ns, offsets_s + begin_s, scene, show_s)
+                for camera, begin_s, show_s in zip(cameras, begins_s, shows_s, strict=True)
             ]
         )
         return taken_from_cameras(cameras, self.seconds)
@@ -71,24 +73,33 @@ class Camera:
         self.ages_s: list[float] = []
         self.drops: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
-        self._due_ns: dict[int, int] = {}
+        self.due_ns: dict[int, int] = {}
+        """Of frames without an answer, by number: CLOCK_MONOTONIC."""
 
-    def film(self, due_ns: Sequence[int], frames: Sequence[Any]) -> None:
-        """Hand over each frame when it is due, then wait for the last verdicts."""
+    def film(self, start_ns: int, offsets_s: Sequence[float], scene: Scene, show_s: float) -> None:
+        """Hand over each frame when it is due, then wait for the last verdicts.
+
+        Args:
+            start_ns: CLOCK_MONOTONIC of the fleet's start.
+            offsets_s: when each frame is due, from then on.
+            scene: what is before the camera.
+            show_s: where in its scene the camera begins.
+        """
         try:
-            for number, due in enumerate(map(int, due_ns)):
+            for number, offset_s in enumerate(map(float, offsets_s)):
+                due = start_ns + int(offset_s * 1e9)
                 self._listen(until_ns=due)
-                self._show(number, due, frames[number % len(frames)])
+                self._show(number, due, partial(scene.paint, number=number, time_s=show_s + offset_s))
             self._listen(until_ns=time.monotonic_ns() + int(TAIL_S * 1e9), or_all_told=True)
         except LiveGateError as error:
             self.errors[name_of(error)] += 1
         finally:
             self.producer.close()
-            self.drops["unanswered"] += len(self._due_ns)
+            self.drops["unanswered"] += len(self.due_ns)
 
     def hear(self, result: FrameResult) -> None:
         """What became of one frame."""
-        due = self._due_ns.pop(result.frame_id, None)
+        due = self.due_ns.pop(result.frame_id, None)
         if due is None:
             return
         if result.has_verdict:
@@ -98,20 +109,20 @@ class Camera:
         else:
             self.drops[result.reason.name.lower()] += 1
 
-    def _show(self, number: int, due: int, frame: Any) -> None:
+    def _show(self, number: int, due: int, paint: Callable[[Any], None]) -> None:
         try:
             with self.producer.loan(frame_id=number, captured_ns=due) as pixels:
-                self._due_ns[number] = due
-                pixels[:] = frame
+                self.due_ns[number] = due
+                paint(pixels)
         except LiveGateError as error:
-            self._due_ns.pop(number, None)
+            self.due_ns.pop(number, None)
             if error.code is not ErrorCode.QUEUE_FULL:
                 raise
             self.drops["no_slot"] += 1
 
     def _listen(self, *, until_ns: int, or_all_told: bool = False) -> None:
         while (left_ns := until_ns - time.monotonic_ns()) > 0:
-            if or_all_told and not self._due_ns:
+            if or_all_told and not self.due_ns:
                 return
             # `results` waits to the end where `hear` takes them, so the last wait is cut into pieces.
             self.producer.results(timeout_s=min(left_ns / 1e9, 0.05) if or_all_told else left_ns / 1e9)

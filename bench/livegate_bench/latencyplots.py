@@ -40,7 +40,7 @@ def latency_histogram(row: Row, among: Sequence[Row]) -> Markup | None:
     place = pane(SMALL_WIDTH, SMALL_HEIGHT)
     x = logarithmic([ms for other in among for ms in _span(other.latency)], place.left, place.right)
     percents = [100 * count / sum(latency.counts) for count in latency.counts]
-    y = linear(percents, place.bottom, place.top)
+    y = linear([1.25 * max(percents)], place.bottom, place.top)
     bins = zip(latency.edges_ms, latency.edges_ms[1:], percents, strict=False)
     bars = [
         bar(x.at(low), y.at(percent), max(x.at(high) - x.at(low), 0.6), place.bottom - y.at(percent), 4)
@@ -58,7 +58,7 @@ def latency_histogram(row: Row, among: Sequence[Row]) -> Markup | None:
 def _mark(place: Pane, x: float, words: str, number: int) -> Markup:
     is_left = (number == 0 and x > place.left + 60) or x > place.right - 60
     anchor, shift = ("end", -3) if is_left else ("start", 3)
-    below = text(x + shift, place.top + 9 + 13 * number, words, anchor)
+    below = text(x + shift, place.top + 9 + 13 * number, words, anchor, "over")
     return join(line(x, place.top, x, place.bottom, "mark"), below)
 
 

@@ -86,7 +86,7 @@ class Load:
         try:
             self.engines = self._answer(Warm, WARM_S).engines
         except BaseException:
-            self.end()
+            self.end(at_once=True)
             raise
 
     @property
@@ -107,8 +107,10 @@ class Load:
             raise BenchError(f"the load of {self.name} ended by itself") from None
         return self._answer(Taken, order.seconds + SPARE_S)
 
-    def end(self) -> None:
-        """Let it go; it is killed when it does not."""
+    def end(self, *, at_once: bool = False) -> None:
+        """Let it go when it is done; it is killed when it does not go, or when it must not go on."""
+        if at_once:
+            self._process.kill()
         with contextlib.suppress(OSError):
             self._orders.send(None)
         self._process.join(END_S)
@@ -121,9 +123,11 @@ class Load:
         """Started."""
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
         """Ended."""
-        self.end()
+        self.end(at_once=error is not None)
 
     def _answer(self, kind: type[T], limit_s: float) -> T:
         until_s = time.monotonic() + limit_s
@@ -135,7 +139,7 @@ class Load:
                 raise BenchError(f"the load of {self.name} said nothing for {limit_s:.0f} s")
         try:
             answer = self._orders.recv()
-        except EOFError:
+        except (EOFError, OSError):
             raise BenchError(f"the load of {self.name} ended by itself") from None
         if isinstance(answer, Failed):
             self._check()

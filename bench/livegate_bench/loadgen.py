@@ -12,6 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from livegate.core.errors import LiveGateError
 from livegate_bench.schedule import constant, poisson
 from livegate_bench.system import Ask, Refused, System
 
-MOST_REQUESTS = 200_000
+MOST_REQUESTS = 1_000_000
 """Of one round: a system that answers at once would fill the memory with times."""
 PAUSE_S = 0.01
 """After a failure: a server that is gone must not be hammered."""
@@ -64,7 +65,7 @@ class Tally:
 
     def __init__(self) -> None:
         """Nothing yet."""
-        self.latencies_s: list[float] = []
+        self.latencies_s = array("d")
         self.errors: Counter[str] = Counter()
         self.stages_ms: Counter[str] = Counter()
 
@@ -92,7 +93,7 @@ def taken_from(
     tallies: Sequence[Tally], seconds: float, *, requests: int | None = None, gave_up: bool = False
 ) -> Taken:
     """All threads together; `requests` where a latency is of more than one."""
-    latencies = np.array([s for tally in tallies for s in tally.latencies_s], np.float64)
+    latencies = np.concatenate([np.empty(0), *(np.array(tally.latencies_s) for tally in tallies)])
     return Taken(
         seconds=seconds,
         requests=len(latencies) if requests is None else requests,
@@ -146,7 +147,7 @@ class Queries:
         """Each sample has a client of its own."""
         callers = system.callers(self.samples)
         parts = [Tally() for _ in callers]
-        queries_s: list[float] = []
+        queries_s = array("d")
         started_s = now_s = time.perf_counter()
         with ThreadPoolExecutor(self.samples) as threads:
             while now_s - started_s < self.seconds and len(queries_s) * self.samples < MOST_REQUESTS:
@@ -162,7 +163,7 @@ class Queries:
                     queries_s.append(now_s - before_s)
         answered = sum(len(tally.latencies_s) for tally in parts)
         for tally in parts:
-            tally.latencies_s = []
+            tally.latencies_s = array("d")
         parts[0].latencies_s = queries_s
         return taken_from(parts, now_s - started_s, requests=answered)
 
@@ -214,7 +215,8 @@ class Open:
             for ask, tally in zip(callers, tallies, strict=True)
         ]
         run_threads([tell, *senders])
-        return taken_from(tallies, time.perf_counter() - started_s, gave_up=hopeless.is_set())
+        took_s = max(self.seconds if not hopeless.is_set() else 0.0, time.perf_counter() - started_s)
+        return taken_from(tallies, took_s, gave_up=hopeless.is_set())
 
 
 def run_threads(works: Sequence[Callable[[], None]]) -> None:

@@ -6,7 +6,7 @@ import multiprocessing
 from dataclasses import dataclass
 from typing import Any
 
-from livegate_bench.machine import cpu_seconds
+from livegate_bench.meter import cpu_seconds
 
 
 @dataclass(frozen=True, slots=True)

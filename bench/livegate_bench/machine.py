@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
 
 from livegate.core.machine import cpu, package_versions
 
@@ -28,9 +27,3 @@ def describe() -> dict[str, str]:
         "python": platform.python_version(),
     }
     return found | package_versions(PACKAGES)
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process with all its threads, from /proc."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

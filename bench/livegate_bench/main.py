@@ -13,7 +13,7 @@ from livegate_bench.failure import BenchError
 from livegate_bench.options import Parser
 from livegate_bench.run import add_scenarios
 
-TOOLS = ("serving", "streams", "handoff", "backends", "compare", "show", "tune")
+TOOLS = ("streams", "handoff", "backends", "compare", "show", "tune")
 """Sub-commands with flags and figures of their own, beside those of scenarios/."""
 
 

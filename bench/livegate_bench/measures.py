@@ -76,6 +76,11 @@ def word(value: Setting) -> str:
     return short(value) if isinstance(value, float) else str(value)
 
 
+def percentile_word(part: float) -> str:
+    """0.9 is p90, 0.999 is p99.9."""
+    return f"p{part * 100:.6g}"
+
+
 def short(value: float | None) -> str:
     """Four digits that count, for people."""
     if value is None:

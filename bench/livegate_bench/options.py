@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from livegate.core.config import Config
 from livegate.core.plugins import did_you_mean
+from livegate.core.profile import read_profile
 from livegate.core.settings import keys, load, value_from_text
 from livegate_bench.failure import BenchError
 from livegate_bench.models import add_models, model_arguments, model_flags
@@ -91,10 +93,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """What every scenario with rows understands."""
     add_models(parser)
     parser.add_argument("--picture", metavar="FILE", help="default: a 640x480 JPEG portrait")
-    parser.add_argument("--backend", default="onnxruntime")
-    parser.add_argument(
-        "--detector-size", type=whole(64, 2048), default=Config().face_detection.input_size
-    )
+    parser.add_argument("--backend", help="default: engine.backend's")
+    parser.add_argument("--detector-size", type=whole(64, 2048), help="default: its key's")
+    parser.add_argument("--profile", metavar="FILE", help="measure with what `tune` has written")
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -148,9 +149,13 @@ def config_from(options: argparse.Namespace) -> Config:
 
     Raises:
         SetupError: as core.settings.load.
-        BenchError: as settings_from.
+        BenchError: as settings_from; the profile is of another box.
     """
-    return load(flags=settings_from(options)).config
+    profile = read_profile(Path(options.profile)) if options.profile else None
+    loaded = load(flags=settings_from(options), profile=profile)
+    if profile is not None and loaded.profile.startswith("not used"):
+        raise BenchError(f"the profile {options.profile} is {loaded.profile}")
+    return loaded.config
 
 
 def settings_from(options: argparse.Namespace) -> dict[str, Any]:
@@ -159,11 +164,9 @@ def settings_from(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         BenchError: --set names no key.
     """
-    flags: dict[str, Any] = {
-        "engine.backend": options.backend,
-        "face_detection.input_size": options.detector_size,
-        **model_flags(options),
-    }
+    named = {"engine.backend": options.backend, "face_detection.input_size": options.detector_size}
+    flags: dict[str, Any] = {path: value for path, value in named.items() if value is not None}
+    flags |= model_flags(options)
     known = {key.path: key for key in keys()}
     for setting in options.set:
         path, equals, value = setting.partition("=")
@@ -175,6 +178,11 @@ def settings_from(options: argparse.Namespace) -> dict[str, Any]:
 
 def server_arguments(options: argparse.Namespace) -> Sequence[str]:
     """The same for `livegate serve`."""
+    named = {
+        "--backend": options.backend,
+        "--detector-size": options.detector_size,
+        "--profile": options.profile,
+    }
+    given = (part for flag, v in named.items() if v is not None for part in (flag, str(v)))
     sets = (part for setting in options.set for part in ("--set", setting))
-    size = str(options.detector_size)
-    return "--backend", options.backend, "--detector-size", size, *sets, *model_arguments(options)
+    return *given, *sets, *model_arguments(options)

@@ -9,7 +9,7 @@ from livegate_bench.barplots import lost_bars, stage_bars
 from livegate_bench.circumstances import conditions_table, facts, rows_table
 from livegate_bench.latencyplots import latency_cdf, latency_histogram
 from livegate_bench.loadplot import load_plot
-from livegate_bench.measures import LATENCIES, label, measure, settings_words, short
+from livegate_bench.measures import LATENCIES, label, measure, percentile_word, settings_words, short
 from livegate_bench.pagestyle import STYLE
 from livegate_bench.rows import Report, Row
 from livegate_bench.svg import Markup, join, tag
@@ -94,7 +94,7 @@ def _summary(name: str, rows: Sequence[Row]) -> Markup:
 
 def _judged_by(row: Row) -> str:
     """The latency that the scenario is judged by, where the row has it."""
-    name = f"p{row.percentile:g}_ms".replace(".", "_")
+    name = f"{percentile_word(row.percentile)}_ms".replace(".", "_")
     return name if name in LATENCIES else "p99_ms"
 
 

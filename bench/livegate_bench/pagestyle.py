@@ -29,6 +29,8 @@ svg text { font-size: 11px; fill: #1a1a1a; } svg text.label { font-size: 12px; f
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 1rem; max-width: 52rem; }
 figure { margin: .6rem 0; break-inside: avoid; } figcaption { font-weight: 600; }
 .wide { overflow-x: auto; }
+.dense { font-size: .8rem; line-height: 1.35; } .dense td { min-width: 5.2rem; }
+svg text.over { paint-order: stroke; stroke: #fff; stroke-width: 3px; }
 footer { margin-top: 2rem; border-top: 1px solid #1a1a1a; padding-top: .4rem; overflow-wrap: anywhere; }
 @media print {
   @page { size: A4; margin: 14mm; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -17,11 +18,15 @@ from livegate_bench.bootstrap import (
 )
 from livegate_bench.differences import differences, machine_differences
 from livegate_bench.measures import COMPARED, GAINS, measure
-from livegate_bench.rows import Machine, Part, Row, Setting, Window
+from livegate_bench.rows import Latency, Machine, Part, Row, Setting, Window
 
 Verdict = Literal["better", "worse", "no difference shown", "not enough to tell"]
 Method = Literal["windows", "paired windows", "requests"]
 QUANTILES = {"p50_ms": 0.5, "p99_ms": 0.99}
+EXACT = {
+    "min_ms": 0.0, "p50_ms": 0.5, "p90_ms": 0.9, "p95_ms": 0.95, "p99_ms": 0.99, "p99_9_ms": 0.999,
+    "max_ms": 1.0,
+}  # fmt: skip
 OF_WINDOW = {"rate_per_s": "rate_per_s", "core_ms_per_request": "core_ms_per_request"}
 
 
@@ -131,11 +136,23 @@ def _histogram(row: Row) -> Histogram | None:
     latencies = [window.latency_ms for window in row.windows if window.latency_ms]
     if row.latency is None or sum(row.latency.counts) == 0 or len(latencies) < 3 or min(latencies) <= 0:
         return None
-    edges = np.asarray(row.latency.edges_ms, np.float64)
-    counts = np.asarray(row.latency.counts, np.float64)
-    alone = Histogram(edges, counts, float(counts.sum()))
+    alone = _distribution(row.latency)
     requests = float(np.mean([window.requests for window in row.windows if window.latency_ms]))
-    if requests < 1:
+    if requests < 1 or len(alone.knots_ms) < 2:
         return None
-    effect = design_effect(alone, row.percentile / 100, latencies, requests)
-    return Histogram(edges, counts, max(1.0, alone.effective / effect))
+    effect = design_effect(alone, row.percentile, latencies, requests)
+    return replace(alone, effective=max(1.0, alone.effective / effect))
+
+
+def _distribution(latency: Latency) -> Histogram:
+    """The bins, and between their edges the percentiles that are known exactly.
+
+    Bins alone are too wide: two medians beside one edge would seem a whole bin apart.
+    """
+    below = np.concatenate([[0], np.cumsum(latency.counts)]) / sum(latency.counts)
+    points = [(ms, float(part)) for ms, part in zip(latency.edges_ms, below, strict=True)]
+    points += [(getattr(latency, name), part) for name, part in EXACT.items()]
+    inside = sorted(p for p in points if p[0] > 0 and latency.min_ms <= p[0] <= latency.max_ms)
+    knots = np.asarray([ms for ms, _ in inside], np.float64)
+    heights = np.maximum.accumulate(np.asarray([part for _, part in inside], np.float64))
+    return Histogram(knots, heights, float(sum(latency.counts)))

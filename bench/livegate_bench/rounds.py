@@ -135,13 +135,16 @@ def row_of(
     """The row of a track; `problem` makes it unstable beside what the windows say."""
     contender, taken = track.contender, track.together
     seconds, requests, load_s = taken.seconds, taken.requests, taken.cpu_s
+    if taken.gave_up:
+        problem = problem or "the system was so far behind that requests were not sent"
     problem = problem or why_unstable(track.windows)
     is_frames = contender.system == "frame-queue"
-    copied = scrape.copied_bytes(track.counted)
+    copied = scrape.total(track.counted, "livegate_frame_bytes_copied_total")
     return Row(
         scenario=scenario,
         system=contender.system,
         settings=contender.settings,
+        picture=bench.picture_name,
         pack=bench.config.models.pack,
         detector_input=bench.config.face_detection.input_size,
         threads=bench.threads,
@@ -176,12 +179,15 @@ def per_request_ms(cpu_s: float, requests: int) -> float | None:
 
 
 def engines_of(bench: Bench, track: Track) -> tuple[EngineRun, ...]:
-    """What ran: as the server says, or the system itself."""
+    """What ran: as a server says, or the system itself."""
     if track.contender.own:
         return track.contender.own.engines
-    if track.server:
-        return bench.server_engines(track.contender.server_flags)
-    return track.load.engines
+    if not track.server:
+        return track.load.engines
+    has_others = system_class(track.contender.system).has_own_networks
+    if has_others or track.contender.beside is not nullcontext:
+        return bench.loaded_engines()
+    return bench.judging_engines(track.contender.server_flags)
 
 
 def start_load(bench: Bench, system: str, flags: tuple[str, ...] = EVERY_FRAME) -> Load:
@@ -264,6 +270,8 @@ def _is_done(track: Track, pace: Pace) -> bool:
 
 
 def _stages_ms(track: Track, taken: Taken) -> dict[str, float]:
+    if track.contender.beside is not nullcontext:
+        return {}  # the server's clocks ran for what went on beside the requests, too
     if track.server:
         return scrape.stages_ms(track.counted, taken.requests)
     return {stage: ms / taken.requests for stage, ms in taken.stages_ms.items() if taken.requests}

@@ -125,6 +125,8 @@ class Row(Part, frozen=True, kw_only=True):
     """null, in-process, grpc-tcp, grpc-unix, frame-queue, a dialect's name, or a peer's."""
     settings: dict[str, Setting]
     """What tells this row from others of the same scenario and system: clients, rate, cameras."""
+    picture: str = ""
+    """What was sent, or shown to cameras: pixels, bytes, the beginning of its sha256."""
     pack: str
     detector_input: int
     threads: int

@@ -16,6 +16,7 @@ from livegate import __version__
 from livegate.core.plugins import load_plugin, plugin_names
 from livegate_bench.bench import Bench
 from livegate_bench.conditions import machine
+from livegate_bench.failure import BenchError
 from livegate_bench.options import add_common
 from livegate_bench.parts import SCENARIOS
 from livegate_bench.reports import add_outputs, check_outputs, deliver
@@ -44,28 +45,39 @@ def run(module: ModuleType, options: argparse.Namespace) -> int:
         SetupError: a setting is refused, an output cannot be written.
     """
     check_outputs(options)
-    return deliver(run_rows(module.rows, options), options)
+    report, failure = run_rows(module.rows, options)
+    if not report.rows and failure is not None:
+        raise failure
+    status = deliver(report, options)
+    if failure is not None:  # what was measured before is told: a set may have taken an hour
+        raise failure
+    return status
 
 
-def run_rows(rows: Rows, options: argparse.Namespace) -> Report:
-    """The report of a scenario.
+def run_rows(rows: Rows, options: argparse.Namespace) -> tuple[Report, BenchError | None]:
+    """The report of a scenario, and why it ends before its end, if it does.
 
     Raises:
-        BenchError: a figure cannot be had.
+        BenchError: the bench cannot begin.
         SetupError: a setting is refused.
     """
+    found, failure = list[Row](), None
     started_unix_s, started_s = time.time(), time.perf_counter()
     with Bench(options) as bench:
-        found = tuple(rows(bench, options))
-    return Report(
+        try:
+            found.extend(rows(bench, options))
+        except BenchError as error:
+            failure = error
+    report = Report(
         command=command_line(sys.argv[1:]),
         livegate=__version__,
         git_revision=git_revision(Path(__file__).parent),
         started_unix_s=started_unix_s,
         seconds=time.perf_counter() - started_s,
         machine=machine(),
-        rows=found,
+        rows=tuple(found),
     )
+    return report, failure
 
 
 def command_line(arguments: Sequence[str]) -> str:

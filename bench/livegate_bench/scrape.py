@@ -65,6 +65,12 @@ def dropped(counted: Mapping[Sample, float]) -> dict[str, int]:
     return {reason: count for reason, count in found.items() if count}
 
 
-def copied_bytes(counted: Mapping[Sample, float]) -> int:
-    """Of frames, all cameras together."""
-    return round(sum(v for s, v in counted.items() if s[0] == "livegate_frame_bytes_copied_total"))
+def total(counted: Mapping[Sample, float], name: str, event: str = "") -> int:
+    """Of a counter, all its labels together; `event` picks one of livegate_frames_total."""
+    return round(
+        sum(
+            value
+            for sample, value in counted.items()
+            if sample[0] == name and (not event or label(sample, "event") == event)
+        )
+    )

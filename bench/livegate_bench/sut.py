@@ -83,7 +83,8 @@ def running_server(*arguments: str) -> Iterator[Server]:
         command = [
             *(sys.executable, "-m", "livegate", "serve", "--config", config, "--http", http),
             *("--frames", frames, "--grpc", grpc, "--metrics", metrics, "--socket", path),
-            *("--log-level", "warning", *arguments),
+            # No profile of this box unless it is asked for: what is measured stands in the flags.
+            *("--log-level", "warning", "--profile", "", *arguments),
         ]
         started_s = time.perf_counter()
         server = subprocess.Popen(command)

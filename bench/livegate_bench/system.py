@@ -58,6 +58,8 @@ class System:
     is_served: ClassVar[bool] = True
     """Whether a server does the work; else the load's own process does."""
 
+    has_own_networks: ClassVar[bool] = False
+    """Whether a request runs other networks than a picture's silent liveness does."""
     most_callers: ClassVar[int] = 64
     """Clients of an open loop, which has one for each request under way."""
 

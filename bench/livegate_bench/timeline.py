@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from livegate_bench.axes import Scale, linear
 from livegate_bench.latencyplots import SMALL_HEIGHT, SMALL_WIDTH
-from livegate_bench.measures import label
+from livegate_bench.measures import label, percentile_word
 from livegate_bench.plot import Pane, axis_x, axis_y, drawing, pane, polyline
 from livegate_bench.rows import Row, Window
 from livegate_bench.svg import Markup
@@ -41,7 +41,7 @@ def _latencies(row: Row, place: Pane, x: Scale, middles: Sequence[float]) -> lis
     y = linear([window.latency_ms or 0 for window in row.windows], place.bottom, place.top, 3)
     runs = _runs(row.windows, middles, x, y)
     drawn = [polyline(run, 1, has_dots=True) for run in runs]
-    return [axis_y(place, y, f"p{row.percentile:g}, ms"), *drawn]
+    return [axis_y(place, y, f"{percentile_word(row.percentile)}, ms"), *drawn]
 
 
 def _middles(windows: Sequence[Window]) -> tuple[list[float], float]:

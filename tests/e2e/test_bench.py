@@ -54,9 +54,11 @@ def test_every_system_answers_and_its_row_carries_what_it_must(tmp_path: Path, p
         assert (row["seed"], row["percentile"], row["is_stable"]) == (7, 0.9, False)
         assert row["unstable_because"] == "1 windows, 3 are needed"
         assert row["rss_bytes"] > 1 << 20
+        assert row["picture"].startswith("320x240, ")
     served = [row for row in rows if row["system"] not in ("null", "in-process")]
     assert all(row["load_core_ms_per_request"] <= row["core_ms_per_request"] for row in served)
     assert all(row["engines"] for row in rows if row["system"] != "null")
+    assert rows[2]["engines"] == rows[4]["engines"] == rows[1]["engines"]
     assert {"decode", "infer"} <= set(rows[1]["stages_ms"]) & set(rows[2]["stages_ms"])
     assert rows[4]["bytes_copied_per_request"] == 0  # read in place
 
@@ -106,3 +108,47 @@ def test_bench_that_is_terminated_takes_its_server_along(picture: str) -> None:
 def _loads(bench: psutil.Process) -> list[psutil.Process]:
     """The processes of its load; multiprocessing's own helper is none."""
     return [child for child in bench.children() if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.mark.slow
+def test_standard_set_has_all_of_its_rows(tmp_path: Path) -> None:
+    """Each system, cameras, and starts; with the picture that is sent when none is named."""
+    report = report_of(tmp_path, "standard", *TINY)
+    rows = [(row["scenario"], row["system"], row["settings"].get("clients")) for row in report["rows"]]
+    assert [row for row in rows if row[0] == "concurrency"] == [
+        ("concurrency", "null", 1),
+        ("concurrency", "in-process", report["rows"][0]["threads"]),
+        *(("concurrency", "grpc-tcp", clients) for clients in (1, 4, 16)),
+        ("concurrency", "frame-queue", 4),
+    ]
+    assert [row[:2] for row in rows[6:]] == [
+        ("camera_fleet", "frame-queue"),
+        ("cold_start", "livegate serve"),
+        ("cold_start", "bare process"),
+    ]
+
+
+@pytest.mark.slow
+def test_cameras_that_the_server_decodes_have_a_row_of_their_own(tmp_path: Path, picture: str) -> None:
+    """Frames and drops are counted; ages cannot be seen from outside."""
+    tiny = ("--backend", "null", "--quick", "--rounds", "1", "--most-cameras", "1", "--fps", "10")
+    _, row = report_of(tmp_path, "camera_fleet", *tiny, "--decode", "--picture", picture)["rows"]
+    assert (row["system"], row["latency"]) == ("camera-file", None)
+    assert row["requests"] > 0
+
+
+@pytest.mark.slow
+def test_soak_tells_the_growth(tmp_path: Path, picture: str) -> None:
+    """Of a server that has not yet run for long."""
+    (row,) = report_of(tmp_path, "soak", *TINY, "--minutes", "0.01", "--picture", picture)["rows"]
+    assert {"rss_slope_mib_per_h", "fds_slope_per_h"} <= set(row["figures"])
+    assert row["figures"]["fds_last"] > 3
+
+
+@pytest.mark.slow
+def test_cameras_of_several_rows_are_different_cameras(tmp_path: Path, picture: str) -> None:
+    """All rows are connected at once, because they take turns."""
+    chosen = ("--system", "frame-queue", "--clients", "1,2", "--picture", picture)
+    rows = report_of(tmp_path, "concurrency", *TINY, *chosen)["rows"]
+    assert [row["settings"]["clients"] for row in rows] == [1, 2]
+    assert all(row["requests"] and not row["errors"] for row in rows)

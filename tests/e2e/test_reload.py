@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ import requests
 
 from e2e.pictures import PATH, body, jpeg
 from e2e.running import Running, run_cli, start, wait_until
-from livegate.client import FACE_DETECTION, SILENT_LIVENESS, LivenessClient
+from livegate.client import FACE_DETECTION, SILENT_LIVENESS, FrameProducer, LivenessClient
 from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.manifests.goldens import DIGEST_BYTES, Case, GoldenOutputs, Tensor
+from livegate.shm.outcome import FrameResult
 from support import shared
 
 TOKEN = "an admin's token"
@@ -39,7 +41,8 @@ MIB = 1 << 20
 @pytest.fixture
 def null_server(folder: Path) -> Iterator[Running]:
     """Any models, without their weights."""
-    running = start(folder, *PACK, "--set", f"grpc.admin_tokens={TOKEN}")
+    every_frame = ("--set", "attention.recheck_ms=0")
+    running = start(folder, *PACK, *every_frame, "--set", f"grpc.admin_tokens={TOKEN}")
     yield running
     assert running.stop() == 0, running.log.read_text()
 
@@ -112,6 +115,35 @@ def test_message_that_is_none_is_1004(null_server: Running) -> None:
             call(b"\xff\xff", timeout=WAIT_S)
     assert "APP_ERR_COMM_INVALID_PARAM" in str(dict(caught.value.trailing_metadata()))
     assert metric(null_server, 'livegate_reloads_total{outcome="swapped"}') == 0
+
+
+def test_models_change_under_a_camera_and_no_frame_of_it_fails(
+    null_server: Running, folder: Path
+) -> None:
+    """A camera hands over frame after frame while the models change: each is judged, in order."""
+    told: list[FrameResult] = []
+    with (
+        FrameProducer(folder / "frames.sock", camera="door", width=320, height=240) as producer,
+        LivenessClient(f"unix:{null_server.socket}") as client,
+    ):
+
+        def hand_over() -> None:
+            with producer.loan(timeout_s=1.0) as pixels:
+                pixels[:] = len(told) % 251
+            told.extend(producer.results(timeout_s=1.0))
+
+        with ThreadPoolExecutor(1) as other:
+            for _ in range(SWAPS):
+                swap = other.submit(client.reload_models)
+                while not swap.done():
+                    hand_over()
+                assert swap.result(WAIT_S).engines
+                hand_over()
+    numbers = [result.frame_id for result in told]
+    assert numbers == list(range(numbers[0], numbers[0] + len(told)))
+    assert len(told) > SWAPS
+    assert {(result.outcome.code, result.has_verdict) for result in told} == {(ErrorCode.OK, True)}
+    assert metric(null_server, 'livegate_reloads_total{outcome="swapped"}') == SWAPS
 
 
 # --- with the reference weights -------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -14,6 +15,8 @@ from livegate_bench.peers.table import Peer, peer_of
 from livegate_bench.system import Ask, Place, Refused, System
 
 Answering = Callable[[], Answer]
+IDLE_S = 2.0
+"""Between rounds a connection stands still and uvicorn hangs up after 5 s: dial anew, as pools do."""
 
 
 class PeerSystem(System):
@@ -46,7 +49,13 @@ class HttpPeer(PeerSystem):
         if self.peer.link == "form":
             body, kind = form("picture", body)
 
+        used_s = time.monotonic()
+
         def ask() -> Answer:
+            nonlocal used_s
+            idle_s, used_s = time.monotonic() - used_s, time.monotonic()
+            if idle_s > IDLE_S:
+                link.close()
             status, text = link.post(self.peer.path, body, {"Content-Type": kind})
             if status != 200:
                 raise Refused(str(status))

@@ -8,14 +8,17 @@ have no due time that could be seen from outside, so that row counts frames and 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
-from livegate_bench.bench import MOST_CAMERAS, Bench
+from livegate_bench import scrape
+from livegate_bench.bench import EVERY_FRAME, MOST_CAMERAS, Bench
 from livegate_bench.decoding import decoding_row
 from livegate_bench.fleet import Fleet
 from livegate_bench.loadgen import Taken
 from livegate_bench.options import number, whole
 from livegate_bench.rounds import Contender, Track, row_of, start_load, take_turns, window_of
-from livegate_bench.rows import Row
+from livegate_bench.rows import Row, Setting
+from livegate_bench.scene import KINDS, PERIOD_S
 from livegate_bench.search import highest_number
 
 HELP = "how many cameras at F frames a second, with few drops and young frames"
@@ -34,6 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--most-cameras", type=whole(1, MOST_CAMERAS), default=64, help="the search ends there"
     )
+    parser.add_argument("--scene", choices=KINDS, default="turnstile", help="what the cameras show")
+    parser.add_argument("--every-frame", action="store_true", help="have each frame judged in full")
     parser.add_argument("--decode", action="store_true", help="cameras that the server decodes, too")
 
 
@@ -41,40 +46,62 @@ def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
     """One for frame queues, one more for decoding; both with figures.max_cameras."""
     cameras = max(1, search(bench, options))
     while True:
-        order = Fleet(cameras, options.fps, bench.pace.seconds, bench.seed)
-        settings = {"fps": options.fps, "age_bound_ms": options.age_ms}
-        contender = Contender(SYSTEM, {**settings}, order, PERCENTILE, server_flags=AS_SHIPPED)
-        (track,) = take_turns(bench, NAME, [contender])
+        track = measure(bench, options, cameras)
         is_held = holds(track, options.age_ms)
         if is_held or cameras == 1:
             break
         cameras -= 1
     problem = "" if is_held else "one camera is too many already"
+    unchanged = scrape.total(track.counted, "livegate_frames_unchanged_total")
     figures = {
         "max_cameras": float(cameras if is_held else 0),
-        "dropped": dropped(track.together),
-        "frames_per_s": cameras * options.fps,
+        "dropped_part": dropped(track.together),
+        "unchanged_part": unchanged / max(1, track.together.requests),
     }
     found = [row_of(bench, NAME, track, figures=figures, problem=problem)]
     if options.decode:
-        found.append(
-            decoding_row(
-                bench, bench.server(AS_SHIPPED), NAME, options.fps, options.most_cameras, MOST_DROPPED
-            )
-        )
+        server = bench.server(flags_of(options))
+        found.append(decoding_row(bench, server, options, MOST_DROPPED))
     return found
+
+
+def measure(bench: Bench, options: argparse.Namespace, cameras: int) -> Track:
+    """The rounds with so many."""
+    settings: dict[str, Setting] = {
+        "fps": options.fps,
+        "age_bound_ms": options.age_ms,
+        "scene": options.scene,
+        "every_frame": options.every_frame,
+    }
+    order = fleet(bench, options, cameras)
+    contender = Contender(SYSTEM, settings, order, PERCENTILE, server_flags=flags_of(options))
+    pace = replace(bench.pace, most_rounds=bench.pace.rounds)
+    (track,) = take_turns(bench, NAME, [contender], pace)
+    return track
+
+
+def fleet(bench: Bench, options: argparse.Namespace, cameras: int) -> Fleet:
+    """Each round shows the whole scene, unless it is to be quick."""
+    seconds = bench.pace.seconds
+    shown_s = seconds if options.quick else max(seconds, PERIOD_S)
+    return Fleet(cameras, options.fps, shown_s, bench.seed, options.scene)
+
+
+def flags_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """Of the server."""
+    return EVERY_FRAME if options.every_frame else AS_SHIPPED
 
 
 def search(bench: Bench, options: argparse.Namespace) -> int:
     """The most cameras that one trial each says hold."""
-    with start_load(bench, SYSTEM, AS_SHIPPED) as load:
+    with start_load(bench, SYSTEM, flags_of(options)) as load:
 
         def is_held(cameras: int) -> bool:
-            taken = load.take(Fleet(cameras, options.fps, bench.pace.seconds, bench.seed))
+            taken = load.take(fleet(bench, options, cameras))
             age_ms = window_of(taken, 0.0, PERCENTILE).latency_ms
-            bench.say(
-                f"{NAME}, {cameras} cameras: {dropped(taken):.1%} dropped, p99 age {age_ms or 0:.0f} ms"
-            )
+            lost = f"{dropped(taken):.1%} dropped, p99 age {age_ms or 0:.0f} ms"
+            failed = f", errors {taken.errors}" if taken.errors else ""
+            bench.say(f"{NAME}, {cameras} cameras: {lost}{failed}")
             return keeps_up(taken, age_ms, options.age_ms)
 
         return highest_number(is_held, most=options.most_cameras)

@@ -75,7 +75,7 @@ def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
         bares += [start_bare(plan)] if plan else []
         told = f", bare {bares[-1].ready_s:.2f} s" if plan else ""
         bench.say(f"{NAME}, round {turn}: ready after {served[-1].ready_s:.2f} s{told}")
-    engines = bench.server_engines()
+    engines = bench.loaded_engines()
     found = [(SERVED, served, figures(served, bares)), (BARE, bares, {})]
     return [
         row(bench, name, starts, told, engines, watcher, started_unix_s)

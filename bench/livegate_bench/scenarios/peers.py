@@ -161,12 +161,25 @@ def table_from(bench: Bench, options: argparse.Namespace, name: str) -> Table:
     """The settings of a table's systems: those that were asked for, and in `ours` the engine choice."""
     settings = settings_from(options)
     settings["models.dirs"] = [str(Path(folder).resolve()) for folder in settings["models.dirs"]]
+    settings |= _as_configured(bench)
     flags: tuple[str, ...] = EVERY_FRAME
     if name == "ours":
         use = dict(bench.config.engine.use) | (_engines(options) or _default_engines(bench))
         settings["engine.use"] = use
         flags = (*flags, "--set", f"engine.use={json.dumps(use)}")
     return Table(name, TABLES[name], settings, flags, options.clients)
+
+
+def _as_configured(bench: Bench) -> dict[str, Any]:
+    """What a profile may have said, too: a peer reads none."""
+    engine = bench.config.engine
+    return {
+        "engine.backend": engine.backend,
+        "engine.use": dict(engine.use),
+        "engine.intra_op_threads": engine.intra_op_threads,
+        "face_detection.input_size": bench.config.face_detection.input_size,
+        "server.workers": bench.threads,
+    }
 
 
 def _engines(options: argparse.Namespace) -> dict[str, str]:

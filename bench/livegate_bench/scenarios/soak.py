@@ -26,6 +26,7 @@ HELP = "minutes of the same: growth of memory and descriptors"
 NAME = "soak"
 PERCENTILE = 0.99
 HOUR_S = 3600
+QUICK_MINUTES = 0.1
 MIB = 1 << 20
 Note = tuple[float, int, int]
 """Seconds, resident bytes, descriptors."""
@@ -40,7 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
     """One, with the growth an hour."""
-    windows = max(3, round(options.minutes * 60 / bench.pace.seconds))
+    minutes = min(options.minutes, QUICK_MINUTES) if options.quick else options.minutes
+    windows = max(3, round(minutes * 60 / bench.pace.seconds))
     pace = replace(bench.pace, rounds=windows, most_rounds=windows)
     notes: list[Note] = []
     order = Closed(options.clients, bench.pace.seconds)

@@ -7,6 +7,7 @@ load's core-milliseconds.
 from __future__ import annotations
 
 import itertools
+import os
 
 from livegate.client import FrameProducer
 from livegate_bench.picture import FRAME_HEIGHT, FRAME_WIDTH, decoded_frame
@@ -28,7 +29,7 @@ class Plugin(System):
 
     def caller(self) -> Ask:
         """A camera of its own."""
-        camera = f"bench-{next(self._numbers)}"
+        camera = f"bench-{os.getpid()}-{next(self._numbers)}"  # of several loads, each its own
         path, width, height = self.place.server.frames, FRAME_WIDTH, FRAME_HEIGHT
         producer = FrameProducer(path, camera=camera, width=width, height=height)
         self.stack.enter_context(producer)

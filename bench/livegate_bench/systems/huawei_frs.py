@@ -16,6 +16,8 @@ HEADERS = {"Content-Type": "application/json", "X-Auth-Token": TOKEN}
 class Plugin(System):
     """Its answer holds the picture again, in base64, and its warnings need the face's quality."""
 
+    has_own_networks = True  # head pose
+
     def caller(self) -> Ask:
         """A connection of its own."""
         link = HttpLink(self.place.server.http)

@@ -16,7 +16,7 @@ from livegate_bench.bootstrap import (
     ratio_interval,
 )
 
-TRIALS = 80
+TRIALS = 200
 
 
 def coverage(count: int, truth: float, *, is_paired: bool) -> float:
@@ -33,12 +33,12 @@ def coverage(count: int, truth: float, *, is_paired: bool) -> float:
     return held / TRIALS
 
 
-@pytest.mark.parametrize(("count", "is_paired"), [(5, False), (12, False), (6, True), (12, True)])
+@pytest.mark.parametrize(("count", "is_paired"), [(4, False), (8, False), (6, True), (8, True)])
 def test_interval_of_noisy_windows_holds_the_true_ratio_as_often_as_it_says(
     count: int, is_paired: bool
 ) -> None:
-    """Nine times in ten at the very least, where 95 % is told."""
-    assert coverage(count, 1.3, is_paired=is_paired) >= 0.9
+    """19 times in 20, to within what 200 trials tell; the plain bootstrap holds 8 pairs 183 times."""
+    assert coverage(count, 1.3, is_paired=is_paired) >= 0.935
 
 
 def test_paired_interval_of_windows_that_drift_together_is_narrower() -> None:
@@ -96,7 +96,8 @@ def test_paired_interval_of_unequal_counts_is_refused() -> None:
 def histogram(values: np.ndarray, effective: float | None = None) -> Histogram:
     edges = 0.5 * 1.02 ** np.arange(400)
     counts, _ = np.histogram(values, edges)
-    return Histogram(edges, counts.astype(np.float64), effective or float(counts.sum()))
+    heights = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
+    return Histogram(edges, heights, effective or float(counts.sum()))
 
 
 def test_quantiles_of_a_histogram_are_those_of_its_values() -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from bench_kit import ENGINE, MACHINE, bare_row, latency, report, row, windows
 from livegate.core.errors import ErrorCode, LiveGateError
+from livegate_bench.latency import latency_from
 from livegate_bench.main import main
 from livegate_bench.matching import Comparison, compare_reports, compare_systems
 from livegate_bench.pairing import Pair, Ratio
@@ -88,22 +90,52 @@ def test_compare_windows_that_vary_more_than_requests_widen_the_latency_interval
     assert (wide.high or 0) - (wide.low or 0) > 3 * ((narrow.high or 0) - (narrow.low or 0))
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.01, 1.06])
+def test_compare_latencies_inside_of_wide_bins_are_not_moved_to_their_middle(factor: float) -> None:
+    """The percentiles are known exactly; bins are 12 % wide, and an edge may lie between two medians."""
+    drawn = 22.3 * np.exp(np.random.default_rng(3).normal(0, 0.002, 4000))
+    base, other = (latency_from(drawn * part / 1e3, 0.9) for part in (1.0, factor))
+    calm = tuple(
+        msgspec.structs.replace(window, latency_ms=22.36 + 0.002 * (number % 3))
+        for number, window in enumerate(windows())
+    )
+    pair = compared(row(latency=base, windows=calm), row(latency=other, windows=calm))
+    found = ratio(pair, "p50_ms")
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < factor < found.high
+    assert found.high - found.low < 0.02
+    assert found.verdict == ("no difference shown" if factor == 1 else "worse")
+
+
+def test_compare_takes_the_windows_at_the_percentile_that_they_hold() -> None:
+    """Windows of a 99th percentile vary by chance as much as these did; of a median they would not."""
+    drawn = (1.0, 1.06, 0.95, 1.04, 0.97, 1.02)
+    shaken = tuple(
+        msgspec.structs.replace(window, latency_ms=30.0 * part)
+        for window, part in zip(windows(), drawn, strict=True)
+    )
+    at_99, at_50 = (row(windows=shaken, percentile=percentile) for percentile in (0.99, 0.5))
+    calm, rough = ratio(compared(at_99, at_99), "p50_ms"), ratio(compared(at_50, at_50), "p50_ms")
+    assert (rough.high or 0) - (rough.low or 0) > 1.5 * ((calm.high or 0) - (calm.low or 0))
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"pack": "reference"}, "pack: own / reference"),
         ({"detector_input": 640}, "detector size: 320 / 640"),
         ({"threads": 4}, "threads: 2 / 4"),
-        ({"percentile": 99.0}, "judged percentile: 90.0 / 99.0"),
-        ({"provider": "cuda"}, "provider: cpu (lg_detect/detect) / cuda (lg_detect/detect)"),
-        ({"precision": "int8"}, "precision: fp32 (lg_detect/detect) / int8 (lg_detect/detect)"),
+        ({"percentile": 0.99}, "judged percentile: 0.9 / 0.99"),
+        ({"provider": "cuda"}, "provider: cpu / cuda (lg_detect/detect)"),
+        ({"precision": "int8"}, "precision: fp32 / int8 (lg_detect/detect)"),
         (
             {"backend": "openvino"},
-            "backend: onnxruntime (lg_detect/detect) / openvino (lg_detect/detect)",
+            "backend: onnxruntime / openvino (lg_detect/detect)",
         ),
         (
             {"sha256": "cd" * 32},
-            "models: abababababab (lg_detect/detect) / cdcdcdcdcdcd (lg_detect/detect)",
+            "models: abababababab / cdcdcdcdcdcd (lg_detect/detect)",
         ),
         ({"is_stable": False, "unstable_because": "heat"}, "grpc-unix was unstable: heat"),
     ],
@@ -114,6 +146,13 @@ def test_compare_under_other_circumstances_warns(changes: dict[str, Any], told: 
     of_row = {name: value for name, value in changes.items() if name not in of_engine}
     other = row(engines=(msgspec.structs.replace(ENGINE, **of_engine),), **of_row)
     assert compared(row(), other).warnings == (told,)
+
+
+def test_compare_engines_that_only_one_row_tells_warn_unless_the_system_is_another() -> None:
+    """The null system has none; our own must not lose them unseen."""
+    assert "networks of one only: lg_detect/detect / none" in compared(row(), row(engines=())).warnings
+    (pair,) = compare_systems(report(row(), row(system="null", engines=())), "grpc-unix").pairs
+    assert pair.warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from bench_kit import ENGINE, MACHINE, bare_row, latency, report, row, windows
+from bench_kit import ENGINE, MACHINE, bare_row, latency, report, row, scaled, windows
 from livegate.core.errors import ErrorCode, SetupError
 from livegate_bench.gate import Judgement, judge, read_gate
 from livegate_bench.measures import is_measure, measure, measure_names
 from livegate_bench.reportfile import report_json
 from livegate_bench.rows import Report
+from support import ROOT
 
 HEAD = '[[limit]]\nscenario = "single_stream"\nsystem = "grpc-unix"\n'
 
@@ -151,6 +153,23 @@ def test_limit_against_a_baseline_within_noise_is_kept(tmp_path: Path) -> None:
     assert found.is_kept
 
 
+def test_limit_of_a_latency_against_a_baseline_within_noise_is_kept(tmp_path: Path) -> None:
+    """A p99 of 400 requests that is a sixth longer may be chance; of 40 000 it is none."""
+    few = row(latency=latency(20.0, 400))
+    many = row(latency=latency(20.0, 40_000))
+    for base, is_kept in ((few, True), (many, False)):
+        (tmp_path / "base.json").write_bytes(report_json(report(base)))
+        assert base.latency is not None
+        worse = scaled(base.latency, 1.16)
+        found = judged(
+            tmp_path,
+            'figure = "p99_ms"\nbaseline = "base.json"\nmost_worse = 0.1',
+            report(row(latency=worse)),
+        )
+        assert found.value == pytest.approx(1.16)
+        assert found.is_kept is is_kept
+
+
 FOREIGN = msgspec.structs.replace(ENGINE, provider="cuda")
 
 
@@ -215,6 +234,15 @@ def test_gate_file_or_baseline_that_is_missing_is_told(tmp_path: Path) -> None:
         with pytest.raises(SetupError) as caught:
             read_gate(path)
         assert caught.value.code == ErrorCode.OPEN_FAIL
+
+
+def test_gate_example_of_the_documentation_is_read(tmp_path: Path) -> None:
+    """Whoever copies it starts with a file that works."""
+    text = (ROOT / "docs" / "bench-reports.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.S)
+    (tmp_path / "accepted.json").write_bytes(report_json(report()))
+    gate = read_gate(gate_file(tmp_path, example))
+    assert [found.is_kept for found in judge(report(), gate)] == [True, False, True]
 
 
 def test_measures_every_name_has_a_value_in_a_full_row_and_none_fails_in_a_bare_one() -> None:

@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench_kit import bare_row, latency, report, row, varied_report, windows
+from livegate_bench.latencyplots import latency_cdf
 from livegate_bench.page import report_html
 from livegate_bench.rows import Latency, Report, Row, Window
+from livegate_bench.svg import tag
+from livegate_bench.timeline import timeline
 
 VOID = {"meta"}
 EVIL = "\"'><script>alert(1)</script>&\x1b[2J\x00"
@@ -88,6 +91,7 @@ def test_page_tells_circumstances_and_where_it_is_from() -> None:
     for told in ("Made CPU", "1.31.0", "abc123", "(asked: cuda)", "livegate bench single_stream"):
         assert told in words
     assert "urn:livegate:bench:1" in words
+    assert "p90, ms" in words
 
 
 def test_page_escapes_everything_that_a_report_says() -> None:
@@ -107,6 +111,39 @@ def test_page_escapes_everything_that_a_report_says() -> None:
     assert b"\x1b" not in content
     assert b"\x00" not in content
     assert plots(content)
+
+
+def test_attribute_escapes_quotes() -> None:
+    """Whoever puts a name into one is safe, too."""
+    assert tag("b", "<", class_="\"'>") == '<b class="&quot;&#x27;&gt;">&lt;</b>'
+
+
+def lines_of(plot: str | None) -> list[list[tuple[float, float]]]:
+    """The points of each line of a plot, in pixels."""
+    found = [e.attrib["points"] for e in ElementTree.fromstring(plot or "").iter("polyline")]
+    return [
+        [(float(x), float(y)) for x, y in (p.split(",") for p in points.split())] for points in found
+    ]
+
+
+def test_timeline_window_without_latency_leaves_a_gap() -> None:
+    """The rate goes on; latency is two lines, and no line where there is none at all."""
+    taken = list(windows(count=5))
+    taken[2] = msgspec.structs.replace(taken[2], latency_ms=None)
+    assert [len(points) for points in lines_of(timeline(row(windows=tuple(taken))))] == [5, 2, 2]
+    assert [len(points) for points in lines_of(timeline(row(windows=windows(ms=None))))] == [6]
+
+
+def test_latency_curve_passes_half_at_the_median_and_ends_at_all() -> None:
+    """It rises from nothing at the left to everything at the right."""
+    made = msgspec.structs.replace(latency(), edges_ms=(1.0, 10.0, 100.0, 1000.0), counts=(5, 0, 5))
+    (points,) = lines_of(latency_cdf([row(latency=made)]))
+    left, right, top, bottom = points[0][0], points[-1][0], points[-1][1], points[0][1]
+    third, half = (right - left) / 3, (top + bottom) / 2
+    expected = [(left, bottom), (left + third, half), (right - third, half), (right, top)]
+    for point, at in zip(points, expected, strict=True):
+        assert point == pytest.approx(at, abs=0.11)
+    assert bottom > top
 
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

@@ -22,7 +22,7 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from livegate.core.config import Config
 from livegate.core.errors import SetupError
 from livegate_bench.failure import BenchError
-from livegate_bench.peers import triton
+from livegate_bench.peers import clients, triton
 from livegate_bench.peers.answers import Answer, answer_from_json, why_different
 from livegate_bench.peers.clients import LINKS, peer_class
 from livegate_bench.peers.process import PeerError, running
@@ -141,6 +141,27 @@ def test_http_peer_sends_the_jpeg_itself_or_in_a_form_over_one_connection() -> N
     assert path == "/predict"
     assert kind.startswith("multipart/form-data")
     assert PICTURE in body
+
+
+def test_http_peer_dials_anew_after_a_pause_in_which_servers_hang_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the first request of each round would fail."""
+    times = iter([0.0, 1.0, 1.0, 2.5, 2.5, 8.0, 8.0])
+    closed: list[int] = []
+    monkeypatch.setattr(clients, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    with http_peer(GOOD) as (address, seen):
+        system = peer_class("peer-fastapi-naive")(place(address))
+        ask = system.caller()
+        close = clients.HttpLink.close
+        monkeypatch.setattr(
+            clients.HttpLink, "close", lambda link: (closed.append(len(seen)), close(link))
+        )
+        for _ in range(3):
+            ask()
+        assert closed == [2]
+        assert len(seen) == 3
+        system.close()
 
 
 @pytest.mark.parametrize(
