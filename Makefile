@@ -20,7 +20,7 @@ RECIPE = $(BIN)/python -m livegate_training
 RECIPE_FOLDERS = --data $(DATA) --work $(WORK) $(if $(MODELS_FROM),--reference $(MODELS_FROM)) $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow soak soak-reloads check bench bench-full kernels proto docs wheel clean train evaluate-models
+.PHONY: help install run test test-slow soak soak-reloads check bench bench-full bench-peers kernels proto docs wheel clean train evaluate-models
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ bench: install ## the standard set of figures, under ten minutes (MODELS_FROM=DI
 
 bench-full: install ## every scenario with every system, more than an hour (BENCH='--json FILE': more flags)
 	$(BIN)/livegate bench full $(REFERENCE_PACK) $(BENCH)
+
+bench-peers: install ## the same work served by other runtimes (MODELS_FROM=DIR; BENCH='--json FILE'; docs/peers.md)
+	$(BIN)/python .ci/peers.py
+	$(BIN)/livegate bench peers $(REFERENCE_PACK) $(BENCH)
 
 $(VENV)/.kernels: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA),kernels]'

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from livegate.app.build import worker_count
 from livegate.client import LivenessClient
+from livegate.core.config import Config
 from livegate_bench.failure import BenchError
 from livegate_bench.options import config_from, pace_from, server_arguments
 from livegate_bench.picture import load_picture, name_of
@@ -48,7 +49,7 @@ class Bench:
         self.stack = ExitStack()
         self._console = console or Console(stderr=True)
         self._servers: dict[tuple[str, ...], Server] = {}
-        self._judging: tuple[EngineRun, ...] | None = None
+        self._judging: dict[str, tuple[EngineRun, ...]] = {}
         self._loaded: tuple[EngineRun, ...] | None = None
         try:
             self.picture = load_picture(options.picture)
@@ -66,13 +67,14 @@ class Bench:
             self._servers[flags] = self.stack.enter_context(running_server(*arguments))
         return self._servers[flags]
 
-    def judging_engines(self) -> tuple[EngineRun, ...]:
-        """The networks that a server runs for one picture, as its answer says."""
-        if self._judging is None:
-            with LivenessClient(self._any_server().box.tcp) as client:
+    def judging_engines(self, flags: tuple[str, ...] | None = None) -> tuple[EngineRun, ...]:
+        """The networks that the server with these flags, or any, runs for one picture, as it answers."""
+        server = self.server(flags) if flags else self._any_server()
+        if server.box.tcp not in self._judging:
+            with LivenessClient(server.box.tcp) as client:
                 told = client.analyze(self.picture).engines
-            self._judging = tuple(engine_run(asdict(one)) for one in told)
-        return self._judging
+            self._judging[server.box.tcp] = tuple(engine_run(asdict(one)) for one in told)
+        return self._judging[server.box.tcp]
 
     def loaded_engines(self) -> tuple[EngineRun, ...]:
         """All networks of a server, those of videos and of head pose included."""
@@ -84,9 +86,9 @@ class Bench:
     def _any_server(self) -> Server:
         return next(iter(self._servers.values())) if self._servers else self.server()
 
-    def place(self, server: Server | None) -> Place:
-        """Where a system finds what it needs."""
-        return Place(self.config, self.picture, server.box if server else None)
+    def place(self, server: Server | None, config: Config | None = None) -> Place:
+        """Where a system finds what it needs; `config` in place of the bench's."""
+        return Place(config or self.config, self.picture, server.box if server else None)
 
     def say(self, line: str) -> None:
         """Progress, for whoever watches."""

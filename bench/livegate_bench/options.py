@@ -149,6 +149,19 @@ def config_from(options: argparse.Namespace) -> Config:
 
     Raises:
         SetupError: as core.settings.load.
+        BenchError: as settings_from; the profile is of another box.
+    """
+    profile = read_profile(Path(options.profile)) if options.profile else None
+    loaded = load(flags=settings_from(options), profile=profile)
+    if profile is not None and loaded.profile.startswith("not used"):
+        raise BenchError(f"the profile {options.profile} is {loaded.profile}")
+    return loaded.config
+
+
+def settings_from(options: argparse.Namespace) -> dict[str, Any]:
+    """The same as keys of the configuration.
+
+    Raises:
         BenchError: --set names no key.
     """
     named = {"engine.backend": options.backend, "face_detection.input_size": options.detector_size}
@@ -160,11 +173,7 @@ def config_from(options: argparse.Namespace) -> Config:
         if not equals or path not in known:
             raise BenchError(f"--set {setting} is not KEY=VALUE of `livegate config keys`")
         flags[path] = value_from_text(known[path], value, f"--set {path}")
-    profile = read_profile(Path(options.profile)) if options.profile else None
-    loaded = load(flags=flags, profile=profile)
-    if profile is not None and loaded.profile.startswith("not used"):
-        raise BenchError(f"the profile {options.profile} is {loaded.profile}")
-    return loaded.config
+    return flags
 
 
 def server_arguments(options: argparse.Namespace) -> Sequence[str]:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from livegate.core.config import Config
 from livegate_bench import scrape
 from livegate_bench.bench import EVERY_FRAME, Bench
 from livegate_bench.conditions import Watcher
@@ -36,6 +37,14 @@ Beside = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """A server that is none of the bench's, and what it says it runs."""
+
+    server: Server
+    engines: tuple[EngineRun, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Contender:
     """One row to be: a system, what is done to it, and what tells the row from others."""
 
@@ -46,6 +55,10 @@ class Contender:
     beside: Beside = nullcontext
     """What else goes on in each of its rounds."""
     server_flags: tuple[str, ...] = EVERY_FRAME
+    own: Own | None = None
+    """In place of the bench's server."""
+    config: Config | None = None
+    """In place of the bench's, of a system that does the work itself."""
 
 
 @dataclass
@@ -167,12 +180,14 @@ def per_request_ms(cpu_s: float, requests: int) -> float | None:
 
 def engines_of(bench: Bench, track: Track) -> tuple[EngineRun, ...]:
     """What ran: as a server says, or the system itself."""
+    if track.contender.own:
+        return track.contender.own.engines
     if not track.server:
         return track.load.engines
     has_others = system_class(track.contender.system).has_own_networks
     if has_others or track.contender.beside is not nullcontext:
         return bench.loaded_engines()
-    return bench.judging_engines()
+    return bench.judging_engines(track.contender.server_flags)
 
 
 def start_load(bench: Bench, system: str, flags: tuple[str, ...] = EVERY_FRAME) -> Load:
@@ -186,9 +201,16 @@ def start_load(bench: Bench, system: str, flags: tuple[str, ...] = EVERY_FRAME) 
 
 
 def _track(bench: Bench, contender: Contender, stack: ExitStack) -> Track:
-    load = stack.enter_context(start_load(bench, contender.system, contender.server_flags))
-    server = bench.server(contender.server_flags) if system_class(contender.system).is_served else None
-    return Track(contender, load, Watcher(), time.time(), server)
+    server = _server_of(bench, contender)
+    place = bench.place(server, contender.config)
+    load = Load(contender.system, place, server.check if server else lambda: None)
+    return Track(contender, stack.enter_context(load), Watcher(), time.time(), server)
+
+
+def _server_of(bench: Bench, contender: Contender) -> Server | None:
+    if contender.own:
+        return contender.own.server
+    return bench.server(contender.server_flags) if system_class(contender.system).is_served else None
 
 
 def _warm(track: Track, pace: Pace) -> None:
@@ -200,7 +222,7 @@ def _warm(track: Track, pace: Pace) -> None:
 def _measure(track: Track, turn: int) -> int:
     server = track.server
     with track.contender.beside():
-        counted = scrape.scrape(server.box.metrics) if server else {}
+        counted = _counted(server)
         spent_s = cpu_seconds(server.box.pid) if server else 0.0
         meter = EnergyMeter()
         taken = track.load.take(in_round(track.contender.order, turn))
@@ -208,13 +230,18 @@ def _measure(track: Track, turn: int) -> int:
         if server:
             server.check()
             spent_s = cpu_seconds(server.box.pid) - spent_s
-            track.counted += scrape.difference(scrape.scrape(server.box.metrics), counted)
+            track.counted += scrape.difference(_counted(server), counted)
     track.server_cpu_s += spent_s
     track.takens.append(taken)
     track.windows.append(window_of(taken, spent_s, track.contender.percentile))
     pid = server.box.pid if server else track.load.pid
     track.rss_bytes = rss_bytes(pid)
     return pid
+
+
+def _counted(server: Server | None) -> dict[scrape.Sample, float]:
+    """What a server of ours has counted so far; peers count otherwise or not at all."""
+    return scrape.scrape(server.box.metrics) if server and server.box.metrics else {}
 
 
 def in_round(order: Order, turn: int) -> Order:

@@ -74,7 +74,7 @@ def running_server(*arguments: str) -> Iterator[Server]:
     Raises:
         BenchError: it does not become ready.
     """
-    grpc, http, metrics = (f"127.0.0.1:{port}" for port in _free_ports(3))
+    grpc, http, metrics = (f"127.0.0.1:{port}" for port in free_ports(3))
     with tempfile.TemporaryDirectory(prefix="livegate-bench-") as folder:
         path, frames, config = (
             f"{folder}/{name}" for name in ("grpc.sock", "frames.sock", "bench.toml")
@@ -117,7 +117,7 @@ def _wait_until_ready(server: subprocess.Popen[bytes], metrics: str) -> None:
     raise BenchError("the server did not become ready; its own message stands above")
 
 
-def _free_ports(count: int) -> tuple[int, ...]:
+def free_ports(count: int) -> tuple[int, ...]:
     """All held at once, so that no two are the same."""
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:

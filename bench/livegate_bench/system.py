@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from livegate.core.config import Config
 from livegate.core.plugins import load_plugin, plugin_names
+from livegate_bench.peers.table import PREFIX
 from livegate_bench.rows import EngineRun
 from livegate_bench.sut import Box
 
@@ -96,10 +97,14 @@ def system_names() -> tuple[str, ...]:
 
 
 def system_class(name: str) -> type[System]:
-    """One of them.
+    """One of them, or a peer, which has a server of its own and is in no list.
 
     Raises:
         SetupError: NO_EXIST when there is none of that name.
     """
+    if name.startswith(PREFIX):
+        from livegate_bench.peers.clients import peer_class
+
+        return peer_class(name)
     found: type[System] = load_plugin(SYSTEMS, name.replace("-", "_")).Plugin
     return found

@@ -1,0 +1,133 @@
+"""Peers as systems of the bench: the same load, the same picture, each over its own interface."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import grpc
+
+from livegate_bench.http_link import TIMEOUT_S, HttpLink, form
+from livegate_bench.peers import triton
+from livegate_bench.peers.answers import Answer, answer_from_json
+from livegate_bench.peers.table import Peer, peer_of
+from livegate_bench.system import Ask, Place, Refused, System
+
+Answering = Callable[[], Answer]
+IDLE_S = 2.0
+"""Between rounds a connection stands still and uvicorn hangs up after 5 s: dial anew, as pools do."""
+
+
+class PeerSystem(System):
+    """Base: whoever asks gets an answer that was read, not only received."""
+
+    peer: ClassVar[Peer]
+
+    def answering(self) -> Answering:
+        """One more client, which hands over what it was told."""
+        raise NotImplementedError
+
+    def caller(self) -> Ask:
+        """The same for the load."""
+        answering = self.answering()
+
+        def ask() -> None:
+            answering()
+
+        return ask
+
+
+class HttpPeer(PeerSystem):
+    """POST over a connection that is kept."""
+
+    def answering(self) -> Answering:
+        """A connection of its own."""
+        link = HttpLink(self.place.server.http)
+        self.stack.callback(link.close)
+        body, kind = self.place.picture, "image/jpeg"
+        if self.peer.link == "form":
+            body, kind = form("picture", body)
+
+        used_s = time.monotonic()
+
+        def ask() -> Answer:
+            nonlocal used_s
+            idle_s, used_s = time.monotonic() - used_s, time.monotonic()
+            if idle_s > IDLE_S:
+                link.close()
+            status, text = link.post(self.peer.path, body, {"Content-Type": kind})
+            if status != 200:
+                raise Refused(str(status))
+            return answer_from_json(text)
+
+        return ask
+
+
+class GrpcPeer(PeerSystem):
+    """A unary call over one channel for all threads, as our own client has it."""
+
+    def __init__(self, place: Place) -> None:
+        """Connect with the first request."""
+        super().__init__(place)
+        self._channel = grpc.insecure_channel(place.server.tcp)
+        self.stack.callback(self._channel.close)
+
+    def answering(self) -> Answering:
+        """BytesValue there and back."""
+        from google.protobuf.wrappers_pb2 import BytesValue
+
+        call = self._channel.unary_unary(
+            self.peer.path,
+            request_serializer=BytesValue.SerializeToString,
+            response_deserializer=BytesValue.FromString,
+        )
+        # Ray Serve asks which application is meant; others do not look.
+        metadata = (("application", "judge"),)
+
+        def ask() -> Answer:
+            message = BytesValue(value=self.place.picture)
+            return answer_from_json(
+                _told(lambda: call(message, timeout=TIMEOUT_S, metadata=metadata)).value
+            )
+
+        return ask
+
+
+class TritonPeer(GrpcPeer):
+    """The same with Triton's messages."""
+
+    def answering(self) -> Answering:
+        """The picture is copied into each request, as a protobuf client would."""
+        call = self._channel.unary_unary(triton.INFER)
+
+        def ask() -> Answer:
+            message = triton.request(self.peer.path, self.place.picture)
+            return answer_from_json(triton.raw_output(_told(lambda: call(message, timeout=TIMEOUT_S))))
+
+        return ask
+
+
+LINKS: dict[str, type[PeerSystem]] = {
+    "http": HttpPeer,
+    "form": HttpPeer,
+    "grpc": GrpcPeer,
+    "triton": TritonPeer,
+}
+
+
+def peer_class(system: str) -> type[PeerSystem]:
+    """How a peer is asked.
+
+    Raises:
+        KeyError: there is no such peer.
+    """
+    peer = peer_of(system)
+    return type("Plugin", (LINKS[peer.link],), {"peer": peer})
+
+
+def _told(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except grpc.RpcError as error:
+        raise Refused(str(error.code().name)) from error
