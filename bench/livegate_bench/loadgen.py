@@ -23,10 +23,12 @@ import numpy as np
 
 from livegate.core.errors import LiveGateError
 from livegate_bench.schedule import constant, poisson
-from livegate_bench.system import Ask, Refused, System
+from livegate_bench.system import Ask, AsyncAsk, Refused, System
 
 MOST_REQUESTS = 1_000_000
 """Of one round: a system that answers at once would fill the memory with times."""
+FAILURES = (LiveGateError, Refused, OSError, ValueError)
+"""Of a request; anything else is a defect of the bench, and ends it."""
 PAUSE_S = 0.01
 """After a failure: a server that is gone must not be hammered."""
 
@@ -80,15 +82,27 @@ class Tally:
         """One request; its latency counts from `since_s`."""
         try:
             stages = ask()
-        except (LiveGateError, Refused, OSError, ValueError) as error:
-            name, took_s = name_of(error), time.perf_counter() - since_s
-            self.errors[name] += 1
-            self.failures_s.setdefault(name, array("d")).append(took_s)
+        except FAILURES as error:
+            self._failed(error, since_s)
             time.sleep(self._pause_s)
             return
         self.latencies_s.append(time.perf_counter() - since_s)
         if stages:
             self.stages_ms.update(stages)
+
+    async def ask_async(self, ask: AsyncAsk, since_s: float) -> None:
+        """The same in an event loop."""
+        try:
+            await ask()
+        except FAILURES as error:
+            self._failed(error, since_s)
+            return
+        self.latencies_s.append(time.perf_counter() - since_s)
+
+    def _failed(self, error: Exception, since_s: float) -> None:
+        name, took_s = name_of(error), time.perf_counter() - since_s
+        self.errors[name] += 1
+        self.failures_s.setdefault(name, array("d")).append(took_s)
 
 
 def name_of(error: Exception) -> str:

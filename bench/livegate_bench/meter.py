@@ -42,6 +42,18 @@ def rss_bytes(pid: int, root: Path = ROOT) -> int:
     return pages * PAGE_BYTES
 
 
+def anonymous_bytes(pid: int, root: Path = ROOT) -> int | None:
+    """Memory of a process and all below it that is neither a file's nor shared; None where untold."""
+    kib = 0
+    for member in family(pid, root):
+        lines = _text(root / f"proc/{member}/smaps_rollup").splitlines()
+        own = [line.split()[1] for line in lines if line.startswith("Anonymous:")]
+        if not own and _stat(member, root):
+            return None
+        kib += sum(map(int, own))
+    return kib << 10
+
+
 def open_files(pid: int, root: Path = ROOT) -> int:
     """Descriptors of a process and all below it."""
     return sum(_entries(root / f"proc/{member}/fd") for member in family(pid, root))

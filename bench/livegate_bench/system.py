@@ -6,8 +6,8 @@ or do the work itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +25,9 @@ Ask = Callable[[], Stages | None]
 
 Raises LiveGateError, Refused or OSError when it was not answered as asked.
 """
+
+AsyncAsk = Callable[[], Awaitable[None]]
+"""The same for an event loop, any number at once."""
 
 
 class Refused(Exception):
@@ -60,7 +63,7 @@ class System:
 
     has_own_networks: ClassVar[bool] = False
     """Whether a request runs other networks than a picture's silent liveness does."""
-    most_callers: ClassVar[int] = 256
+    most_callers: ClassVar[int] = 64
     """Clients of an open loop, which has one for each request under way."""
     busy_code: ClassVar[str] = "5003"
     """What a request hears that finds no place in the server's queue; empty where none is refused."""
@@ -78,6 +81,10 @@ class System:
 
     def caller(self) -> Ask:
         """One more client."""
+        raise NotImplementedError
+
+    async def async_ask(self, stack: AsyncExitStack) -> AsyncAsk:
+        """One request, any number of them at once; what it opens goes on `stack`. Where busy_code is."""
         raise NotImplementedError
 
     def callers(self, count: int) -> list[Ask]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from livegate_bench.bench import Bench
 from livegate_bench.parts import rows_of_part
 from livegate_bench.rows import Row
+from livegate_bench.scenarios.overload import refuses
 from livegate_bench.system import system_names
 
 HELP = "everything: each scenario, each system"
@@ -22,12 +23,14 @@ def rows(bench: Bench, options: argparse.Namespace) -> Iterator[Row]:
     names = system_names()
     everything = [part for name in names for part in ("--system", name)]
     working = [part for name in names if name != "null" for part in ("--system", name)]
+    refusing = [part for name in names if refuses(name) for part in ("--system", name)]
     for scenario, arguments in (
         ("single_stream", everything),
         ("multi_stream", working),
         ("offline", working),
         ("concurrency", [*working, "--clients", "1,4,16,64"]),
         ("server_poisson", []),
+        ("overload", refusing),
         ("camera_fleet", ["--decode"]),
         ("action_clip", []),
         ("cold_start", []),

@@ -15,8 +15,9 @@ import numpy as np
 
 from livegate_bench.bench import Bench
 from livegate_bench.failure import BenchError
+from livegate_bench.flood import Flood
 from livegate_bench.latency import percentile_of
-from livegate_bench.loadgen import Closed, Open, Taken, joined
+from livegate_bench.loadgen import Closed, Taken, joined
 from livegate_bench.options import MOST_CLIENTS, add_systems, chosen_systems, number
 from livegate_bench.rounds import WARM_S, Contender, Track, row_of, start_load, take_turns
 from livegate_bench.rows import Row, Window
@@ -54,7 +55,7 @@ def rows(bench: Bench, options: argparse.Namespace) -> Iterator[Row]:
             Contender(
                 name,
                 {"times": times, "queue_capacity": bench.config.server.queue_capacity},
-                Open(rate * times, bench.pace.seconds, bench.seed, most_at_once=at_once),
+                Flood(rate * times, bench.pace.seconds, bench.seed, most_at_once=at_once),
                 PERCENTILE,
             )
             for times in (options.at, options.times)
@@ -74,10 +75,15 @@ def busy_code(name: str) -> str:
     Raises:
         BenchError: it never does.
     """
-    kind = system_class(name)
-    if kind.is_served and kind.busy_code:
-        return kind.busy_code
+    if refuses(name):
+        return system_class(name).busy_code
     raise BenchError(f"{name} refuses nobody: choose a system with a queue, such as grpc-tcp")
+
+
+def refuses(name: str) -> bool:
+    """Whether a system has a queue that can be full."""
+    kind = system_class(name)
+    return kind.is_served and bool(kind.busy_code)
 
 
 def clients_of(bench: Bench) -> int:

@@ -6,34 +6,32 @@ import base64
 import hmac
 import json
 import time
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from livegate_bench.credentials import APP_ID, APP_KEY
-from livegate_bench.http_link import HttpLink
-from livegate_bench.system import Ask, Refused, System
+from livegate_bench.http_system import HttpSystem
+from livegate_bench.system import Refused
 
 PATH = "/aipaas/live/v1/detection/silent"
 LIFETIME_S = 86_400
 
 
-class Plugin(System):
+class Plugin(HttpSystem):
     """A client signs and encodes each request, because the cloud's own do."""
 
-    def caller(self) -> Ask:
-        """A connection of its own."""
-        link = HttpLink(self.place.server.http)
-        self.stack.callback(link.close)
+    def message(self) -> tuple[str, bytes, Mapping[str, str]]:
+        """Signed now."""
+        headers = {"Content-Type": "application/json", "X-APP-ID": APP_ID}
+        headers["Authorization"] = authorization(int(time.time()))
+        return PATH, body(self.place.picture), headers
 
-        def ask() -> None:
-            headers = {"Content-Type": "application/json", "X-APP-ID": APP_ID}
-            headers["Authorization"] = authorization(int(time.time()))
-            _, answer = link.post(PATH, body(self.place.picture), headers)
-            told = json.loads(answer)
-            data = told.get("data") or {}
-            if "results" not in data:
-                raise Refused(str(data.get("task_code", told.get("code"))))
-
-        return ask
+    def check(self, status: int, answer: bytes) -> None:
+        """Results, or a task's code."""
+        told = json.loads(answer)
+        data = told.get("data") or {}
+        if "results" not in data:
+            raise Refused(str(data.get("task_code", told.get("code"))))
 
 
 def body(picture: bytes) -> bytes:

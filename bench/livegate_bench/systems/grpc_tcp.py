@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import ClassVar
 
-from livegate.client import LivenessClient
-from livegate_bench.system import Ask, Place, System
+from livegate.client import AsyncLivenessClient, LivenessClient
+from livegate_bench.system import Ask, AsyncAsk, Place, System
 
 
 class Plugin(System):
@@ -24,5 +25,15 @@ class Plugin(System):
 
         def ask() -> None:
             self._client.analyze(self.place.picture)
+
+        return ask
+
+    async def async_ask(self, stack: AsyncExitStack) -> AsyncAsk:
+        """A connection of its own."""
+        client = AsyncLivenessClient(self.place.server.target(self.kind), retries=0)
+        await stack.enter_async_context(client)
+
+        async def ask() -> None:
+            await client.analyze(self.place.picture)
 
         return ask

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 
 from livegate_bench.credentials import TOKEN
-from livegate_bench.http_link import HttpLink
-from livegate_bench.system import Ask, Refused, System
+from livegate_bench.http_system import HttpSystem
+from livegate_bench.system import Refused
 
 PATH = "/v1/bench/live-detect-face"
 HEADERS = {"Content-Type": "application/json", "X-Auth-Token": TOKEN}
 
 
-class Plugin(System):
+class Plugin(HttpSystem):
     """Its answer holds the picture again, in base64, and its warnings need the face's quality."""
 
     has_own_networks = True  # head pose
     busy_code = "FRS.0120"
 
-    def caller(self) -> Ask:
-        """A connection of its own."""
-        link = HttpLink(self.place.server.http)
-        self.stack.callback(link.close)
+    def message(self) -> tuple[str, bytes, Mapping[str, str]]:
+        """The picture in base64."""
+        image = base64.b64encode(self.place.picture).decode()
+        return PATH, json.dumps({"image_base64": image}).encode(), HEADERS
 
-        def ask() -> None:
-            image = base64.b64encode(self.place.picture).decode()
-            _, answer = link.post(PATH, json.dumps({"image_base64": image}).encode(), HEADERS)
-            told = json.loads(answer)
-            if "result" not in told:
-                raise Refused(str(told.get("error_code")))
-
-        return ask
+    def check(self, status: int, answer: bytes) -> None:
+        """A result, or an error's code."""
+        told = json.loads(answer)
+        if "result" not in told:
+            raise Refused(str(told.get("error_code")))
