@@ -72,6 +72,29 @@ def test_cameras_are_counted_by_search(tmp_path: Path, picture: str) -> None:
     assert row["drops"] == {}
 
 
+@pytest.mark.parametrize(
+    ("system", "busy"),
+    [
+        ("grpc-tcp", "5003"),
+        pytest.param("aipaas", "5003", marks=pytest.mark.slow),
+        pytest.param("linkface", "503 INTERNAL_ERROR", marks=pytest.mark.slow),
+    ],
+)
+def test_surplus_is_refused_and_nothing_else_fails(
+    tmp_path: Path, picture: str, system: str, busy: str
+) -> None:
+    """A queue with one place, and far more than it can do: a row at capacity, one above."""
+    chosen = ("--system", system, "--set", "server.queue_capacity=1", "--picture", picture)
+    at, over = report_of(tmp_path, "overload", *TINY, *chosen, "--rate", "100", "--times", "50")["rows"]
+    assert (at["settings"]["times"], over["settings"]["times"]) == (1, 50)
+    for row in (at, over):
+        assert row["requests"] > 0
+        assert set(row["errors"]) <= {busy}
+        assert row["figures"]["capacity_per_s"] == 100
+    assert over["requests"] + over["errors"][busy] == 500
+    assert {"accepted_p99_ratio", "refused_p50_ms", "late_p99_ms"} <= set(over["figures"])
+
+
 def test_server_that_dies_ends_the_bench_in_one_line_and_leaves_nobody(picture: str) -> None:
     """Status 2, and neither the load nor anything else goes on."""
     command = (*(sys.executable, "-m", "livegate", "bench", "single_stream", "--picture", picture),)

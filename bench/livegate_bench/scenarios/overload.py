@@ -1,4 +1,4 @@
-"""Twice as much as the server can do: do those that it accepts fare as at capacity, and how soon is no said?
+"""Twice as much as the server can do: how those fare that it accepts, and how soon the rest hears no.
 
 Capacity is what a closed loop gets, or --rate. Requests are then due at that rate, and at --times of it,
 in turns. There are more clients than the server has places, so that a request that is to be refused

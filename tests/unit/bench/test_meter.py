@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from livegate_bench.meter import PAGE_BYTES, TICKS, cpu_seconds, family, open_files, rss_bytes
+from livegate_bench.meter import (
+    PAGE_BYTES,
+    TICKS,
+    anonymous_bytes,
+    cpu_seconds,
+    family,
+    open_files,
+    rss_bytes,
+)
 from sysfs_kit import write
 
 
@@ -32,6 +40,17 @@ def test_family_is_used_up_together(tmp_path: Path) -> None:
     assert open_files(10, tmp_path) == 2
 
 
+def test_anonymous_memory_is_the_familys_or_unknown(tmp_path: Path) -> None:
+    """Shared and file pages beside it do not count; one member that tells nothing makes it unknown."""
+    process(tmp_path, 10, 1)
+    process(tmp_path, 11, 10)
+    told = "00400000-7fff rollup\nRss: 99 kB\nShared_Dirty: 50 kB\nAnonymous: {} kB\n"
+    write(tmp_path / "proc/10/smaps_rollup", told.format(3))
+    assert anonymous_bytes(10, tmp_path) is None
+    write(tmp_path / "proc/11/smaps_rollup", told.format(4))
+    assert anonymous_bytes(10, tmp_path) == 7 << 10
+
+
 def test_process_that_is_gone_uses_nothing(tmp_path: Path) -> None:
     """It may end between two looks."""
     (tmp_path / "proc").mkdir()
@@ -43,3 +62,4 @@ def test_own_process_is_as_proc_tells() -> None:
     assert rss_bytes(os.getpid()) > 10 << 20
     assert open_files(os.getpid()) >= 3
     assert cpu_seconds(os.getpid()) > 0
+    assert 0 < (anonymous_bytes(os.getpid()) or 0) <= rss_bytes(os.getpid())

@@ -126,6 +126,23 @@ def test_configure_logging_json_is_one_object_on_standard_error(
 
 
 @pytest.mark.usefixtures("_logging_is_put_back")
+def test_configure_logging_level_spares_the_work_for_what_is_below() -> None:
+    """It is looked at before anything else is done with an event."""
+    configure_logging(LogConfig(format="json", level="warning"))
+    first, *others = structlog.get_config()["processors"]
+    seen = list[str]()
+
+    def see(_: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        seen.append(name)
+        return event
+
+    structlog.configure(processors=[first, see, *others])
+    get_logger("livegate.test").info("quiet")
+    get_logger("livegate.test").warning("loud")
+    assert seen == ["warning"]
+
+
+@pytest.mark.usefixtures("_logging_is_put_back")
 def test_configure_logging_level_hides_what_is_below(capsys: pytest.CaptureFixture[str]) -> None:
     """Events below the level are not shown, those of libraries included."""
     configure_logging(LogConfig(format="json", level="warning"))
