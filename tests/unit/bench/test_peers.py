@@ -32,6 +32,7 @@ from livegate_bench.scenarios import peers as scenario
 from livegate_bench.sut import Box
 from livegate_bench.system import Place, Refused, system_class, system_names
 
+Handle = Callable[[bytes], bytes]
 PICTURE = b"\xff\xd8 a picture"
 OURS = Answer(1, 0.9)
 GOOD = b'{"faces": 1, "score": 0.905}'
@@ -178,13 +179,26 @@ def test_an_answer_that_is_none_is_refused(status: int, answer: bytes, code: str
     assert refused.value.code == code
 
 
+def _without_context(handle: Handle, request: bytes, _: Any) -> bytes:
+    return handle(request)
+
+
 @contextmanager
-def grpc_peer(path: str, answer: Callable[[bytes], bytes]) -> Iterator[str]:
-    """Bytes in, bytes out."""
-    service, method = path.strip("/").split("/")
-    handler = grpc.unary_unary_rpc_method_handler(lambda request, _: answer(request))
+def grpc_peer(
+    path: str,
+    answer: Callable[[bytes], bytes],
+    others: dict[str, Callable[[bytes], bytes]] | None = None,
+) -> Iterator[str]:
+    """Bytes in, bytes out; `others` are methods of the same service."""
+    service = path.split("/")[1]
+    handlers = {
+        name.split("/")[2]: grpc.unary_unary_rpc_method_handler(
+            lambda request, _, work=work: work(request)
+        )
+        for name, work in {path: answer, **(others or {})}.items()
+    }
     server = grpc.server(ThreadPoolExecutor(1))
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
@@ -213,8 +227,8 @@ def test_grpc_peer_sends_bytes_value_and_reads_it_and_names_what_went_wrong() ->
     assert refused.value.code == "UNIMPLEMENTED"
 
 
-def triton_messages() -> tuple[Any, Any]:
-    """ModelInferRequest and ModelInferResponse, of the fields that one picture needs."""
+def triton_messages() -> tuple[Any, Any, Any]:
+    """ModelInferRequest, ModelInferResponse, SystemSharedMemoryRegisterRequest: the fields in use."""
     field = descriptor_pb2.FieldDescriptorProto
     text, raw, number = field.TYPE_STRING, field.TYPE_BYTES, field.TYPE_INT64
     file = descriptor_pb2.FileDescriptorProto(name="infer.proto", package="t", syntax="proto3")
@@ -222,6 +236,17 @@ def triton_messages() -> tuple[Any, Any]:
     tensor.field.add(name="name", number=1, type=text, label=1)
     tensor.field.add(name="datatype", number=2, type=text, label=1)
     tensor.field.add(name="shape", number=3, type=number, label=3)
+    entry = file.message_type.add(name="Entry")  # on the wire a map is a list of these
+    entry.field.add(name="key", number=1, type=text, label=1)
+    entry.field.add(name="value", number=2, type=field.TYPE_MESSAGE, type_name=".t.Value", label=1)
+    value = file.message_type.add(name="Value")
+    value.field.add(name="int64", number=2, type=number, label=1)
+    value.field.add(name="string", number=3, type=text, label=1)
+    kind = field.TYPE_MESSAGE
+    tensor.field.add(name="parameters", number=4, type=kind, type_name=".t.Entry", label=3)
+    region = file.message_type.add(name="Region")
+    for place, (name, its) in enumerate((("name", text), ("key", text), ("offset", 4), ("size", 4)), 1):
+        region.field.add(name=name, number=place, type=its, label=1)
     for name, tensors, contents in (("Request", 5, 7), ("Response", 5, 6)):
         message = file.message_type.add(name=name)
         message.field.add(name="model_name", number=1, type=text, label=1)
@@ -232,18 +257,24 @@ def triton_messages() -> tuple[Any, Any]:
         message.field.add(name="flag", number=15, type=field.TYPE_BOOL, label=1)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    found = [pool.FindMessageTypeByName(f"t.{name}") for name in ("Request", "Response")]
+    found = [pool.FindMessageTypeByName(f"t.{name}") for name in ("Request", "Response", "Region")]
     return tuple(message_factory.GetMessageClass(one) for one in found)  # type: ignore[return-value]
 
 
 def test_triton_messages_are_what_protobuf_makes_of_them() -> None:
     """Written by hand, read by protobuf, and the other way round."""
-    request, response = triton_messages()
+    request, response, region = triton_messages()
     sent = request.FromString(triton.request("judge", PICTURE * 100))
     assert (sent.model_name, list(sent.raw)) == ("judge", [PICTURE * 100])
     (tensor,) = sent.tensors
     assert (tensor.name, tensor.datatype) == ("picture", "UINT8")
     assert list(tensor.shape) == [len(PICTURE) * 100]
+    sent = request.FromString(triton.request_in_region("judge", "here", 300))
+    assert not sent.raw
+    told = {one.key: one.value.string or one.value.int64 for one in sent.tensors[0].parameters}
+    assert told == {"shared_memory_region": "here", "shared_memory_byte_size": 300}
+    made = region.FromString(triton.registration("here", 300))
+    assert (made.name, made.key, made.offset, made.size) == ("here", "/here", 0, 300)
     answer = response(model_name="judge", tensors=[{"name": "answer"}], raw=[GOOD], flag=True)
     assert triton.raw_output(answer.SerializeToString()) == GOOD
     for broken in (b"", response(flag=True).SerializeToString(), b"\x80"):
@@ -253,11 +284,42 @@ def test_triton_messages_are_what_protobuf_makes_of_them() -> None:
 
 def test_triton_peer_reads_the_raw_output() -> None:
     """The whole way, through gRPC."""
-    _, response = triton_messages()
+    _, response, _ = triton_messages()
     with grpc_peer(triton.INFER, lambda _: response(raw=[GOOD]).SerializeToString()) as address:
         system = peer_class("peer-pytriton-grpc")(place(address))
         assert system.answering()() == Answer(1, 0.905)
         system.close()
+
+
+def test_triton_region_is_registered_once_for_each_client_filled_each_time_and_leaves_no_name() -> None:
+    """The picture goes through memory that the server opened by its name before that was taken away."""
+    request, response, region = triton_messages()
+    opened: dict[str, int] = {}
+    seen: list[bytes] = []
+
+    def register(message: bytes) -> bytes:
+        made = region.FromString(message)
+        assert made.size == len(PICTURE)
+        opened[made.name] = os.open(f"/dev/shm{made.key}", os.O_RDONLY)
+        return b""
+
+    def infer(message: bytes) -> bytes:
+        (tensor,) = request.FromString(message).tensors
+        name = next(one.value.string for one in tensor.parameters if one.value.string)
+        seen.append(os.pread(opened[name], len(PICTURE), 0))
+        return bytes(response(raw=[GOOD]).SerializeToString())
+
+    with grpc_peer(triton.INFER, infer, {triton.REGISTER: register}) as address:
+        system = peer_class("peer-pytriton-shm")(place(address))
+        for ask in system.callers(2):
+            ask()
+            ask()
+        system.close()
+    assert seen == [PICTURE] * 4
+    assert len(opened) == 2
+    for name, descriptor in opened.items():
+        assert not (Path("/dev/shm") / name).exists()
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize(
