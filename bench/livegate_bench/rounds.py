@@ -203,7 +203,8 @@ def start_load(bench: Bench, system: str, flags: tuple[str, ...] = EVERY_FRAME) 
 def _track(bench: Bench, contender: Contender, stack: ExitStack) -> Track:
     server = _server_of(bench, contender)
     place = bench.place(server, contender.config)
-    load = Load(contender.system, place, server.check if server else lambda: None)
+    with contender.beside() if contender.own else nullcontext():  # who stands still answers nobody
+        load = Load(contender.system, place, server.check if server else lambda: None)
     return Track(contender, stack.enter_context(load), Watcher(), time.time(), server)
 
 

@@ -34,6 +34,10 @@ class PeerError(BenchError):
     """A peer that cannot be timed, and why; the others can."""
 
 
+class EndedEarly(PeerError):
+    """It ended before it was ready."""
+
+
 class PeerProcess:
     """The tree. Use `running`."""
 
@@ -80,12 +84,13 @@ class PeerProcess:
         """Ask again and again, until `why_not` has nothing to say.
 
         Raises:
-            PeerError: it has ended, or is not ready in time; with what it printed last.
+            EndedEarly: it has ended; with what it printed last.
+            PeerError: it is not ready in time; the same.
         """
         until_s = now() + limit_s
         while True:
             if self.status() is not None:
-                raise PeerError(f"it ended with status {self.status()}: {self.said()}")
+                raise EndedEarly(f"it ended with status {self.status()}: {self.said()}")
             if not (why := why_not()):
                 return
             if now() > until_s:

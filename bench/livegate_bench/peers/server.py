@@ -126,7 +126,11 @@ def serving(
     bench.stack.callback(system.close)
     answering = system.answering()
     wait(process, lambda: _why_silent(answering))
-    if why := why_different(ours, answering()):
+    try:
+        theirs = answering()
+    except (Refused, OSError) as error:
+        raise PeerError(f"it answered once and then did not: {error}") from error
+    if why := why_different(ours, theirs):
         raise PeerError(f"{why}: it does not do the same job, so it is not timed")
     server = Server(box, time.perf_counter() - started_s, process.status)
     return Serving(process, Own(server, engines_told(told)), answering)

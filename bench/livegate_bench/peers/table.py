@@ -33,6 +33,7 @@ PEERS = (
     Peer("ray-serve-http", "ray_serve", "http"),
     Peer("ray-serve-grpc", "ray_serve", "grpc", "/livegate.peers.Judge/Judge"),
     Peer("pytriton-grpc", "pytriton", "triton", "judge"),
+    Peer("pytriton-shm", "pytriton", "triton-shm", "judge"),
 )
 
 

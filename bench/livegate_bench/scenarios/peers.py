@@ -27,7 +27,7 @@ from livegate_bench.failure import BenchError
 from livegate_bench.loadgen import Closed
 from livegate_bench.options import MOST_CLIENTS, settings_from, whole
 from livegate_bench.peers.answers import Answer
-from livegate_bench.peers.process import PeerError
+from livegate_bench.peers.process import EndedEarly, PeerError
 from livegate_bench.peers.server import Serving, Shop, Variant, serving, started
 from livegate_bench.peers.table import PEERS, Peer, checkout, peer_names
 from livegate_bench.rounds import Contender, Track, row_of, take_turns
@@ -136,15 +136,32 @@ def _start(
     servers: dict[str, Any],
     stack: ExitStack,
 ) -> Serving:
-    """Peers of one folder share a server, which ends at once when it cannot be timed."""
+    """Peers of one folder share a server, which ends at once when it cannot be timed.
+
+    It stands still from then on until it is timed: those after it start undisturbed. PyTriton's copies
+    wait for each other for one second and give up, so a start that failed is tried once more.
+    """
     if peer.folder in servers:
-        return serving(bench, peer, servers[peer.folder], ours)
-    with ExitStack() as own:
-        process = own.enter_context(started(shop, peer, table.variant, table.settings))
-        one = serving(bench, peer, process, ours)
-        servers[peer.folder] = process
-        stack.push(own.pop_all())
-    return one
+        process = servers[peer.folder]
+        process[0].resume()
+        try:
+            return serving(bench, peer, process, ours)
+        finally:
+            process[0].pause()
+    for last in (False, True):
+        try:
+            with ExitStack() as own:
+                process = own.enter_context(started(shop, peer, table.variant, table.settings))
+                one = serving(bench, peer, process, ours)
+                process[0].pause()
+                servers[peer.folder] = process
+                stack.push(own.pop_all())
+                return one
+        except EndedEarly as error:
+            if last:
+                raise
+            bench.say(f"{peer.name} ended while it started, once more: {error}")
+    raise AssertionError
 
 
 def our_answer(bench: Bench, table: Table) -> Answer:

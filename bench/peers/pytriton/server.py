@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 from pytriton.decorators import sample
 from pytriton.model_config import ModelConfig, Tensor
-from pytriton.triton import Triton, TritonConfig
+from pytriton.triton import Triton, TritonConfig, TritonSecurityConfig
 from work import Order, Work, lean_session, order_from_arguments
 
 
@@ -46,7 +47,10 @@ def main() -> None:
         grpc_port=order.grpc,
         metrics_port=order.metrics,
     )
-    with Triton(config=config, workspace=Path(tempfile.mkdtemp()) / "triton") as triton:
+    # Guards what registers shared memory; the bench knows it (livegate_bench/peers/triton.py).
+    guard = TritonSecurityConfig(access_token="livegate-bench")
+    folder = Path(tempfile.mkdtemp()) / "triton"
+    with Triton(config=config, workspace=folder, security_config=guard) as triton:
         triton.bind(
             model_name="judge",
             infer_func=[Judge(order) for _ in range(order.cores)],
@@ -54,6 +58,9 @@ def main() -> None:
             outputs=[Tensor(name="answer", dtype=np.uint8, shape=(-1,))],
             config=ModelConfig(batching=False),
         )
+        signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # `serve` cleans up after this one only
         triton.serve()
 
 

@@ -8,7 +8,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ from livegate_bench.failure import BenchError
 from livegate_bench.peers import clients, triton
 from livegate_bench.peers.answers import Answer, answer_from_json, why_different
 from livegate_bench.peers.clients import LINKS, peer_class
-from livegate_bench.peers.process import PeerError, running
+from livegate_bench.peers.process import EndedEarly, PeerError, running
 from livegate_bench.peers.server import Shop, engines_told, serving
 from livegate_bench.peers.table import PEERS, Peer, checkout, peer_of
 from livegate_bench.scenarios import peers as scenario
@@ -179,12 +180,21 @@ def test_an_answer_that_is_none_is_refused(status: int, answer: bytes, code: str
 
 
 @contextmanager
-def grpc_peer(path: str, answer: Callable[[bytes], bytes]) -> Iterator[str]:
-    """Bytes in, bytes out."""
-    service, method = path.strip("/").split("/")
-    handler = grpc.unary_unary_rpc_method_handler(lambda request, _: answer(request))
+def grpc_peer(
+    path: str,
+    answer: Callable[[bytes], bytes],
+    others: dict[str, Callable[[bytes], bytes]] | None = None,
+) -> Iterator[str]:
+    """Bytes in, bytes out; `others` are methods of the same service."""
+    service = path.split("/")[1]
+    handlers = {
+        name.split("/")[2]: grpc.unary_unary_rpc_method_handler(
+            lambda request, _, work=work: work(request)
+        )
+        for name, work in {path: answer, **(others or {})}.items()
+    }
     server = grpc.server(ThreadPoolExecutor(1))
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
@@ -213,8 +223,8 @@ def test_grpc_peer_sends_bytes_value_and_reads_it_and_names_what_went_wrong() ->
     assert refused.value.code == "UNIMPLEMENTED"
 
 
-def triton_messages() -> tuple[Any, Any]:
-    """ModelInferRequest and ModelInferResponse, of the fields that one picture needs."""
+def triton_messages() -> tuple[Any, Any, Any]:
+    """ModelInferRequest, ModelInferResponse, SystemSharedMemoryRegisterRequest: the fields in use."""
     field = descriptor_pb2.FieldDescriptorProto
     text, raw, number = field.TYPE_STRING, field.TYPE_BYTES, field.TYPE_INT64
     file = descriptor_pb2.FileDescriptorProto(name="infer.proto", package="t", syntax="proto3")
@@ -222,6 +232,17 @@ def triton_messages() -> tuple[Any, Any]:
     tensor.field.add(name="name", number=1, type=text, label=1)
     tensor.field.add(name="datatype", number=2, type=text, label=1)
     tensor.field.add(name="shape", number=3, type=number, label=3)
+    entry = file.message_type.add(name="Entry")  # on the wire a map is a list of these
+    entry.field.add(name="key", number=1, type=text, label=1)
+    entry.field.add(name="value", number=2, type=field.TYPE_MESSAGE, type_name=".t.Value", label=1)
+    value = file.message_type.add(name="Value")
+    value.field.add(name="int64", number=2, type=number, label=1)
+    value.field.add(name="string", number=3, type=text, label=1)
+    kind = field.TYPE_MESSAGE
+    tensor.field.add(name="parameters", number=4, type=kind, type_name=".t.Entry", label=3)
+    region = file.message_type.add(name="Region")
+    for place, (name, its) in enumerate((("name", text), ("key", text), ("offset", 4), ("size", 4)), 1):
+        region.field.add(name=name, number=place, type=its, label=1)
     for name, tensors, contents in (("Request", 5, 7), ("Response", 5, 6)):
         message = file.message_type.add(name=name)
         message.field.add(name="model_name", number=1, type=text, label=1)
@@ -232,18 +253,24 @@ def triton_messages() -> tuple[Any, Any]:
         message.field.add(name="flag", number=15, type=field.TYPE_BOOL, label=1)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    found = [pool.FindMessageTypeByName(f"t.{name}") for name in ("Request", "Response")]
+    found = [pool.FindMessageTypeByName(f"t.{name}") for name in ("Request", "Response", "Region")]
     return tuple(message_factory.GetMessageClass(one) for one in found)  # type: ignore[return-value]
 
 
 def test_triton_messages_are_what_protobuf_makes_of_them() -> None:
     """Written by hand, read by protobuf, and the other way round."""
-    request, response = triton_messages()
+    request, response, region = triton_messages()
     sent = request.FromString(triton.request("judge", PICTURE * 100))
     assert (sent.model_name, list(sent.raw)) == ("judge", [PICTURE * 100])
     (tensor,) = sent.tensors
     assert (tensor.name, tensor.datatype) == ("picture", "UINT8")
     assert list(tensor.shape) == [len(PICTURE) * 100]
+    sent = request.FromString(triton.request_in_region("judge", "here", 300))
+    assert not sent.raw
+    told = {one.key: one.value.string or one.value.int64 for one in sent.tensors[0].parameters}
+    assert told == {"shared_memory_region": "here", "shared_memory_byte_size": 300}
+    made = region.FromString(triton.registration("here", 300))
+    assert (made.name, made.key, made.offset, made.size) == ("here", "/here", 0, 300)
     answer = response(model_name="judge", tensors=[{"name": "answer"}], raw=[GOOD], flag=True)
     assert triton.raw_output(answer.SerializeToString()) == GOOD
     for broken in (b"", response(flag=True).SerializeToString(), b"\x80"):
@@ -253,11 +280,42 @@ def test_triton_messages_are_what_protobuf_makes_of_them() -> None:
 
 def test_triton_peer_reads_the_raw_output() -> None:
     """The whole way, through gRPC."""
-    _, response = triton_messages()
+    _, response, _ = triton_messages()
     with grpc_peer(triton.INFER, lambda _: response(raw=[GOOD]).SerializeToString()) as address:
         system = peer_class("peer-pytriton-grpc")(place(address))
         assert system.answering()() == Answer(1, 0.905)
         system.close()
+
+
+def test_triton_region_is_registered_once_for_each_client_filled_each_time_and_leaves_no_name() -> None:
+    """The picture goes through memory that the server opened by its name before that was taken away."""
+    request, response, region = triton_messages()
+    opened: dict[str, int] = {}
+    seen: list[bytes] = []
+
+    def register(message: bytes) -> bytes:
+        made = region.FromString(message)
+        assert made.size == len(PICTURE)
+        opened[made.name] = os.open(f"/dev/shm{made.key}", os.O_RDONLY)
+        return b""
+
+    def infer(message: bytes) -> bytes:
+        (tensor,) = request.FromString(message).tensors
+        name = next(one.value.string for one in tensor.parameters if one.value.string)
+        seen.append(os.pread(opened[name], len(PICTURE), 0))
+        return bytes(response(raw=[GOOD]).SerializeToString())
+
+    with grpc_peer(triton.INFER, infer, {triton.REGISTER: register}) as address:
+        system = peer_class("peer-pytriton-shm")(place(address))
+        for ask in system.callers(2):
+            ask()
+            ask()
+        system.close()
+    assert seen == [PICTURE] * 4
+    assert len(opened) == 2
+    for name, descriptor in opened.items():
+        assert not (Path("/dev/shm") / name).exists()
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize(
@@ -374,26 +432,55 @@ def test_peers_that_cannot_be_timed_are_left_out_aloud_and_none_is_no_report(
 
 
 def test_peers_of_one_folder_share_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two faces of Ray Serve are one Ray Serve."""
-    begun: list[str] = []
+    """Two faces of Ray Serve are one Ray Serve, awake for no longer than it is asked."""
+    begun, done = list[str](), list[str]()
 
     @contextmanager
-    def fake_started(shop: Shop, peer: Peer, *_: Any) -> Iterator[str]:
+    def fake_started(shop: Shop, peer: Peer, *_: Any) -> Iterator[tuple[Any]]:
         begun.append(peer.folder)
-        yield peer.folder
+        moves = [partial(done.append, f"{peer.folder} {move}") for move in ("pauses", "goes on")]
+        yield (SimpleNamespace(pause=moves[0], resume=moves[1]),)
 
     monkeypatch.setattr(scenario, "started", fake_started)
-    monkeypatch.setattr(scenario, "serving", lambda bench, peer, process, ours: (peer.name, process))
+    monkeypatch.setattr(scenario, "serving", lambda bench, peer, process, ours: done.append(peer.name))
     table = scenario.Table("documented", "plain", {}, (), 4)
     servers: dict[str, Any] = {}
     shop = Shop(tmp_path, tmp_path)
     with ExitStack() as stack:
-        got: list[Any] = [
+        for name in ("ray-serve-http", "ray-serve-grpc", "litserve"):
             scenario._start(bench(), shop, table, peer_of(f"peer-{name}"), OURS, servers, stack)
-            for name in ("ray-serve-http", "ray-serve-grpc", "litserve")
-        ]
     assert begun == ["ray_serve", "litserve"]
-    assert got[:2] == [("ray-serve-http", "ray_serve"), ("ray-serve-grpc", "ray_serve")]
+    assert done == [
+        *("ray-serve-http", "ray_serve pauses"),
+        *("ray_serve goes on", "ray-serve-grpc", "ray_serve pauses"),
+        *("litserve", "litserve pauses"),
+    ]
+
+
+@pytest.mark.parametrize(("failures", "starts"), [(0, 1), (1, 2), (2, 2)])
+def test_a_peer_that_ends_while_it_starts_is_started_once_more(
+    failures: int, starts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTriton's copies may miss each other; one that fails again is left out."""
+    begun: list[str] = []
+
+    @contextmanager
+    def fake_started(shop: Shop, peer: Peer, *_: Any) -> Iterator[tuple[Any]]:
+        begun.append(peer.folder)
+        yield (SimpleNamespace(pause=lambda: None),)
+
+    def fake_serving(*_: Any) -> None:
+        if len(begun) <= failures:
+            raise EndedEarly("it ended with status 1")
+
+    monkeypatch.setattr(scenario, "started", fake_started)
+    monkeypatch.setattr(scenario, "serving", fake_serving)
+    table = scenario.Table("documented", "plain", {}, (), 4)
+    refused = pytest.raises(PeerError) if failures == 2 else nullcontext()
+    with ExitStack() as stack, refused:
+        shop = Shop(tmp_path, tmp_path)
+        scenario._start(bench(), shop, table, PEERS[0], OURS, {}, stack)
+    assert len(begun) == starts
 
 
 @pytest.mark.parametrize("text", ["lg_silent", "=openvino", "lg_silent="])
