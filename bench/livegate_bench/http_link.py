@@ -19,7 +19,7 @@ class HttpLink:
     def __init__(self, address: str) -> None:
         """`address`: host:port. Connect with the first request."""
         self._connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
-        self._used_s = 0.0
+        self._used_s: float | None = None
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """(status, body).
@@ -27,7 +27,7 @@ class HttpLink:
         Raises:
             OSError: the server is gone, or does not speak HTTP.
         """
-        if time.monotonic() - self._used_s > IDLE_S:
+        if self._used_s is not None and time.monotonic() - self._used_s > IDLE_S:
             self.close()
         try:
             self._connection.request("POST", path, body, dict(headers))
