@@ -14,18 +14,18 @@ import numpy as np
 
 from livegate.client import LivenessClient
 from livegate.core.errors import LiveGateError
-from livegate_bench import scrape
 from livegate_bench.bench import Bench
-from livegate_bench.conditions import Watcher
 from livegate_bench.failure import BenchError
-from livegate_bench.loadgen import Taken
-from livegate_bench.meter import cpu_seconds, rss_bytes
+from livegate_bench.generator.loadgen import Taken
+from livegate_bench.generator.scene import PERIOD_S, Kind, Scene
+from livegate_bench.measure import scrape
+from livegate_bench.measure.conditions import Watcher
+from livegate_bench.measure.meter import cpu_seconds, rss_bytes
+from livegate_bench.measure.rounds import per_request_ms, window_of
+from livegate_bench.measure.search import highest_number
+from livegate_bench.measure.stability import why_unstable
 from livegate_bench.picture import FRAME_HEIGHT, FRAME_WIDTH
-from livegate_bench.rounds import per_request_ms, window_of
 from livegate_bench.rows import Row
-from livegate_bench.scene import PERIOD_S, Kind, Scene
-from livegate_bench.search import highest_number
-from livegate_bench.stability import why_unstable
 from livegate_bench.sut import Server
 
 NAME, SYSTEM = "camera_fleet", "camera-file"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from livegate_bench.async_link import AsyncLinks
-from livegate_bench.http_link import HttpLink
+from livegate_bench.generator.async_link import AsyncLinks
+from livegate_bench.generator.http_link import HttpLink
 from livegate_bench.system import Ask, AsyncAsk, System
 
 

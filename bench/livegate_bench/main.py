@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     scenarios = parser.add_subparsers(dest="scenario", required=True, metavar="SCENARIO")
     add_scenarios(scenarios)
     for name in TOOLS:
-        importlib.import_module(f"livegate_bench.{name}").add(scenarios)
+        importlib.import_module(f"livegate_bench.tools.{name}").add(scenarios)
     options = parser.parse_args(arguments)
     before = signal.signal(signal.SIGTERM, _leave)  # the server that was started must not outlive us
     try:

@@ -138,7 +138,7 @@ class Row(Part, frozen=True, kw_only=True):
     rate_per_s: float
     latency: Latency | None
     percentile: float
-    """Of `Window.latency_ms`: the one that the scenario is judged by."""
+    """Of `Window.latency_ms`, as a part (0.99): the one that the scenario is judged by."""
     windows: tuple[Window, ...]
     is_stable: bool
     unstable_because: str = ""

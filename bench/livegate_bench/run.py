@@ -15,11 +15,11 @@ from types import ModuleType
 from livegate import __version__
 from livegate.core.plugins import load_plugin, plugin_names
 from livegate_bench.bench import Bench
-from livegate_bench.conditions import machine
 from livegate_bench.failure import BenchError
+from livegate_bench.measure.conditions import machine
 from livegate_bench.options import add_common
 from livegate_bench.parts import SCENARIOS
-from livegate_bench.reports import add_outputs, check_outputs, deliver
+from livegate_bench.report.reports import add_outputs, check_outputs, deliver
 from livegate_bench.rows import Report, Row
 
 GIT_S = 10

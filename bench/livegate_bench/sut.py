@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from livegate_bench.credentials import CONFIG
 from livegate_bench.failure import BenchError
+from livegate_bench.generator.credentials import CONFIG
 
 WARM_TIMEOUT_S = 120
 END_S = 20

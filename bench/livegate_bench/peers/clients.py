@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import grpc
 
-from livegate_bench.http_link import TIMEOUT_S, HttpLink, form
+from livegate_bench.generator.http_link import TIMEOUT_S, HttpLink, form
 from livegate_bench.peers import triton
 from livegate_bench.peers.answers import Answer, answer_from_json
 from livegate_bench.peers.table import Peer, peer_of

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from livegate_bench.failure import BenchError
-from livegate_bench.meter import family
+from livegate_bench.measure.meter import family
 
 MARK = "LIVEGATE_BENCH_PEER"
 READY_S = 120.0

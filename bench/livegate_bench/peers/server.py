@@ -15,11 +15,11 @@ from typing import Any, Literal
 import msgspec
 
 from livegate_bench.bench import Bench
+from livegate_bench.measure.rounds import Own
 from livegate_bench.peers.answers import Answer, why_different
 from livegate_bench.peers.clients import Answering, peer_class
 from livegate_bench.peers.process import PeerError, PeerProcess, running
 from livegate_bench.peers.table import Peer
-from livegate_bench.rounds import Own
 from livegate_bench.rows import EngineRun
 from livegate_bench.sut import Box, Server, free_ports
 from livegate_bench.system import Refused

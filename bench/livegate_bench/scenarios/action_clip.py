@@ -22,10 +22,10 @@ import numpy as np
 
 from livegate.client import Action, LivenessClient
 from livegate_bench.bench import Bench
-from livegate_bench.loadgen import Open
+from livegate_bench.generator.loadgen import Open
+from livegate_bench.measure.rounds import Contender, row_of, take_turns
 from livegate_bench.options import number, system, whole
 from livegate_bench.picture import FRAME_HEIGHT, FRAME_WIDTH, portrait_on_wall
-from livegate_bench.rounds import Contender, row_of, take_turns
 from livegate_bench.rows import Row
 
 HELP = "image requests with and without clips under way"

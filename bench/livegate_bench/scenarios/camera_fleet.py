@@ -10,16 +10,16 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from livegate_bench import scrape
 from livegate_bench.bench import EVERY_FRAME, MOST_CAMERAS, Bench
 from livegate_bench.decoding import decoding_row
-from livegate_bench.fleet import Fleet
-from livegate_bench.loadgen import Taken
+from livegate_bench.generator.fleet import Fleet
+from livegate_bench.generator.loadgen import Taken
+from livegate_bench.generator.scene import KINDS, PERIOD_S
+from livegate_bench.measure import scrape
+from livegate_bench.measure.rounds import Contender, Track, row_of, start_load, take_turns, window_of
+from livegate_bench.measure.search import highest_number
 from livegate_bench.options import number, whole
-from livegate_bench.rounds import Contender, Track, row_of, start_load, take_turns, window_of
 from livegate_bench.rows import Row, Setting
-from livegate_bench.scene import KINDS, PERIOD_S
-from livegate_bench.search import highest_number
 
 HELP = "how many cameras at F frames a second, with few drops and young frames"
 NAME = "camera_fleet"

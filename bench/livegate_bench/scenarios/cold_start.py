@@ -21,13 +21,13 @@ import numpy as np
 from livegate.app.build import build_store, serving_manifests
 from livegate_bench import bare
 from livegate_bench.bench import Bench
-from livegate_bench.conditions import Watcher
 from livegate_bench.failure import BenchError
-from livegate_bench.latency import latency_from
-from livegate_bench.meter import cpu_seconds, rss_bytes
+from livegate_bench.measure.conditions import Watcher
+from livegate_bench.measure.latency import latency_from
+from livegate_bench.measure.meter import cpu_seconds, rss_bytes
+from livegate_bench.measure.stability import why_unstable
 from livegate_bench.options import server_arguments
 from livegate_bench.rows import EngineRun, Row, Window
-from livegate_bench.stability import why_unstable
 from livegate_bench.sut import running_server
 
 HELP = "process start to ready, and idle memory, against a bare process"

@@ -10,10 +10,10 @@ import argparse
 from collections.abc import Mapping, Sequence
 
 from livegate_bench.bench import Bench
-from livegate_bench.growth import bytes_per_producer
-from livegate_bench.loadgen import Closed, Taken
+from livegate_bench.generator.loadgen import Closed, Taken
+from livegate_bench.measure.growth import bytes_per_producer
+from livegate_bench.measure.rounds import Contender, row_of, take_turns
 from livegate_bench.options import MOST_CLIENTS, add_systems, chosen_systems, numbers
-from livegate_bench.rounds import Contender, row_of, take_turns
 from livegate_bench.rows import Row
 
 HELP = "throughput against the number of clients, closed loop"

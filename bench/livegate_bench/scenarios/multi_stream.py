@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 
 from livegate_bench.bench import Bench
-from livegate_bench.loadgen import Queries
+from livegate_bench.generator.loadgen import Queries
+from livegate_bench.measure.rounds import Contender, row_of, take_turns
 from livegate_bench.options import add_systems, chosen_systems, whole
-from livegate_bench.rounds import Contender, row_of, take_turns
 from livegate_bench.rows import Row
 
 HELP = "eight at once, the next when all are answered; judged by p99"

@@ -15,11 +15,11 @@ import numpy as np
 
 from livegate_bench.bench import Bench
 from livegate_bench.failure import BenchError
-from livegate_bench.flood import Flood
-from livegate_bench.latency import percentile_of
-from livegate_bench.loadgen import Closed, Taken, joined
+from livegate_bench.generator.flood import Flood
+from livegate_bench.generator.loadgen import Closed, Taken, joined
+from livegate_bench.measure.latency import percentile_of
+from livegate_bench.measure.rounds import WARM_S, Contender, Track, row_of, start_load, take_turns
 from livegate_bench.options import MOST_CLIENTS, add_systems, chosen_systems, number
-from livegate_bench.rounds import WARM_S, Contender, Track, row_of, start_load, take_turns
 from livegate_bench.rows import Row, Window
 from livegate_bench.system import system_class
 

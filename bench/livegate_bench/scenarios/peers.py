@@ -21,17 +21,17 @@ from livegate.app.build import build_store, chosen_manifest
 from livegate.core.config import LogConfig
 from livegate.core.settings import load
 from livegate.core.telemetry import configure_logging
-from livegate_bench import contender as in_turns
 from livegate_bench.bench import EVERY_FRAME, Bench
 from livegate_bench.failure import BenchError
-from livegate_bench.loadgen import Closed
+from livegate_bench.generator.loadgen import Closed
+from livegate_bench.measure.rounds import Contender, Track, row_of, take_turns
 from livegate_bench.options import MOST_CLIENTS, settings_from, whole
 from livegate_bench.peers.answers import Answer
 from livegate_bench.peers.process import EndedEarly, PeerError
 from livegate_bench.peers.server import Serving, Shop, Variant, serving, started
 from livegate_bench.peers.table import PEERS, Peer, checkout, peer_names
-from livegate_bench.rounds import Contender, Track, row_of, take_turns
 from livegate_bench.rows import Row, Setting
+from livegate_bench.tools import contender as in_turns
 
 HELP = "other runtimes that serve the same work, in turns with ours"
 NAME = "peers"

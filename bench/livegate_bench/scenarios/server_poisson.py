@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 
 from livegate_bench.bench import Bench
-from livegate_bench.load import Load
-from livegate_bench.loadgen import Closed, Open, Taken
+from livegate_bench.generator.load import Load
+from livegate_bench.generator.loadgen import Closed, Open, Taken
+from livegate_bench.measure.rounds import Contender, Track, row_of, start_load, take_turns, window_of
+from livegate_bench.measure.search import highest_rate
 from livegate_bench.options import add_systems, chosen_systems, number
-from livegate_bench.rounds import Contender, Track, row_of, start_load, take_turns, window_of
 from livegate_bench.rows import Row
-from livegate_bench.search import highest_rate
 
 HELP = "the highest rate whose p99 stays under a bound"
 NAME = "server_poisson"

@@ -10,9 +10,9 @@ import argparse
 import statistics
 
 from livegate_bench.bench import Bench
-from livegate_bench.loadgen import Closed
+from livegate_bench.generator.loadgen import Closed
+from livegate_bench.measure.rounds import Contender, Track, row_of, take_turns
 from livegate_bench.options import MOST_CLIENTS, system, whole
-from livegate_bench.rounds import Contender, Track, row_of, take_turns
 from livegate_bench.rows import Row
 
 HELP = "a server's throughput against an in-process loop"

@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 
 from livegate_bench.bench import Bench
-from livegate_bench.loadgen import Closed
+from livegate_bench.generator.loadgen import Closed
+from livegate_bench.measure.rounds import Contender, row_of, take_turns
 from livegate_bench.options import add_systems, chosen_systems
-from livegate_bench.rounds import Contender, row_of, take_turns
 from livegate_bench.rows import Row
 
 HELP = "one request after the other; judged by p90"

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from livegate_bench.bench import Bench
-from livegate_bench.loadgen import Closed
-from livegate_bench.meter import open_files, rss_bytes
+from livegate_bench.generator.loadgen import Closed
+from livegate_bench.measure.meter import open_files, rss_bytes
+from livegate_bench.measure.rounds import Contender, row_of, take_turns
 from livegate_bench.options import MOST_CLIENTS, number, system, whole
-from livegate_bench.rounds import Contender, row_of, take_turns
 from livegate_bench.rows import Row
 
 HELP = "minutes of the same: growth of memory and descriptors"

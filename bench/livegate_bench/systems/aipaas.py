@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from livegate_bench.credentials import APP_ID, APP_KEY
+from livegate_bench.generator.credentials import APP_ID, APP_KEY
 from livegate_bench.http_system import HttpSystem
 from livegate_bench.system import Refused
 

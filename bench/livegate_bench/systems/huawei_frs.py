@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Mapping
 
-from livegate_bench.credentials import TOKEN
+from livegate_bench.generator.credentials import TOKEN
 from livegate_bench.http_system import HttpSystem
 from livegate_bench.system import Refused
 

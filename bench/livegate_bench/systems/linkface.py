@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from livegate_bench.credentials import API_ID, API_SECRET
-from livegate_bench.http_link import form
+from livegate_bench.generator.credentials import API_ID, API_SECRET
+from livegate_bench.generator.http_link import form
 from livegate_bench.http_system import HttpSystem
 from livegate_bench.system import Refused
 

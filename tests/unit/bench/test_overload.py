@@ -12,13 +12,13 @@ import pytest
 from livegate.core.config import Config, ServerConfig
 from livegate.core.errors import ErrorCode, QueueError
 from livegate.core.plugins import load_plugin
-from livegate_bench import growth
 from livegate_bench.bench import Bench
 from livegate_bench.failure import BenchError
+from livegate_bench.generator.loadgen import Closed, Taken
 from livegate_bench.http_system import HttpSystem
-from livegate_bench.loadgen import Closed, Taken
+from livegate_bench.measure import growth
+from livegate_bench.measure.rounds import Track, window_of
 from livegate_bench.options import Pace
-from livegate_bench.rounds import Track, window_of
 from livegate_bench.scenarios.concurrency import has_growth, peak_parts
 from livegate_bench.scenarios.overload import (
     busy_code,

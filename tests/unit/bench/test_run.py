@@ -13,10 +13,10 @@ import pytest
 from e2e.pictures import jpeg
 from livegate_bench.bench import Bench
 from livegate_bench.failure import BenchError
-from livegate_bench.loadgen import Closed
+from livegate_bench.generator.loadgen import Closed
+from livegate_bench.measure.rounds import Contender, row_of, take_turns
 from livegate_bench.options import add_common
-from livegate_bench.reports import add_outputs
-from livegate_bench.rounds import Contender, row_of, take_turns
+from livegate_bench.report.reports import add_outputs
 from livegate_bench.rows import Report, Row
 from livegate_bench.run import run
 

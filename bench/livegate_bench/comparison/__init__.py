@@ -1,0 +1,1 @@
+"""Reports and systems against each other, and gates."""

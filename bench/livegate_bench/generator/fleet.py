@@ -1,0 +1,146 @@
+"""Cameras that hand over decoded frames through the frame queue, each frame when it is due.
+
+A camera does not wait: a frame that finds no slot is dropped, one that is late is late. The age of a
+frame counts from when it was due to its verdict.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from livegate.client import FrameProducer
+from livegate.core.errors import ErrorCode, LiveGateError
+from livegate.shm.layout import DropReason
+from livegate.shm.outcome import FrameResult
+from livegate_bench.generator.loadgen import Taken, name_of, run_threads
+from livegate_bench.generator.scene import PERIOD_S, Kind, Scene
+from livegate_bench.picture import FRAME_HEIGHT, FRAME_WIDTH
+from livegate_bench.system import System
+
+LEAD_S = 0.2
+TAIL_S = 2.0
+"""How long the last verdicts are waited for: longer than a server keeps a frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """So many cameras at so many frames a second."""
+
+    cameras: int
+    fps: float
+    seconds: float
+    seed: int
+    scene: Kind = "turnstile"
+
+    def run(self, system: System) -> Taken:
+        """In threads of this process; the seed says where in its scene each camera begins."""
+        scene = Scene(system.place.picture, self.scene, self.seed)
+        draw = np.random.default_rng(self.seed)
+        begins_s = draw.uniform(0, 1 / self.fps, self.cameras)
+        shows_s = draw.uniform(0, PERIOD_S, self.cameras)
+        cameras = [Camera(system.place.server.frames, f"fleet-{n}") for n in range(self.cameras)]
+        try:
+            for camera in cameras:
+                camera.producer.connect()
+        except LiveGateError as error:
+            return _refused(cameras, error)
+        start_ns = time.monotonic_ns() + int(LEAD_S * 1e9)
+        offsets_s = np.arange(max(1, round(self.fps * self.seconds))) / self.fps
+        run_threads(
+            [
+                partial(camera.film, start_ns, offsets_s + begin_s, scene, show_s)
+                for camera, begin_s, show_s in zip(cameras, begins_s, shows_s, strict=True)
+            ]
+        )
+        return taken_from_cameras(cameras, self.seconds)
+
+
+class Camera:
+    """One producer, and what became of its frames."""
+
+    def __init__(self, path: str, name: str) -> None:
+        """Not connected yet."""
+        self.producer = FrameProducer(
+            path, camera=name, width=FRAME_WIDTH, height=FRAME_HEIGHT, on_result=self.hear
+        )
+        self.ages_s: list[float] = []
+        self.drops: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.due_ns: dict[int, int] = {}
+        """Of frames without an answer, by number: CLOCK_MONOTONIC."""
+
+    def film(self, start_ns: int, offsets_s: Sequence[float], scene: Scene, show_s: float) -> None:
+        """Hand over each frame when it is due, then wait for the last verdicts.
+
+        Args:
+            start_ns: CLOCK_MONOTONIC of the fleet's start.
+            offsets_s: when each frame is due, from then on.
+            scene: what is before the camera.
+            show_s: where in its scene the camera begins.
+        """
+        try:
+            for number, offset_s in enumerate(map(float, offsets_s)):
+                due = start_ns + int(offset_s * 1e9)
+                self._listen(until_ns=due)
+                self._show(number, due, partial(scene.paint, number=number, time_s=show_s + offset_s))
+            self._listen(until_ns=time.monotonic_ns() + int(TAIL_S * 1e9), or_all_told=True)
+        except LiveGateError as error:
+            self.errors[name_of(error)] += 1
+        finally:
+            self.producer.close()
+            self.drops["unanswered"] += len(self.due_ns)
+
+    def hear(self, result: FrameResult) -> None:
+        """What became of one frame."""
+        due = self.due_ns.pop(result.frame_id, None)
+        if due is None:
+            return
+        if result.has_verdict:
+            self.ages_s.append((time.monotonic_ns() - due) / 1e9)
+        elif result.reason is DropReason.JUDGED:
+            self.errors[str(int(result.outcome.code))] += 1
+        else:
+            self.drops[result.reason.name.lower()] += 1
+
+    def _show(self, number: int, due: int, paint: Callable[[Any], None]) -> None:
+        try:
+            with self.producer.loan(frame_id=number, captured_ns=due) as pixels:
+                self.due_ns[number] = due
+                paint(pixels)
+        except LiveGateError as error:
+            self.due_ns.pop(number, None)
+            if error.code is not ErrorCode.QUEUE_FULL:
+                raise
+            self.drops["no_slot"] += 1
+
+    def _listen(self, *, until_ns: int, or_all_told: bool = False) -> None:
+        while (left_ns := until_ns - time.monotonic_ns()) > 0:
+            if or_all_told and not self.due_ns:
+                return
+            # `results` waits to the end where `hear` takes them, so the last wait is cut into pieces.
+            self.producer.results(timeout_s=min(left_ns / 1e9, 0.05) if or_all_told else left_ns / 1e9)
+
+
+def taken_from_cameras(cameras: Sequence[Camera], seconds: float) -> Taken:
+    """All cameras together, over the schedule's seconds: frames come as fast as they are due."""
+    ages = np.array([age for camera in cameras for age in camera.ages_s], np.float64)
+    return Taken(
+        seconds=seconds,
+        requests=len(ages),
+        latencies_s=ages,
+        errors=dict(sum((camera.errors for camera in cameras), Counter[str]())),
+        drops={k: v for k, v in sum((c.drops for c in cameras), Counter[str]()).items() if v},
+    )
+
+
+def _refused(cameras: Sequence[Camera], error: LiveGateError) -> Taken:
+    for camera in cameras:
+        camera.producer.close()
+    return Taken(0.0, 0, np.empty(0), errors={name_of(error): 1})

@@ -1,0 +1,1 @@
+"""What a row is made of: rounds, latencies, meters, conditions."""

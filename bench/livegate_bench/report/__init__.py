@@ -1,0 +1,1 @@
+"""What becomes of a report: files, tables, the page."""

@@ -1,0 +1,1 @@
+"""Sub-commands with flags and figures of their own, found by name."""
