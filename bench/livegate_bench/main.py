@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from livegate_bench.failure import BenchError
+from livegate_bench.failure import BenchError, Stopped
 from livegate_bench.options import Parser
 from livegate_bench.run import add_scenarios
 
@@ -30,11 +30,13 @@ def main(arguments: Sequence[str]) -> int:
         status: int = options.run(options)
     except BenchError as error:
         print(f"livegate bench: {error}", file=sys.stderr)
-        return 2
+        return 128 + error.number if isinstance(error, Stopped) else 2
     finally:
         signal.signal(signal.SIGTERM, before)
     return status
 
 
 def _leave(number: int, _: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
+    # timeout(1) sends it twice, and the second one must not end the tidying up.
+    signal.signal(number, signal.SIG_IGN)
+    raise Stopped(number)
