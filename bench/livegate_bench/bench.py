@@ -54,7 +54,7 @@ class Bench:
         try:
             self.picture = load_picture(options.picture)
             self.picture_name = name_of(self.picture)
-        except (OSError, ImportError) as error:
+        except OSError as error:
             raise BenchError(
                 f"there is no picture to send: {error}; --picture FILE names one"
             ) from error

@@ -16,11 +16,23 @@ FRAME_WIDTH, FRAME_HEIGHT = 1280, 720
 
 
 def load_picture(file: str | None) -> bytes:
-    """A file, or NASA's portrait of Eileen Collins (scikit-image) as a 640x480 JPEG of quality 90."""
+    """A file, or NASA's portrait of Eileen Collins (scikit-image) as a 640x480 JPEG of quality 90.
+
+    Raises:
+        BenchError: there is no scikit-image, as on a box that only serves.
+        OSError: the file cannot be read.
+    """
     if file:
         return Path(file).read_bytes()
     import cv2
-    from skimage import data
+
+    try:
+        from skimage import data
+    except ImportError as error:
+        raise BenchError(
+            "the default portrait comes with scikit-image, which is not here: name a photograph of "
+            "a person (--picture FILE; for tune --pictures DIR), or install livegate[demo]"
+        ) from error
 
     portrait = data.astronaut()[:384]  # type: ignore[no-untyped-call]
     pixels = cv2.resize(portrait, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)

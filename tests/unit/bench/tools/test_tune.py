@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from rich.console import Console
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.profile import read_profile
 from livegate.core.results import Box, Face
+from livegate_bench.failure import BenchError
 from livegate_bench.main import main
+from livegate_bench.picture import load_picture
 from livegate_bench.tools.contender import Contender, Finding, overlap_of, strays
 from livegate_bench.tools.tune import Tuner, _threads
+from support import encoded, noise
 
 FACE = Face(Box(10, 10, 40, 50), (), 0.9)
 SEEN = Finding((FACE,), 0.8)
@@ -164,11 +168,22 @@ def test_threads_never_ask_for_more_inside_a_run_than_there_are_cores(cores: int
 def test_tune_writes_a_profile_that_a_server_takes(tmp_path: Path) -> None:
     """End to end on the networks of the package, as short as can be: the file is read back."""
     file = tmp_path / "profile.json"
-    assert main(["tune", "--rounds", "1", "--seconds", "0.02", "--out", str(file)]) == 0
+    (tmp_path / "noise.jpg").write_bytes(encoded(".jpg", noise(320, 240)))
+    quick = ["--rounds", "1", "--seconds", "0.02", "--pictures", str(tmp_path)]
+    assert main(["tune", *quick, "--out", str(file)]) == 0
     profile = read_profile(file)
     assert profile.pack == "starter"
     assert len(profile.trials) >= 3
     assert json.loads(file.read_bytes())["format"] == "livegate.profile/1"
+
+
+def test_default_portrait_that_is_not_here_is_told_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A box that only serves has no scikit-image."""
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(BenchError, match="--picture FILE"):
+        load_picture(None)
 
 
 def test_tune_without_pictures_in_the_folder_says_so(tmp_path: Path) -> None:
