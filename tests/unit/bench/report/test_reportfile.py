@@ -131,3 +131,9 @@ def test_write_through_a_link_keeps_link_and_mode(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert target.read_bytes() == b"new"
     assert target.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("name", ["peers.json", "standard.json"])
+def test_committed_report_can_be_read(name: str) -> None:
+    """The README's figures are of reports that this version shows."""
+    assert read_report(ROOT / "bench" / "reports" / name).rows
