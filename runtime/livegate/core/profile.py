@@ -46,7 +46,7 @@ class TunedMachine(Part, frozen=True, kw_only=True):
 
 
 class Trial(Part, frozen=True, kw_only=True):
-    """One setting that was measured, against the default in the same rounds."""
+    """One setting that was measured, against the best before it (the last: the default), in turns."""
 
     settings: dict[str, Any]
     ratio: float | None

@@ -137,7 +137,7 @@ def _cut(frame: Frame, box: Box, margin: float, side: int) -> Grey | None:
     right, bottom = min(frame.width, int(x + wide) + 2), min(frame.height, int(y + high) + 2)
     if right <= left or bottom <= top:
         return None
-    # A large face is thinned out first: the mean of some four pixels a cell is enough to compare.
+    # A large face is thinned out first, to two or three pixels a cell each way: enough to compare.
     step = max(1, int(min(wide, high)) // (2 * side))
     grey = cv2.cvtColor(
         np.ascontiguousarray(frame.pixels[top:bottom:step, left:right:step]), cv2.COLOR_BGR2GRAY

@@ -184,7 +184,7 @@ class Session:
         """What was judged before, where this frame shows the same; None: it must be looked at."""
         with self._lock:
             seen = self._attention.glance(frame, captured_ns)
-            if seen is None:
+            if seen is None or (seen.told.width, seen.told.height) != (frame.width, frame.height):
                 return None
             subject = self._tracker.follow((seen.face,) if seen.face else (), captured_ns)
             if subject.is_new or subject.is_late or subject.person != seen.told.person:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from livegate.core.challenge import ChallengeNews
@@ -474,3 +475,14 @@ def test_failure_makes_the_next_frame_be_looked_at() -> None:
         camera.look()
     camera.session.fail()
     assert camera.look().reasons != UNCHANGED
+
+
+def test_frame_of_another_size_is_looked_at() -> None:
+    """What is repeated has places in pixels: they say nothing of a larger picture of the same scene."""
+    camera = seldom()
+    camera.pipeline.faces = ()
+    camera.look()
+    camera.picture = Frame(np.repeat(np.repeat(camera.picture.pixels, 2, 0), 2, 1), 0)
+    look = camera.look()
+    assert (look.width, look.height) == (200, 160)
+    assert look.reasons != UNCHANGED
