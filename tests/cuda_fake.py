@@ -240,13 +240,18 @@ def cuda_python_fake(gpu: FakeGpu) -> Any:
             "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR": 76,
         },
     )
-    values = {18: gpu.integrated, 19: 1, 75: ORIN["capability"][0], 76: ORIN["capability"][1], 99: 1}  # type: ignore[index]
+    orin: Any = ORIN["capability"]
+
+    def attribute(asked: int, dev: int) -> Any:
+        """[D] cuDeviceGetAttribute."""
+        return good, {18: gpu.integrated, 19: 1, 75: orin[0], 76: orin[1], 99: 1}[asked]
+
     # [D] cuInit, group CUDA_INITIALIZE: CUDA_ERROR_NO_DEVICE without a GPU.
     cuda.cuInit = lambda flags: (good if gpu.count else CUresult.CUDA_ERROR_NO_DEVICE,)
     cuda.cuDeviceGetCount = lambda: (good, gpu.count)  # [D] group CUDA_DEVICE
     cuda.cuDeviceGet = lambda ordinal: (good, ordinal)
     cuda.cuDeviceGetName = lambda length, dev: (good, str(ORIN["name"]).encode().ljust(length, b"\0"))
-    cuda.cuDeviceGetAttribute = lambda attribute, dev: (good, values[attribute])
+    cuda.cuDeviceGetAttribute = attribute
     cuda.cuDeviceTotalMem = lambda dev: (good, gpu.total_bytes)
     cuda.cuDevicePrimaryCtxRetain = lambda dev: (good, "context")  # [D] group CUDA_PRIMARY_CTX
     cuda.cuDriverGetVersion = lambda: (good, ORIN["cuda"])  # [D] group CUDA_VERSION

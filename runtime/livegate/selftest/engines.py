@@ -262,8 +262,15 @@ class Prover:
 
     def _options(self, provider: str, precision: Precision) -> EngineOptions:
         config = self._proof.config
-        threads = config.engine.intra_op_threads
-        return EngineOptions(provider, threads, worker_count(config), precision)
+        engine = config.engine
+        return EngineOptions(
+            provider,
+            engine.intra_op_threads,
+            worker_count(config),
+            precision,
+            engine.cuda_graphs,
+            engine.preprocess,
+        )
 
 
 def _precisions(network: Network, capability: Capability) -> Iterable[Precision]:

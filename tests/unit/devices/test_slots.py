@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from cuda_fake import FakeGpu, install_fake
 from livegate.core.frame import Frame, RawPixels
@@ -123,18 +124,18 @@ def test_two_engines_share_one_registration(device: Device, gpu: FakeGpu, produc
 
 
 def test_registration_that_is_refused_is_told_once_and_not_tried_again(
-    device: Device, gpu: FakeGpu, producer: Producer, capsys: pytest.CaptureFixture[str]
+    device: Device, gpu: FakeGpu, producer: Producer
 ) -> None:
     """Then frames are copied, and no frame pays for another attempt."""
     gpu.refuses_to_map, reader = True, SlotReader(device)
-    frame = picture(producer.lease())
-    assert reader.address(frame) is None
-    gpu.refuses_to_map = False
-    assert reader.address(frame) is None
-    other = Producer()
-    gpu.refuses_to_map = True
-    assert reader.address(picture(other.lease())) is None
-    assert capsys.readouterr().out.count("frames are copied to the GPU") == 1
+    frame, other = picture(producer.lease()), picture(Producer().lease())
+    with capture_logs() as logs:
+        assert reader.address(frame) is None
+        gpu.refuses_to_map = False
+        assert reader.address(frame) is None
+        gpu.refuses_to_map = True
+        assert reader.address(other) is None
+    assert [one["event"] for one in logs] == ["frames are copied to the GPU"]
     producer.source.close()
 
 
