@@ -30,6 +30,12 @@ class FakeGpu:
         self.count, self.total_bytes = count, total_bytes
         self.blocks: dict[int, Any] = {}
         self.streams: dict[int, list[Callable[[], None]]] = {}
+        self.captures: dict[int, list[Callable[[], None]]] = {}
+        """Streams that record: what they were asked for instead of doing it."""
+        self.graphs = 0
+        self.launch_status = CUresult.CUDA_SUCCESS
+        self.spoils_captures = False
+        """[D] CUDA_ERROR_STREAM_CAPTURE_INVALIDATED: the capture ends without a graph."""
         self.events = 0
         self.failure = 0
         """The status that the next wait ends with: [D] errors of kernels are told by later calls."""
@@ -67,6 +73,10 @@ class FakeGpu:
         """[D] cuMemGetInfo."""
         return self.total_bytes - sum(len(block) for block in self.blocks.values())
 
+    def ask(self, stream: int, step: Callable[[], None]) -> None:
+        """[D] cuStreamBeginCapture: what a capturing stream is asked for is recorded, not done."""
+        self.captures.get(stream, self.streams[stream]).append(step)
+
     def work(self, stream: int) -> int:
         """Do what was asked of a stream, in order."""
         todo, self.streams[stream] = self.streams[stream], []
@@ -85,6 +95,8 @@ class CUresult(enum.IntEnum):
     CUDA_ERROR_NO_DEVICE = 100
     CUDA_ERROR_INVALID_CONTEXT = 201
     CUDA_ERROR_ILLEGAL_ADDRESS = 700
+    CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900
+    CUDA_ERROR_STREAM_CAPTURE_INVALIDATED = 901
 
 
 def cuda_python_fake(gpu: FakeGpu) -> Any:
@@ -114,7 +126,7 @@ def cuda_python_fake(gpu: FakeGpu) -> Any:
 
     def moved(target: int, source: int, size: int, stream: int) -> Any:
         """[D] cuMemcpyHtoDAsync, cuMemcpyDtoHAsync: in the stream's order."""
-        gpu.streams[int(stream)].append(lambda: ctypes.memmove(target, source, size))
+        gpu.ask(int(stream), lambda: ctypes.memmove(target, source, size))
         return (good,)
 
     def made_stream(flags: int) -> Any:
@@ -130,6 +142,38 @@ def cuda_python_fake(gpu: FakeGpu) -> Any:
         """[D] cuEventCreate."""
         gpu.events += 1
         return good, FakeEvent()
+
+    def began(stream: int, mode: Any) -> Any:
+        """[D] cuStreamBeginCapture: a stream that captures already is CUDA_ERROR_INVALID_VALUE."""
+        assert mode is cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        if stream in gpu.captures:
+            return (CUresult.CUDA_ERROR_INVALID_VALUE,)
+        gpu.captures[stream] = []
+        return (good,)
+
+    def ended(stream: int) -> Any:
+        """[D] cuStreamEndCapture: an invalidated capture has no graph."""
+        steps = gpu.captures.pop(stream)
+        if gpu.spoils_captures:
+            return CUresult.CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, None
+        gpu.graphs += 1
+        return good, steps
+
+    def instantiated(graph: Any, flags: int) -> Any:
+        """[D] cuGraphInstantiate."""
+        gpu.graphs += 1
+        return good, tuple(graph)
+
+    def launched(graph: Any, stream: int) -> Any:
+        """[D] cuGraphLaunch: behind what the stream was asked for before."""
+        for step in graph:
+            gpu.ask(int(stream), step)
+        return (gpu.launch_status,)
+
+    def destroyed_graph(graph: Any) -> Any:
+        """[D] cuGraphDestroy, cuGraphExecDestroy."""
+        gpu.graphs -= 1
+        return (good,)
 
     def recorded(event: Any, stream: int) -> Any:
         """[D] cuEventRecord."""
@@ -183,6 +227,12 @@ def cuda_python_fake(gpu: FakeGpu) -> Any:
     cuda.cuStreamDestroy = lambda stream: (good, gpu.streams.pop(stream))[:1]  # [D] cuStreamDestroy
     cuda.cuEventCreate, cuda.cuEventRecord = needs_context(made_event), needs_context(recorded)
     cuda.cuEventSynchronize, cuda.cuEventDestroy = synchronised, destroyed_event
+    cuda.cuStreamBeginCapture, cuda.cuStreamEndCapture = needs_context(began), needs_context(ended)
+    cuda.cuGraphInstantiate, cuda.cuGraphLaunch = needs_context(instantiated), needs_context(launched)
+    cuda.cuGraphDestroy = cuda.cuGraphExecDestroy = needs_context(destroyed_graph)
+    modes = ("GLOBAL", "THREAD_LOCAL", "RELAXED")  # [D] group CUDA_TYPES, CUstreamCaptureMode
+    named = [f"CU_STREAM_CAPTURE_MODE_{mode}" for mode in modes]
+    cuda.CUstreamCaptureMode = enum.IntEnum("CUstreamCaptureMode", named, start=0)
     cuda.CUresult, cuda.CUdevice_attribute = CUresult, attributes
     cuda.CUevent_flags = types.SimpleNamespace(CU_EVENT_BLOCKING_SYNC=1, CU_EVENT_DISABLE_TIMING=2)
     cuda.CUstream_flags = types.SimpleNamespace(CU_STREAM_NON_BLOCKING=1)
@@ -309,13 +359,13 @@ def pycuda_fake(gpu: FakeGpu) -> Any:
         """[P] memcpy_htod_async(dest, src, stream=None): `src` is a page-locked buffer."""
         need_context()
         address = src.__array_interface__["data"][0]
-        gpu.streams[stream.handle].append(lambda: ctypes.memmove(dest, address, src.nbytes))
+        gpu.ask(stream.handle, lambda: ctypes.memmove(dest, address, src.nbytes))
 
     def copied_out(dest: Any, src: int, stream: Any = None) -> None:
         """[P] memcpy_dtoh_async(dest, src, stream=None): `dest` is a page-locked buffer."""
         need_context()
         address = dest.__array_interface__["data"][0]
-        gpu.streams[stream.handle].append(lambda: ctypes.memmove(address, src, dest.nbytes))
+        gpu.ask(stream.handle, lambda: ctypes.memmove(address, src, dest.nbytes))
 
     def mem_get_info() -> tuple[int, int]:
         """[P] mem_get_info(): (free, total)."""

@@ -2,7 +2,7 @@
  *
  * NVIDIA's own bindings load it as libcuda.so.1, so that what they do with our arguments is run for real:
  * handles, addresses, sizes, flags. Statuses are those of the CUDA Driver API's documentation. Streams work
- * at once, which is an order that they are allowed to have.
+ * at once, which is an order that they are allowed to have; while one captures, its copies are kept instead.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -97,17 +97,71 @@ int cuMemFree(unsigned long long address) { return give((void *)address); }
 int cuMemHostAlloc(void **address, size_t size, unsigned flags) { (void)flags; return take(address, size); }
 int cuMemFreeHost(void *address) { return give(address); }
 
+#define MAX_COPIES 8
+struct copies { int count; struct { void *target; const void *source; size_t size; } one[MAX_COPIES]; };
+static struct copies *captured;
+static void *capturing;
+
+static int copy(void *target, const void *source, size_t size, void *stream)
+{
+    if (!stream) return INVALID_VALUE;
+    if (stream != capturing) { memcpy(target, source, size); return SUCCESS; }
+    if (captured->count == MAX_COPIES) return OUT_OF_MEMORY;
+    captured->one[captured->count].target = target;
+    captured->one[captured->count].source = source;
+    captured->one[captured->count++].size = size;
+    return SUCCESS;
+}
+
 int cuMemcpyHtoDAsync(unsigned long long target, const void *source, size_t size, void *stream)
 {
-    memcpy((void *)target, source, size);
-    return stream ? SUCCESS : INVALID_VALUE;
+    return copy((void *)target, source, size, stream);
 }
 
 int cuMemcpyDtoHAsync(void *target, unsigned long long source, size_t size, void *stream)
 {
-    memcpy(target, (void *)source, size);
-    return stream ? SUCCESS : INVALID_VALUE;
+    return copy(target, (void *)source, size, stream);
 }
+
+/* Only the mode that we ask for: CU_STREAM_CAPTURE_MODE_THREAD_LOCAL. */
+int cuStreamBeginCapture(void *stream, int mode)
+{
+    if (!stream || capturing || mode != 1) return INVALID_VALUE;
+    capturing = stream;
+    captured = calloc(1, sizeof *captured);
+    return captured ? SUCCESS : OUT_OF_MEMORY;
+}
+
+int cuStreamEndCapture(void *stream, void **graph)
+{
+    if (stream != capturing) return INVALID_VALUE;
+    *graph = captured;
+    capturing = 0;
+    return SUCCESS;
+}
+
+/* What the bindings call for cuGraphInstantiate(graph, flags). */
+int cuGraphInstantiateWithFlags(void **made, void *graph, unsigned long long flags)
+{
+    struct copies *own = malloc(sizeof *own);
+    if (!own) return OUT_OF_MEMORY;
+    if (!graph || flags) { free(own); return INVALID_VALUE; }
+    *own = *(struct copies *)graph;
+    *made = own;
+    return SUCCESS;
+}
+
+int cuGraphLaunch(void *made, void *stream)
+{
+    struct copies *own = made;
+    int number, status = own ? SUCCESS : INVALID_VALUE;
+    for (number = 0; status == SUCCESS && number < own->count; number++)
+        status = copy(own->one[number].target, own->one[number].source, own->one[number].size, stream);
+    return status;
+}
+
+int cuGraphDestroy(void *graph) { free(graph); return graph ? SUCCESS : INVALID_VALUE; }
+int cuGraphExecDestroy(void *made) { free(made); return made ? SUCCESS : INVALID_VALUE; }
 
 /* Only a flag that we ask for: CU_STREAM_NON_BLOCKING, CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING. */
 int cuStreamCreate(void **stream, unsigned flags)

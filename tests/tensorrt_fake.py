@@ -44,7 +44,7 @@ def tensorrt_fake(
         flags=set(), creation=0, workspace=0, previews=set(), builds=0, cores=[]
     )
     trt.breaks = types.SimpleNamespace(
-        builder=False, build="", deserialise="", context=False, execute=False
+        builder=False, build="", deserialise="", context=False, execute=False, capture=False
     )
 
     # [A] Core/Logger: Severity, and `log` that a subclass overrides.
@@ -293,6 +293,8 @@ def tensorrt_fake(
             self._engine = engine
             self._addresses: dict[str, int] = {}
             self._shape: tuple[int, ...] = ()
+            self._ran: tuple[int, ...] = ()
+            """[G] CUDA Graphs: the shape whose deferred updates an enqueue has flushed."""
 
         def set_tensor_address(self, name: str, memory: int) -> bool:
             self._addresses[name] = memory
@@ -314,13 +316,18 @@ def tensorrt_fake(
 
         def execute_async_v3(self, stream_handle: int) -> bool:
             """[A] Enqueues; reads and writes the addresses when its turn comes."""
-            if trt.breaks.execute:
-                return False
-            shape = self._shape
-            gpu.streams[stream_handle].append(lambda: self._run(shape))
+            shape, captures = self._shape, stream_handle in gpu.captures
+            if trt.breaks.execute or (captures and trt.breaks.capture):
+                return False  # [G] CUDA Graphs: models with loops or conditions are not captured
+            if captures and self._ran != shape:
+                raise AssertionError("captured before it was enqueued once in its shape")
+            gpu.ask(stream_handle, lambda: self._run(shape))
+            self._ran = shape
             return True
 
         def _run(self, shape: tuple[int, ...]) -> None:
+            if shape != self._shape:
+                raise AssertionError("a graph whose context was used for another shape is undefined")
             (name,) = self._engine.inputs
             fed = np.zeros(shape, self._dtype())
             ctypes.memmove(fed.ctypes.data, self._addresses[name], fed.nbytes)

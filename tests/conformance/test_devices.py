@@ -159,6 +159,59 @@ def test_wait_tells_the_error_of_what_ran(way: Reached, current: Device) -> None
         event.wait()
 
 
+def test_record_then_launch_repeats_the_work(current: Device) -> None:
+    """Recording does nothing; each launch does all of it, on what is there then."""
+    stream, event, memory = current.stream(), current.event(), current.allocate(64)
+    there, back = current.pin(64), current.pin(64)
+    there.array[:], back.array[:] = 1, 0
+
+    def enqueue() -> None:
+        stream.copy_in(memory, there, 64)
+        stream.copy_out(back, memory, 64)
+
+    if current.graphs_problem:
+        with pytest.raises(CudaError, match="graphs"):
+            stream.record(enqueue)
+        return
+    graph = stream.record(enqueue)
+    stream.mark(event)
+    event.wait()
+    assert not back.array.any()
+    for number in (2, 3):
+        there.array[:] = number
+        graph.launch(stream)
+        stream.mark(event)
+        event.wait()
+        assert (back.array == number).all()
+    graph.close()
+    for held in (memory, there, back):
+        held.free()
+
+
+def test_record_of_what_raises_leaves_the_stream_as_it_was(current: Device) -> None:
+    """Nothing of a recording that was given up is done, and the next work is."""
+    stream, event, memory = current.stream(), current.event(), current.allocate(64)
+    there, back = current.pin(64), current.pin(64)
+    there.array[:], back.array[:] = 1, 0
+
+    def enqueue() -> None:
+        stream.copy_out(back, memory, 64)
+        raise RuntimeError("not this time")
+
+    with pytest.raises((RuntimeError, CudaError)):
+        stream.record(enqueue)
+    stream.copy_in(memory, there, 64)
+    stream.mark(event)
+    event.wait()
+    assert not back.array.any()
+    stream.copy_out(back, memory, 64)
+    stream.mark(event)
+    event.wait()
+    assert (back.array == 1).all()
+    for held in (memory, there, back):
+        held.free()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_open_without_a_gpu_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A driver that finds no device is 1013, and says so."""

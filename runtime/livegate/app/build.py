@@ -177,7 +177,8 @@ def _step(name: str, config: Config, store: ModelStore) -> Step:
     wish = wish_for(manifest.id, config.engine)
     # The null backend computes nothing, so it needs no weights.
     read_file = (lambda file: b"") if wish.backend == NULL else store.read
-    options = RunOptions(wish, config.engine.intra_op_threads, worker_count(config))
+    engine = config.engine
+    options = RunOptions(wish, engine.intra_op_threads, worker_count(config), engine.cuda_graphs)
     gate = golden_gate(manifest.id, store)
     ways = partial(ways_for, manifest, wish)
     model = load_model(manifest, ways, read_file, options, task.warm_dims, gate)

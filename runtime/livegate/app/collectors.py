@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from livegate.core.camera import CameraState
 from livegate.service.cameras import Cameras
+from livegate.service.liveness import LivenessService
 from livegate.shm.broker import Broker
 from livegate.shm.tally import FrameEvent, FrameTally
 
@@ -37,6 +38,31 @@ class CameraCollector(Collector):
         for (camera, code), count in self._cameras.failures.items():
             failures.add_metric((camera, str(int(code))), count)
         yield failures
+
+
+class GraphCollector(Collector):
+    """How the engines of a GPU were launched; a reload begins at zero."""
+
+    def __init__(self, service: LivenessService) -> None:
+        """Read from what it serves with."""
+        self._service = service
+
+    def collect(self) -> Iterator[Metric]:
+        """Runs by model, network and manner, and the graphs that are kept."""
+        runs = CounterMetricFamily(
+            "livegate_cuda_graph_runs",
+            "Runs of networks whose GPU can record them, by how they were launched",
+            labels=("model", "network", "launched"),
+        )
+        graphs = GaugeMetricFamily(
+            "livegate_cuda_graphs", "Recorded graphs that are kept", labels=("model", "network")
+        )
+        for (model, network), told in self._service.status.graph_runs.items():
+            runs.add_metric((model, network, "graph"), told.recorded_runs)
+            runs.add_metric((model, network, "plain"), told.plain_runs)
+            graphs.add_metric((model, network), told.graphs)
+        yield runs
+        yield graphs
 
 
 class FrameCollector(Collector):

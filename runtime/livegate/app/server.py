@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from livegate import __version__
 from livegate.app.build import build_pipeline, build_service, build_store, chosen_manifests
-from livegate.app.collectors import CameraCollector, FrameCollector
+from livegate.app.collectors import CameraCollector, FrameCollector, GraphCollector
 from livegate.app.enginebuilds import EngineBuilds, build_before_serving
 from livegate.app.exposure import require_credentials, served_dialects, warn_of_pilot_models
 from livegate.app.frames import FrameFace, log_refusal
@@ -141,6 +141,7 @@ class Server:
         producers = (lambda: broker.status) if broker else tuple
         self._cameras = Cameras(config, self._service, metrics, producers)
         metrics.registry.register(CameraCollector(self._cameras))
+        metrics.registry.register(GraphCollector(self._service))
         self._streams = Streams(self._service, broker, metrics)
         self._grpc = GrpcServer(
             config.grpc,

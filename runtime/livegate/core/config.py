@@ -538,6 +538,10 @@ class EngineConfig(Section, frozen=True):
     intra_op_threads: Annotated[
         Positive, Meta(description="threads inside one run; 1 and many workers measured best")
     ] = 1
+    cuda_graphs: Annotated[
+        bool,
+        Meta(description="tensorrt on a GPU: record the work of a shape once, launch it as a whole"),
+    ] = True
 
 
 class ModelsConfig(Section, frozen=True):

@@ -215,6 +215,18 @@ class EngineInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class GraphRuns:
+    """How the runs of one engine were launched: as a recorded graph, or one call after the other."""
+
+    graphs: int
+    """That are kept: one for each worker and shape."""
+    recorded_runs: int
+    plain_runs: int
+    why_plain: str = ""
+    """Why nothing is recorded; empty where it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class StageTimes:
     """Where the time of one request went, in nanoseconds."""
 

@@ -94,6 +94,22 @@ class Event(Protocol):
         ...
 
 
+class Graph(Protocol):
+    """Work that was recorded once and is launched as a whole, by one stream at a time."""
+
+    def launch(self, stream: Stream) -> None:
+        """Put all of it into a stream.
+
+        Raises:
+            CudaError: the device refuses it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give it back, after what was launched is done."""
+        ...
+
+
 class Stream(Protocol):
     """Work in order. Copies return at once; the memories have to stay until the work is done."""
 
@@ -111,6 +127,17 @@ class Stream(Protocol):
         """Put a mark behind all that was asked for until now."""
         ...
 
+    def record(self, enqueue: Callable[[], None]) -> Graph:
+        """Record what `enqueue` puts into this stream instead of doing it.
+
+        `enqueue` is called once, in this thread, and may neither wait nor take memory; what other
+        threads do meanwhile is their affair. Whatever happens, the stream works as before afterwards.
+
+        Raises:
+            CudaError: the work cannot be recorded, or the library has no calls for it.
+        """
+        ...
+
     def close(self) -> None:
         """Give it back."""
         ...
@@ -120,6 +147,8 @@ class Device(Protocol):
     """One GPU. Every call but `current` needs its context."""
 
     facts: GpuFacts
+    graphs_problem: str
+    """Why its streams record nothing; empty where they do."""
 
     def current(self) -> AbstractContextManager[None]:
         """Its primary context in the calling thread, while the block lasts."""

@@ -13,6 +13,7 @@ import msgspec
 from numpy.typing import NDArray
 
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.results import GraphRuns
 from livegate.engines.cache import EngineKey
 from livegate.manifests.schema import InputTensor, Network, Precision
 
@@ -47,12 +48,16 @@ class Capability:
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to run: the provider, threads inside one run, how many runs at once, and the precision."""
+    """How to run: the provider, threads inside one run, how many runs at once, and the precision.
+
+    `records_graphs`: a GPU's work for a shape may be recorded once and launched as a whole.
+    """
 
     provider: str
     intra_op_threads: int = 1
     parallel_runs: int = 1
     precision: Precision = "fp32"
+    records_graphs: bool = True
 
 
 class Engine(Protocol):
@@ -71,6 +76,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back what the engine holds; it cannot run afterwards."""
+        ...
+
+
+@runtime_checkable
+class GraphEngine(Protocol):
+    """An engine whose device can launch recorded work."""
+
+    def graph_runs(self) -> GraphRuns:
+        """How its runs were launched until now."""
         ...
 
 

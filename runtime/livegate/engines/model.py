@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 
 from livegate.core.errors import EngineError, ErrorCode, LiveGateError, SetupError
-from livegate.core.results import EngineInfo
+from livegate.core.results import EngineInfo, GraphRuns
 from livegate.core.telemetry import get_logger
-from livegate.engines.base import Array, Engine, EngineOptions, fed_network
+from livegate.engines.base import Array, Engine, EngineOptions, GraphEngine, fed_network
 from livegate.engines.choice import Way, Wish, precision_for
 from livegate.engines.golden import GoldenGate
 from livegate.manifests.dims import resolve_shape
@@ -39,6 +39,12 @@ class Model:
             return self.manifest
         return msgspec.structs.replace(self.manifest, networks=own)
 
+    @property
+    def graph_runs(self) -> dict[str, GraphRuns]:
+        """How the runs of each network were launched, where its device can record them."""
+        engines = self.engines.items()
+        return {name: one.graph_runs() for name, one in engines if isinstance(one, GraphEngine)}
+
     def close(self) -> None:
         """Close every engine."""
         for engine in self.engines.values():
@@ -47,11 +53,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a model is to run: what was asked for, the threads inside one run, and the runs at once."""
+    """How a model is to run: what was asked for, threads inside one run, runs at once, CUDA graphs."""
 
     wish: Wish
     intra_op_threads: int = 1
     parallel_runs: int = 1
+    records_graphs: bool = True
 
 
 def load_model(
@@ -96,7 +103,13 @@ def load_model(
 
 def engine_options(way: Way, options: RunOptions, precision: Precision) -> EngineOptions:
     """What a backend is asked for."""
-    return EngineOptions(way.provider, options.intra_op_threads, options.parallel_runs, precision)
+    return EngineOptions(
+        way.provider,
+        options.intra_op_threads,
+        options.parallel_runs,
+        precision,
+        options.records_graphs,
+    )
 
 
 def _load_network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from starlette.routing import Route
 from livegate import __version__
 from livegate.core.config import MetricsConfig
 from livegate.core.errors import AuthError
+from livegate.core.results import GraphRuns
 from livegate.core.secrets import require_bearer
 from livegate.core.telemetry import Metrics
 from livegate.gateway.dialect import JSON
@@ -55,6 +57,7 @@ def operations_app(config: MetricsConfig, service: LivenessService, metrics: Met
                     "provider_asked": engine.provider_asked,
                     "provider": engine.provider,
                     "precision": engine.precision,
+                    **_graphs(status.graph_runs.get((engine.model_id, engine.network))),
                 }
                 for engine in status.engines
             ],
@@ -78,3 +81,8 @@ def operations_app(config: MetricsConfig, service: LivenessService, metrics: Met
             Route("/readyz", readyz),
         ]
     )
+
+
+def _graphs(runs: GraphRuns | None) -> dict[str, Any]:
+    """What /readyz says of an engine whose device can record its runs."""
+    return {} if runs is None else {"cuda_graphs": asdict(runs)}

@@ -11,7 +11,7 @@ import numpy as np
 
 from livegate.core.errors import ErrorCode, RequestError
 from livegate.core.frame import Frame
-from livegate.core.results import EngineInfo, Verdict
+from livegate.core.results import EngineInfo, GraphRuns, Verdict
 from livegate.core.telemetry import StageClock
 from livegate.engines.base import Array, Feeds
 from livegate.engines.model import Model
@@ -55,6 +55,12 @@ class Pipeline:
     def engines(self) -> tuple[EngineInfo, ...]:
         """What runs, for all tasks."""
         return tuple(info for step in self._steps for info in step.model.infos)
+
+    @property
+    def graph_runs(self) -> dict[tuple[str, str], GraphRuns]:
+        """How runs were launched, by model and network, where a device can record them."""
+        steps = self._steps
+        return {(s.model.manifest.id, name): r for s in steps for name, r in s.model.graph_runs.items()}
 
     def has_tasks(self, names: Iterable[str]) -> bool:
         """Whether this box runs all of these tasks."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeVar
 
@@ -19,7 +19,15 @@ from livegate.core.config import AttentionConfig, Config, LimitsConfig
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Frame
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
-from livegate.core.results import Analysis, EngineInfo, Reason, StageTimes, Verdict, largest_face
+from livegate.core.results import (
+    Analysis,
+    EngineInfo,
+    GraphRuns,
+    Reason,
+    StageTimes,
+    Verdict,
+    largest_face,
+)
 from livegate.core.telemetry import Metrics, StageClock
 from livegate.core.view import View
 from livegate.engines.builds import BuildBoard, BuildProgress
@@ -68,6 +76,8 @@ class Status:
     """How long the slowest worker has been at one picture of its request."""
     build: BuildProgress | None = None
     """The engine that is being built, in BUILDING."""
+    graph_runs: Mapping[tuple[str, str], GraphRuns] = field(default_factory=dict)
+    """By model and network, where a device can record runs."""
 
     @property
     def is_stuck(self) -> bool:
@@ -145,6 +155,7 @@ class LivenessService:
             engines=pipeline.engines if pipeline else (),
             longest_run_s=self._pool.longest_run_s,
             build=build,
+            graph_runs=pipeline.graph_runs if pipeline else {},
         )
 
     def submit(self, request: AnalyzeRequest) -> Future[Analysis]:

@@ -168,9 +168,7 @@ class Plugin:
                     logger.errors,
                     hint="`livegate engines build` makes it again",
                 )
-            return TensorRtEngine(
-                trt, device, runtime, engine, network, options.provider, options.parallel_runs
-            )
+            return TensorRtEngine(trt, device, runtime, engine, network, options)
 
     def _gpu(self) -> Device:
         if self._device is None:

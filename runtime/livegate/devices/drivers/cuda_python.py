@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class Plugin:
 
 class CudaDevice:
     """One GPU with its primary context, which other libraries of the process share."""
+
+    graphs_problem = ""
 
     def __init__(self, cuda: Any, ordinal: int) -> None:
         """Retain the context; it lives as long as the process.
@@ -149,30 +151,76 @@ class Stream:
     def __init__(self, cuda: Any) -> None:
         """Make it."""
         wanted = int(cuda.CUstream_flags.CU_STREAM_NON_BLOCKING)
-        self._cuda, self._stream = cuda, _check("cuStreamCreate", cuda.cuStreamCreate(wanted))
-        self.handle = int(self._stream)
+        self._cuda, self.stream = cuda, _check("cuStreamCreate", cuda.cuStreamCreate(wanted))
+        self.handle = int(self.stream)
 
     def copy_in(self, target: base.DeviceMemory, source: Any, size: int) -> None:
         """Host to device."""
         cuda = self._cuda
-        done = cuda.cuMemcpyHtoDAsync(target.address, source.address, size, self._stream)
+        done = cuda.cuMemcpyHtoDAsync(target.address, source.address, size, self.stream)
         _check("cuMemcpyHtoDAsync", done)
 
     def copy_out(self, target: Any, source: base.DeviceMemory, size: int) -> None:
         """Device to host."""
         cuda = self._cuda
-        done = cuda.cuMemcpyDtoHAsync(target.address, source.address, size, self._stream)
+        done = cuda.cuMemcpyDtoHAsync(target.address, source.address, size, self.stream)
         _check("cuMemcpyDtoHAsync", done)
 
     def mark(self, event: Any) -> None:
         """Record an event."""
         cuda = self._cuda
-        _check("cuEventRecord", cuda.cuEventRecord(event.event, self._stream))
+        _check("cuEventRecord", cuda.cuEventRecord(event.event, self.stream))
+
+    def record(self, enqueue: Callable[[], None]) -> Graph:
+        """Capture, instantiate.
+
+        Thread-local capture, as NVIDIA's trtexec does: in the global mode another worker that takes
+        memory meanwhile would spoil it, or fail itself.
+        """
+        cuda = self._cuda
+        mode = cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        _check("cuStreamBeginCapture", cuda.cuStreamBeginCapture(self.stream, mode))
+        try:
+            enqueue()
+        except BaseException:
+            self._give_up_capture()
+            raise
+        graph = _check("cuStreamEndCapture", cuda.cuStreamEndCapture(self.stream))
+        try:
+            made = _check("cuGraphInstantiate", cuda.cuGraphInstantiate(graph, 0))
+        finally:
+            _check("cuGraphDestroy", cuda.cuGraphDestroy(graph))
+        return Graph(cuda, made)
 
     def close(self) -> None:
         """Give it back."""
         cuda = self._cuda
-        _check("cuStreamDestroy", cuda.cuStreamDestroy(self._stream))
+        _check("cuStreamDestroy", cuda.cuStreamDestroy(self.stream))
+
+    def _give_up_capture(self) -> None:
+        """End it; there is a graph only where the capture itself was still good."""
+        cuda = self._cuda
+        with contextlib.suppress(CudaError):
+            graph = _check("cuStreamEndCapture", cuda.cuStreamEndCapture(self.stream))
+            _check("cuGraphDestroy", cuda.cuGraphDestroy(graph))
+
+
+class Graph:
+    """An instantiated graph."""
+
+    def __init__(self, cuda: Any, graph: Any) -> None:
+        """Take it over."""
+        self._cuda, self._graph = cuda, graph
+
+    def launch(self, stream: Any) -> None:
+        """cuGraphLaunch."""
+        cuda = self._cuda
+        _check("cuGraphLaunch", cuda.cuGraphLaunch(self._graph, stream.stream))
+
+    def close(self) -> None:
+        """Give it back."""
+        cuda = self._cuda
+        _check("cuGraphExecDestroy", cuda.cuGraphExecDestroy(self._graph))
 
 
 def _facts(cuda: Any, number: Any) -> GpuFacts:

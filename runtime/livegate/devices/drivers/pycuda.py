@@ -6,7 +6,7 @@ Source: documen.tician.de/pycuda/driver.html.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ import numpy as np
 from livegate.core.errors import ErrorCode, SetupError, first_line
 from livegate.devices import device as base
 from livegate.devices.device import CudaError, GpuFacts, driver_release, version_from_number
+
+NO_GRAPHS = "pycuda has no calls for CUDA graphs (2026.1, the newest, included)"
 
 
 class Plugin:
@@ -34,6 +36,8 @@ class Plugin:
 
 class CudaDevice:
     """One GPU with its primary context, which other libraries of the process share."""
+
+    graphs_problem = NO_GRAPHS
 
     def __init__(self, cuda: Any, ordinal: int) -> None:
         """Retain the context; it lives as long as the process."""
@@ -167,6 +171,10 @@ class Stream:
         """Record an event."""
         with _told(self._cuda, "record"):
             event.event.record(self._stream)
+
+    def record(self, enqueue: Callable[[], None]) -> base.Graph:
+        """Not with this library."""
+        raise CudaError(NO_GRAPHS, "record")
 
     def close(self) -> None:
         """Let it go; pycuda destroys it."""
