@@ -1,9 +1,10 @@
 """How many cameras a box keeps up with: few drops, and frames that are judged while they are young.
 
 Decoded frames of 1280x720 come through frame queues, one for each camera, F times a second; the newest
-frame wins. Cameras join one after another; it is measured from when all are there. With --decode, cameras
-that the server decodes itself, in a row of their own: their frames have no due time that could be seen
-from outside, so that row counts frames and has no ages.
+frame wins. Cameras join one after another; it is measured from when all are there.
+
+With --decode, cameras that the server decodes itself, in a row of their own: their frames have no due
+time that could be seen from outside, so that row counts frames and has no ages.
 """
 
 from __future__ import annotations
