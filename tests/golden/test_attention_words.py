@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import cv2
 import numpy as np
@@ -98,7 +99,13 @@ def played(
     now_ns, judged, scratch = [0], 0, Scratch()
     words: list[Word] = []
     session = Session(
-        holder.lease, (1031, 9001), View(), Config().gate, attention, now_ns=lambda: now_ns[0]
+        holder.lease,
+        (1031, 9001),
+        View(),
+        Config().gate,
+        attention,
+        now_ns=lambda: now_ns[0],
+        draw=Random(1).random,
     )
     for number, pixels in enumerate(pictures):
         now_ns[0] = (number + 1) * 1_000_000_000 // FPS

@@ -53,6 +53,15 @@ class Taken:
     """By name of the error, (N,) float64: how long each took, counted as latencies are."""
     lates_s: Any = field(default_factory=lambda: np.empty(0))
     """(N,) float64, of an open loop: from when a request was due to when a client began to send it."""
+    led_in: int = 0
+    """Answered before the measured time began; what the work costs is shared by these, too."""
+    lead_in_s: float = 0.0
+    """That time, which `seconds` does not have."""
+
+    @property
+    def answered(self) -> int:
+        """All that the processor time was spent on."""
+        return self.requests + self.led_in
 
 
 class Order(Protocol):

@@ -91,6 +91,8 @@ class Track:
             stages_ms=_sum(taken.stages_ms for taken in takens),
             cpu_s=sum(taken.cpu_s for taken in takens),
             gave_up=any(taken.gave_up for taken in takens),
+            led_in=sum(taken.led_in for taken in takens),
+            lead_in_s=sum(taken.lead_in_s for taken in takens),
         )
 
 
@@ -134,7 +136,7 @@ def row_of(
 ) -> Row:
     """The row of a track; `problem` makes it unstable beside what the windows say."""
     contender, taken = track.contender, track.together
-    seconds, requests, load_s = taken.seconds, taken.requests, taken.cpu_s
+    seconds, requests, load_s, answered = taken.seconds, taken.requests, taken.cpu_s, taken.answered
     if taken.gave_up:
         problem = problem or "the system was so far behind that requests were not sent"
     problem = problem or why_unstable(track.windows)
@@ -158,14 +160,14 @@ def row_of(
         windows=tuple(track.windows),
         is_stable=not problem,
         unstable_because=problem,
-        core_ms_per_request=per_request_ms(track.server_cpu_s + load_s, requests),
-        load_core_ms_per_request=per_request_ms(load_s, requests) if track.server else None,
+        core_ms_per_request=per_request_ms(track.server_cpu_s + load_s, answered),
+        load_core_ms_per_request=per_request_ms(load_s, answered) if track.server else None,
         stages_ms=_stages_ms(track, taken),
         errors=taken.errors,
         drops={**scrape.dropped(track.counted), **taken.drops},
-        bytes_copied_per_request=round(copied / requests) if is_frames and requests else None,
+        bytes_copied_per_request=round(copied / answered) if is_frames and answered else None,
         rss_bytes=track.rss_bytes or None,
-        energy=energy_from(track.energies, seconds, requests),
+        energy=energy_from(track.energies, seconds + taken.lead_in_s, answered),
         engines=engines_of(bench, track),
         figures=figures or {},
         before=track.watcher.before,
@@ -260,7 +262,7 @@ def window_of(taken: Taken, server_cpu_s: float, percentile: float) -> Window:
         requests=taken.requests,
         rate_per_s=taken.requests / taken.seconds if taken.seconds else 0.0,
         latency_ms=percentile_of(np.sort(taken.latencies_s), percentile) * 1e3 if has_any else None,
-        core_ms_per_request=per_request_ms(server_cpu_s + taken.cpu_s, taken.requests),
+        core_ms_per_request=per_request_ms(server_cpu_s + taken.cpu_s, taken.answered),
         drops=sum(taken.drops.values()),
         errors=sum(taken.errors.values()),
     )
@@ -274,7 +276,7 @@ def _stages_ms(track: Track, taken: Taken) -> dict[str, float]:
     if track.contender.beside is not nullcontext:
         return {}  # the server's clocks ran for what went on beside the requests, too
     if track.server:
-        return scrape.stages_ms(track.counted, taken.requests)
+        return scrape.stages_ms(track.counted, taken.answered)
     return {stage: ms / taken.requests for stage, ms in taken.stages_ms.items() if taken.requests}
 
 

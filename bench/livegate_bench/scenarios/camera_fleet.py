@@ -1,8 +1,10 @@
 """How many cameras a box keeps up with: few drops, and frames that are judged while they are young.
 
 Decoded frames of 1280x720 come through frame queues, one for each camera, F times a second; the newest
-frame wins. With --decode, cameras that the server decodes itself, in a row of their own: their frames
-have no due time that could be seen from outside, so that row counts frames and has no ages.
+frame wins. Cameras join one after another; it is measured from when all are there.
+
+With --decode, cameras that the server decodes itself, in a row of their own: their frames have no due
+time that could be seen from outside, so that row counts frames and has no ages.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ NAME = "camera_fleet"
 SYSTEM = "frame-queue"
 PERCENTILE = 0.99
 MOST_DROPPED = 0.01
+JOINING_S = 2.0
 AS_SHIPPED: tuple[str, ...] = ()
 """Frames that show what was just judged repeat its verdict."""
 
@@ -56,7 +59,7 @@ def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
     figures = {
         "max_cameras": float(cameras if is_held else 0),
         "dropped_part": dropped(track.together),
-        "unchanged_part": unchanged / max(1, track.together.requests),
+        "unchanged_part": unchanged / max(1, track.together.answered),
     }
     found = [row_of(bench, NAME, track, figures=figures, problem=problem)]
     if options.decode:
@@ -67,13 +70,14 @@ def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
 
 def measure(bench: Bench, options: argparse.Namespace, cameras: int) -> Track:
     """The rounds with so many."""
+    order = fleet(bench, options, cameras)
     settings: dict[str, Setting] = {
         "fps": options.fps,
         "age_bound_ms": options.age_ms,
         "scene": options.scene,
         "every_frame": options.every_frame,
+        "joining_s": order.joining_s,
     }
-    order = fleet(bench, options, cameras)
     contender = Contender(SYSTEM, settings, order, PERCENTILE, server_flags=flags_of(options))
     pace = replace(bench.pace, most_rounds=bench.pace.rounds)
     (track,) = take_turns(bench, NAME, [contender], pace)
@@ -84,7 +88,7 @@ def fleet(bench: Bench, options: argparse.Namespace, cameras: int) -> Fleet:
     """Each round shows the whole scene, unless it is to be quick."""
     seconds = bench.pace.seconds
     shown_s = seconds if options.quick else max(seconds, PERIOD_S)
-    return Fleet(cameras, options.fps, shown_s, bench.seed, options.scene)
+    return Fleet(cameras, options.fps, shown_s, bench.seed, options.scene, min(JOINING_S, shown_s / 4))
 
 
 def flags_of(options: argparse.Namespace) -> tuple[str, ...]:

@@ -133,6 +133,7 @@ class Server:
                 on_refused=log_refusal,
                 on_left=self._left,
                 is_ours=self._is_ours,
+                is_brief=self._is_brief,
             )
             if path
             else None
@@ -229,6 +230,9 @@ class Server:
 
     def _is_ours(self, camera: str) -> bool:
         return self._cameras.is_ours(camera)
+
+    def _is_brief(self, camera: str, captured_ns: int) -> bool:
+        return self._cameras.is_brief(camera, captured_ns)
 
 
 def _settle() -> None:

@@ -383,13 +383,17 @@ class AttentionConfig(Section, frozen=True):
     """Which frames of a camera are looked at in full once there is a word, or while nobody is there."""
 
     recheck_ms: Annotated[
-        int, Meta(ge=0, le=2000, description="at least one frame so often; 0: every frame")
+        int, Meta(ge=0, le=2000, description="longest pause between two of them; 0: every frame")
     ] = 200
     max_face_change: Annotated[
         Fraction, Meta(description="a face that differs more from what was judged is looked at")
     ] = 0.2
     max_scene_change: Annotated[
-        Fraction, Meta(description="a picture that differs more from what was judged is looked at")
+        Fraction,
+        Meta(
+            description="a picture that differs more from what was judged is looked at: in one of 8x8 "
+            "blocks while nobody is there, in their mean while somebody is"
+        ),
     ] = 0.06
 
 

@@ -6,7 +6,8 @@ nobody is there, one is every `recheck_ms`, and each that shows something else: 
 was judged (something is held in front of it, somebody else stepped in, the head turned), or the scene
 has changed (somebody comes). The face is followed between by its correlation with the one that was
 judged, never with the frame before, so that no slow change is taken along. What a frame in between
-gets is what was judged, and never a new word.
+gets is what was judged, and never a new word. Pauses are drawn, up to `recheck_ms`: those of one length
+would have cameras that began together looked at together for ever.
 
 Rejected: comparing whole pictures (a person's body moves all the time), optical flow (it costs more than
 the detector), a schedule alone (a photograph could be shown between two looks).
@@ -14,8 +15,10 @@ the detector), a schedule alone (a photograph could be shown between two looks).
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -28,12 +31,14 @@ from livegate.core.results import Box, Face
 Grey = NDArray[np.float32]
 SIDE = 32
 """Of a face's pattern, in pixels."""
-MARGIN = 0.25
-"""How far a face may move between two frames, in parts of its side."""
-BLOCKS = 8
-"""The scene is compared in so many blocks across and down, each the mean of some 40 pixels."""
+MARGIN = 0.5
+"""How far a face may move between two frames, in parts of its side: somebody who walks by."""
+BLOCKS, SAMPLES = 8, 4
+"""The scene is compared in so many blocks across and down, each the mean of SAMPLES x SAMPLES pixels."""
 FLAT = 2.0
 """Grey levels of standard deviation below which a face has nothing to be known by."""
+SHORTEST = 0.6
+"""Of a pause, as a part of the longest."""
 T = TypeVar("T")
 
 
@@ -42,6 +47,7 @@ class Seen(Generic[T]):
     """What a frame that was looked at in full showed; `face` is where it is by now."""
 
     captured_ns: int
+    due_ns: int
     scene: Grey
     pattern: Grey | None
     face: Face | None
@@ -51,17 +57,23 @@ class Seen(Generic[T]):
 class Attention(Generic[T]):
     """Of one camera; `told` is whatever its session wants back. For one thread at a time."""
 
-    def __init__(self, config: AttentionConfig) -> None:
-        """Nothing was seen: the first frame is looked at."""
+    def __init__(self, config: AttentionConfig, draw: Callable[[], float] = random.random) -> None:
+        """Nothing was seen: the first frame is looked at. `draw` gives a number 0..1 for each pause."""
+        self._draw = draw
         self._recheck_ns = config.recheck_ms * 1_000_000
         self._max_face_change = config.max_face_change
         self._max_scene_change = config.max_scene_change
         self._seen: Seen[T] | None = None
 
+    def may_repeat(self, captured_ns: int) -> bool:
+        """Whether a frame of then may show what was judged, as far as can be said without it."""
+        seen = self._seen
+        return seen is not None and seen.captured_ns <= captured_ns < seen.due_ns
+
     def glance(self, frame: Frame, captured_ns: int) -> Seen[T] | None:
         """What was judged, its face where it is now; None when this frame must be looked at."""
         seen = self._seen
-        if seen is None or not 0 <= captured_ns - seen.captured_ns < self._recheck_ns:
+        if seen is None or not self.may_repeat(captured_ns):
             return None
         changes = np.abs(scene_of(frame) - seen.scene)
         # Somebody who comes changes a corner; who stands there moves, and only light changes all.
@@ -82,7 +94,8 @@ class Attention(Generic[T]):
         if face and pattern is None:
             self._seen = None
         else:
-            self._seen = Seen(captured_ns, scene_of(frame), pattern, face, told)
+            pause_ns = round(self._recheck_ns * (SHORTEST + (1 - SHORTEST) * self._draw()))
+            self._seen = Seen(captured_ns, captured_ns + pause_ns, scene_of(frame), pattern, face, told)
 
     def forget(self) -> None:
         """Look at the next frame, whatever it shows."""
@@ -91,18 +104,19 @@ class Attention(Generic[T]):
 
 def scene_of(frame: Frame) -> Grey:
     """(BLOCKS, BLOCKS) brightness 0..1 about 0: a lamp or the camera's exposure is no change."""
-    rows, columns = (max(1, length // (BLOCKS * 6)) for length in (frame.height, frame.width))
-    few = np.ascontiguousarray(frame.pixels[rows // 2 :: rows, columns // 2 :: columns])
-    grey = cv2.cvtColor(few, cv2.COLOR_BGR2GRAY)
-    blocks = cv2.resize(grey, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA).astype(np.float32)
-    scene: Grey = (blocks - blocks.mean()) / np.float32(255)
+    side = BLOCKS * SAMPLES
+    few = cv2.resize(frame.pixels, (side, side), interpolation=cv2.INTER_NEAREST)  # reads no others
+    blocks = cv2.resize(_grey(few), (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
+    scene: Grey = blocks.astype(np.float32)
+    scene -= np.float32(cv2.mean(scene)[0])
+    scene /= np.float32(255)
     return scene
 
 
 def pattern_of(frame: Frame, box: Box) -> Grey | None:
     """(SIDE, SIDE) grey of a face; None where there is nothing to be known by."""
     pattern = _cut(frame, box, 0.0, SIDE)
-    return pattern if pattern is not None and float(pattern.std()) >= FLAT else None
+    return pattern if pattern is not None and _spread(pattern) >= FLAT else None
 
 
 def followed(frame: Frame, face: Face, pattern: Grey) -> tuple[Face, float]:
@@ -112,7 +126,7 @@ def followed(frame: Frame, face: Face, pattern: Grey) -> tuple[Face, float]:
     """
     reach = round(MARGIN * SIDE)
     around = _cut(frame, face.box, MARGIN, SIDE + 2 * reach)
-    if around is None or float(around.std()) < FLAT:
+    if around is None or _spread(around) < FLAT:
         return face, 1.0
     alike = cv2.matchTemplate(around, pattern, cv2.TM_CCOEFF_NORMED)
     _, best, _, (column, row) = cv2.minMaxLoc(alike)
@@ -137,17 +151,20 @@ def _cut(frame: Frame, box: Box, margin: float, side: int) -> Grey | None:
     right, bottom = min(frame.width, int(x + wide) + 2), min(frame.height, int(y + high) + 2)
     if right <= left or bottom <= top:
         return None
-    # A large face is thinned out first, to two or three pixels a cell each way: enough to compare.
-    step = max(1, int(min(wide, high)) // (2 * side))
-    grey = cv2.cvtColor(
-        np.ascontiguousarray(frame.pixels[top:bottom:step, left:right:step]), cv2.COLOR_BGR2GRAY
-    )
-    scale_x, scale_y = wide / side / step, high / side / step
+    scale_x, scale_y = wide / side, high / side
     matrix = np.array(
-        (
-            (scale_x, 0, (x - left) / step + scale_x / 2 - 0.5),
-            (0, scale_y, (y - top) / step + scale_y / 2 - 0.5),
-        )
+        ((scale_x, 0, x - left + scale_x / 2 - 0.5), (0, scale_y, y - top + scale_y / 2 - 0.5))
     )
+    # It reads four pixels a cell where they are, a camera's slot, and copies nothing.
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(grey, matrix, (side, side), flags=flags).astype(np.float32)
+    cells = cv2.warpAffine(frame.pixels[top:bottom, left:right], matrix, (side, side), flags=flags)
+    return _grey(cells).astype(np.float32)
+
+
+def _grey(pixels: NDArray[Any]) -> NDArray[Any]:
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+
+
+def _spread(grey: Grey) -> float:
+    """Standard deviation; numpy's takes three times as long for so few."""
+    return float(cv2.meanStdDev(grey)[1][0, 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -97,6 +98,7 @@ class Session:
         attention: AttentionConfig = EVERY_FRAME,
         *,
         now_ns: Callable[[], int] = time.monotonic_ns,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         """Nobody is in front. `lend` gives the pipeline that serves now; PipelineHolder.lease.
 
@@ -116,7 +118,7 @@ class Session:
         self._now_ns = now_ns
         self._tracker = SubjectTracker(config.gone_ms)
         self._gate = Gate(config)
-        self._attention: Attention[Look] = Attention(attention)
+        self._attention: Attention[Look] = Attention(attention, draw)
         self._heard_ns = 0
         self._is_retired = False
         self._lock = threading.Lock()
@@ -180,14 +182,25 @@ class Session:
         self._remember(plan, frame, captured_ns, subject, look)
         return look
 
+    def may_repeat(self, captured_ns: int) -> bool:
+        """Whether a frame of then will most likely show what was just judged; asked without a lock."""
+        return self.onlooker is None and self._attention.may_repeat(captured_ns)
+
+    def unsee(self) -> None:
+        """Keep no picture of whom the last frame showed: its camera is gone, or was turned off."""
+        with self._lock:
+            self._attention.forget()
+
     def _repeated(self, frame: Frame, captured_ns: int) -> Look | None:
         """What was judged before, where this frame shows the same; None: it must be looked at."""
         with self._lock:
+            if self._tracker.is_late(captured_ns):
+                return None
             seen = self._attention.glance(frame, captured_ns)
             if seen is None or (seen.told.width, seen.told.height) != (frame.width, frame.height):
                 return None
             subject = self._tracker.follow((seen.face,) if seen.face else (), captured_ns)
-            if subject.is_new or subject.is_late or subject.person != seen.told.person:
+            if subject.is_new or subject.person != seen.told.person:
                 self._attention.forget()
                 return None
         return replace(seen.told, gate=None, reasons=(Reason.UNCHANGED,))
@@ -195,12 +208,17 @@ class Session:
     def _remember(
         self, plan: _Plan, frame: Frame, captured_ns: int, subject: Subject, look: Look
     ) -> None:
-        """Keep what a frame showed, unless the next one may change a word."""
+        """Keep what a frame showed, unless the next one may change a word.
+
+        A late one says nothing of now: what a younger one told stays.
+        """
+        if subject.is_late:
+            return
         with self._lock:
             is_mine = plan is self._plan and subject.person == self._tracker.person
             is_nobody = subject.person == 0
             is_settled = subject.face is not None and self._gate.is_settled
-            if is_mine and not subject.is_late and (is_nobody or is_settled):
+            if is_mine and (is_nobody or is_settled):
                 self._attention.note(frame, captured_ns, subject.face, look)
             else:
                 self._attention.forget()

@@ -51,9 +51,13 @@ class SubjectTracker:
         """The number of the person in front; 0 = nobody."""
         return self._people if self._box is not None else 0
 
+    def is_late(self, captured_ns: int) -> bool:
+        """Whether a younger frame than this was looked at."""
+        return captured_ns < self._latest_ns
+
     def follow(self, faces: Sequence[Face], captured_ns: int) -> Subject:
         """Who of these stands in front at that moment."""
-        if captured_ns < self._latest_ns:
+        if self.is_late(captured_ns):
             return Subject(self.person, self._same(faces), is_late=True)
         self._latest_ns = captured_ns
         if captured_ns - self._seen_ns > self._gone_ns:

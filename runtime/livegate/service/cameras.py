@@ -119,11 +119,20 @@ class Cameras:
         """A producer is gone."""
         with self._lock:
             line = self._lines.get(camera)
-            if line is None or line.report is not None:
-                return  # unknown, or its own process tells us more
-            if not line.watches and camera not in self._configured:
+            session = line.session if line is not None else None
+            is_ours = line is not None and line.report is not None
+            if line is not None and not (is_ours or line.watches or camera in self._configured):
                 del self._lines[camera]
-        self._tell(camera, _gone(camera))
+        if session is not None:
+            session.unsee()
+        if line is not None and not is_ours:  # of a camera of ours its own process tells more
+            self._tell(camera, _gone(camera))
+
+    def is_brief(self, camera: str, captured_ns: int) -> bool:
+        """Whether its frame of then will most likely repeat a verdict; a guess, so without the lock."""
+        line = self._lines.get(camera)
+        session = line.session if line is not None else None
+        return session is not None and session.may_repeat(captured_ns)
 
     def _look(self, lease: Lease) -> FrameAnswer:
         """In a function of its own, so that no array outlives it."""
@@ -134,6 +143,8 @@ class Cameras:
             session = self._session(lease.camera)
             frame = frame_of_view(lease.view(), self._service.scratch)
             look = self._service.look(session, frame, captured_ns, clock)
+            if not lease.has_producer:  # it left while we looked
+                session.unsee()
             self._metrics.count_word(look.gate)
             return answer_of_look(look, frame, clock.times(), frame_id=lease.frame_id, frame_pts=pts)
         except Exception as error:  # noqa: BLE001 - told in the answer, and in the log by _complain

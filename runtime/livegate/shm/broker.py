@@ -81,11 +81,13 @@ class Broker:
         on_refused: Refused = lambda error, peer, is_fatal: None,
         on_left: Callable[[str], None] = lambda camera: None,
         is_ours: Callable[[str], bool] = lambda camera: False,
+        is_brief: Callable[[str, int], bool] = lambda camera, captured_ns: False,
     ) -> None:
         """Nothing is opened before `start`.
 
         `on_refused` hears of each refusal, for the log; `on_left` of each producer that is gone.
-        `is_ours` tells the cameras whose frames no other user may hand over.
+        `is_ours` tells the cameras whose frames no other user may hand over. `is_brief` guesses, without
+        waiting, whether a camera's frame of that moment will cost next to nothing.
         """
         self.tally = tally or FrameTally(max_cameras=4 * config.max_producers)
         self.budget = budget or SegmentBudget(config.ceiling_mib * MIB)
@@ -94,6 +96,7 @@ class Broker:
         self._on_refused = on_refused
         self._on_left = on_left
         self._is_ours = is_ours
+        self._is_brief = is_brief
         self._queues: FrameQueues[PublishedFrame] = FrameQueues()
         self._changed = threading.Condition()
         self._sources: dict[str, FrameSource | None] = {}
@@ -190,7 +193,12 @@ class Broker:
             segment = make_segment(hello.camera, geometry, slots, self.budget)
             source = self._source(hello.camera, segment, self._is_trusted(peer), answer)
             limit = self._shares(slots)[1]
-            self._queues.add(hello.camera, source.queue, is_ready=lambda: source.ring.in_flight < limit)
+            self._queues.add(
+                hello.camera,
+                source.queue,
+                is_ready=lambda: source.ring.in_flight < limit,
+                is_brief=lambda frame: self._is_brief(source.camera, frame.captured_ns),
+            )
         except BaseException:
             if segment is not None:
                 segment.close()

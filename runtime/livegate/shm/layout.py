@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -202,6 +202,7 @@ def _struct(kind: type[Message]) -> struct.Struct:
 
 
 _BY_TYPE = {int(kind.TYPE): (kind, _struct(kind)) for kind in MESSAGES}
+_NAMES = {int(kind.TYPE): tuple(one.name for one in fields(kind)) for kind in MESSAGES}  # type: ignore[arg-type]
 MAX_MESSAGE_BYTES = HEADER.size + max(body.size for _, body in _BY_TYPE.values())
 
 
@@ -213,7 +214,8 @@ def message_bytes(kind: type[Message]) -> int:
 def encode(message: Message, *, request: int = 0) -> bytes:
     """One packet; texts are cut to their field, on a character's border."""
     body = _BY_TYPE[message.TYPE][1]
-    values = [_to_wire(value, message) for value in astuple(message)]  # type: ignore[call-overload]
+    # dataclasses.astuple copies every value deeply, and a frame takes four messages.
+    values = [_to_wire(getattr(message, name), message) for name in _NAMES[message.TYPE]]
     head = HEADER.pack(MAGIC, VERSION, message.TYPE, HEADER.size + body.size, request)
     return head + body.pack(*values)
 

@@ -75,6 +75,7 @@ class FrameQueue(Generic[T]):
         self._changed = changed or threading.Condition()
         self._on_drop = on_drop
         self._frames: deque[T] = deque()
+        self._since_ns = 0
         self._is_stopped = False
 
     def __len__(self) -> int:
@@ -85,6 +86,19 @@ class FrameQueue(Generic[T]):
     def is_stopped(self) -> bool:
         """Whether `stop` was called."""
         return self._is_stopped
+
+    @property
+    def waits_since_ns(self) -> int | None:
+        """Since when its camera waits for its turn, None while no frame does; the lock is held.
+
+        A frame that takes another one's place takes over its wait.
+        """
+        return self._since_ns if self._frames else None
+
+    @property
+    def oldest(self) -> T:
+        """The frame that waits longest; the lock is held, and there is one."""
+        return self._frames[0]
 
     def push(self, frame: T, *, timeout_s: float = 0.0) -> None:
         """Queue a frame by the policy; only BLOCK waits, and no longer than `timeout_s`.
@@ -97,12 +111,14 @@ class FrameQueue(Generic[T]):
         after: Afterwards = []
         try:
             with self._changed:
+                if not self._frames:
+                    self._since_ns = self._now_ns()
                 self._make_room(frame, timeout_s, after)
                 if self._is_old(frame):
                     self._drop(frame, DropReason.EXPIRED, after)
                     return
                 self._frames.append(frame)
-                self._changed.notify_all()
+                self._tell_one()
         finally:
             run_all(after)
 
@@ -123,7 +139,9 @@ class FrameQueue(Generic[T]):
         self._expire(after)
         if not self._frames:
             return None
-        self._changed.notify_all()  # a producer may wait for the place
+        if self.policy is Policy.BLOCK:
+            self._changed.notify_all()  # a producer may wait for the place
+        self._since_ns = self._now_ns()
         return self._frames.popleft()
 
     def stop(self, reason: DropReason = DropReason.STOPPED) -> None:
@@ -151,6 +169,13 @@ class FrameQueue(Generic[T]):
                 raise self._full()
             else:
                 wait_until(self._changed, deadline_ns, self._now_ns, self._full)
+
+    def _tell_one(self) -> None:
+        """One reader is enough for one frame; where producers wait, too, nobody can tell them apart."""
+        if self.policy is Policy.BLOCK:
+            self._changed.notify_all()
+        else:
+            self._changed.notify()
 
     def _is_old(self, frame: T) -> bool:
         return self.max_age_ns is not None and self._now_ns() - frame.captured_ns > self.max_age_ns

@@ -44,7 +44,11 @@ class FrameSource:
         clocks: Clocks | None = None,
         on_release: Callable[[], None] = lambda: None,
     ) -> None:
-        """`make_queue` is given the queue's on_drop; `on_release` hears of every lease that ends."""
+        """Free slots and an empty queue.
+
+        `make_queue` is given the queue's on_drop; `on_release` hears of a lease that ended while frames
+        of the camera wait.
+        """
         self.camera = camera
         self.segment = segment
         self.ring = ring
@@ -153,7 +157,8 @@ class FrameSource:
         work_ns = self._clocks.now_ns() - lease.leased_ns
         self._tell(published, outcome, DropReason.JUDGED, lease.queue_ns, work_ns)
         self.free_if_idle()
-        self._on_release()
+        if len(self.queue):  # nobody else waits for the end of this lease
+            self._on_release()
 
     def close(self) -> None:
         """The producer is gone: reclaim every slot; the memory goes when the last lease has ended."""

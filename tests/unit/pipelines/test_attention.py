@@ -39,7 +39,7 @@ def face(x: float = 120, y: float = 80, side: float = SIZE) -> Face:
 
 def attentive(first: Frame, at: Face | None, **keys: float) -> Attention[str]:
     """One that has just seen this frame, at 1000 ms."""
-    attention = Attention[str](AttentionConfig(**keys))  # type: ignore[arg-type]
+    attention = Attention[str](AttentionConfig(**keys), draw=lambda: 1.0)  # type: ignore[arg-type]
     attention.note(first, 1000 * MS, at, "word")
     return attention
 
@@ -49,6 +49,17 @@ def test_same_picture_repeats_what_was_told_until_it_is_time_again() -> None:
     attention = attentive(scene(), face())
     told = [attention.glance(scene(), at_ms * MS) for at_ms in (1000, 1199, 1200, 999)]
     assert [one.told if one else None for one in told] == ["word", "word", None, None]
+
+
+def test_pauses_are_drawn_up_to_recheck_and_never_shorter_than_its_six_tenths() -> None:
+    """Each anew: 120 ms, 160 ms, 200 ms; so cameras that began together do not stay in step."""
+    drawn = iter((0.0, 0.5, 1.0))
+    attention = Attention[str](AttentionConfig(), draw=lambda: next(drawn))
+    for pause_ms in (120, 160, 200):
+        attention.note(scene(), 1000 * MS, face(), "word")
+        told = [attention.glance(scene(), (1000 + at_ms) * MS) for at_ms in (pause_ms - 1, pause_ms)]
+        assert [one is not None for one in told] == [True, False]
+        assert not attention.may_repeat((1000 + pause_ms) * MS)
 
 
 def test_first_frame_is_looked_at() -> None:

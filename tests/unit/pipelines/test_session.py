@@ -110,6 +110,7 @@ class Camera:
             GateConfig(**gate),
             attention,
             now_ns=self.clock,
+            draw=lambda: 1.0,  # the longest pause
         )
 
     def look(self, *, age_ms: int = 0) -> Look:
@@ -486,3 +487,38 @@ def test_frame_of_another_size_is_looked_at() -> None:
     look = camera.look()
     assert (look.width, look.height) == (200, 160)
     assert look.reasons != UNCHANGED
+
+
+def test_late_frame_leaves_what_a_younger_one_told() -> None:
+    """It is judged itself, its word does not count, and the next frame still repeats the younger one."""
+    camera = seldom()
+    for _ in range(4):
+        camera.look()
+    camera.picture, picture = Frame(noise(100, 80, seed=9), 0), camera.picture
+    assert camera.look(age_ms=60).reasons == (Reason.STALE_FRAME,)
+    camera.picture = picture
+    assert camera.look().reasons == UNCHANGED
+
+
+def test_frame_may_repeat_until_its_time_and_never_while_somebody_looks_on() -> None:
+    """What is asked for whose turn it is: no pause before a word, nor while a challenge is answered."""
+    camera = seldom()
+    camera.look()
+    assert not camera.session.may_repeat(camera.clock.now_ns)
+    for _ in range(2):
+        camera.look()
+    after_ms = (-1, 0, 199, 200)
+    told = [camera.session.may_repeat(camera.clock.now_ns + one * MS) for one in after_ms]
+    assert told == [False, True, True, False]
+    camera.session.onlooker = object()  # type: ignore[assignment]
+    assert not camera.session.may_repeat(camera.clock.now_ns)
+
+
+def test_camera_that_left_leaves_no_picture_behind() -> None:
+    """Nothing is repeated of it: the next frame is judged."""
+    camera = seldom()
+    for _ in range(4):
+        camera.look()
+    camera.session.unsee()
+    assert camera.session._attention._seen is None
+    assert camera.look().reasons != UNCHANGED

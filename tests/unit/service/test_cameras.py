@@ -290,6 +290,13 @@ class Followed:
         self.onlooker: Any = None
         self.failures = 0
         self.is_retired = False
+        self.has_seen = True
+
+    def unsee(self) -> None:
+        self.has_seen = False
+
+    def may_repeat(self, captured_ns: int) -> bool:
+        return self.has_seen
 
     def retire(self) -> None:
         self.is_retired = True
@@ -306,6 +313,7 @@ class OneFrame:
         self.camera = camera
         self.frame_id = 7
         self.published = SimpleNamespace(captured_ns=5_000_000_000)
+        self.has_producer = True
         self.outcomes: list[Outcome] = []
 
     def view(self) -> FrameView:
@@ -342,6 +350,25 @@ def test_word_on_a_frame_goes_to_its_producer_and_to_who_watches(judged: Cameras
     assert answer is not None
     assert (answer.frame_id, answer.frame_pts, answer.gate) == (7, 5000, GateDecision.OPEN)
     assert [outcome.gate for outcome in lease.outcomes] == [GateDecision.OPEN]
+
+
+def test_camera_without_its_producer_keeps_no_picture(judged: Cameras) -> None:
+    """Whether it leaves between two frames or during one, and whoever reads the camera."""
+    for is_ours in (False, True):
+        camera = f"door{is_ours}"
+        if is_ours:
+            judged.report(report(camera, CameraState.STREAMING))
+        judged.look(OneFrame(camera))  # type: ignore[arg-type]
+        session = judged._lines[camera].session
+        assert session is not None
+        assert judged.is_brief(camera, 0)
+        judged.left(camera)
+        assert not session.may_repeat(0)
+    orphan = OneFrame()
+    orphan.has_producer = False
+    judged.look(orphan)  # type: ignore[arg-type]
+    assert not judged.is_brief("door", 0)
+    assert not judged.is_brief("nobody", 0)
 
 
 def test_frame_that_fails_is_held_and_told_to_everybody(judged: Cameras, judge: Judge) -> None:

@@ -102,6 +102,15 @@ def test_judged_frame_is_told_with_its_times(desk: Desk) -> None:
     assert (result.frame_id, result.code, result.decision) == (7, 0, 1)
     assert (result.score, result.queue_ns, result.work_ns) == (0.75, 250_000_000, 500_000_000)
     assert desk.source.slots[SlotState.FREE] == 3
+    assert desk.wakes == 0
+
+
+def test_end_of_a_lease_wakes_who_passed_its_camera_over(desk: Desk) -> None:
+    """Only while another frame of it waits."""
+    desk.publish(7)
+    lease = desk.lease()
+    desk.publish(8)
+    lease.finish(Outcome(decision=Decision.GENUINE))
     assert desk.wakes == 1
 
 

@@ -28,8 +28,16 @@ class Desk:
         self.queues: FrameQueues[Waiter] = FrameQueues(now_ns=self.clock, changed=self.changed)
         self.dropped: list[tuple[str, DropReason]] = []
 
-    def add(self, camera: str, *, is_ready: bool = True, max_age_ns: int | None = None) -> None:
-        self.queues.add(camera, self.queue(max_age_ns), is_ready=lambda: is_ready)
+    def add(
+        self,
+        camera: str,
+        *,
+        is_ready: bool = True,
+        is_brief: bool = False,
+        max_age_ns: int | None = None,
+    ) -> None:
+        queue = self.queue(max_age_ns)
+        self.queues.add(camera, queue, is_ready=lambda: is_ready, is_brief=lambda frame: is_brief)
 
     def queue(self, max_age_ns: int | None = None) -> FrameQueue[Waiter]:
         self.last = FrameQueue[Waiter](
@@ -70,6 +78,43 @@ def test_camera_that_joins_gets_its_turn_at_once() -> None:
     desk.add("b")
     desk.push("b")
     assert sorted([desk.pop(), desk.pop()]) == ["a", "b"]
+
+
+def test_camera_that_has_waited_longest_is_next() -> None:
+    """By the moment when its first frame came, whoever was served or joined before."""
+    desk = Desk()
+    for camera in "abc":
+        desk.add(camera)
+    for camera in "cab":
+        desk.push(camera)
+        desk.clock.pass_s(0.01)
+    assert [desk.pop() for _ in range(3)] == ["c", "a", "b"]
+
+
+def test_newer_frame_takes_over_the_wait_of_the_one_it_replaces() -> None:
+    """Who sends more often than he is served loses frames, and not his turn."""
+    desk = Desk()
+    fast = FrameQueue[Waiter](1, Policy.NEWEST_WINS, now_ns=desk.clock, changed=desk.changed)
+    desk.queues.add("fast", fast)
+    desk.add("slow")
+    desk.push("fast")
+    desk.clock.pass_s(0.01)
+    desk.push("slow")
+    desk.clock.pass_s(0.01)
+    desk.push("fast")
+    assert [desk.pop(), desk.pop()] == ["fast", "slow"]
+
+
+def test_brief_frame_goes_before_those_that_waited_a_little_longer() -> None:
+    """It has a head start of 20 ms, and no more: nobody waits for ever behind brief ones."""
+    desk = Desk()
+    desk.add("judged")
+    desk.add("brief", is_brief=True)
+    for wait_s, order in ((0.019, ["brief", "judged"]), (0.021, ["judged", "brief"])):
+        desk.push("judged")
+        desk.clock.pass_s(wait_s)
+        desk.push("brief")
+        assert [desk.pop(), desk.pop()] == order
 
 
 def test_camera_with_enough_looked_at_is_passed_over() -> None:

@@ -73,3 +73,28 @@ def test_fleet_that_is_not_let_in_has_its_code_and_no_frames(tmp_path: Path) -> 
     taken = Fleet(2, fps=25, seconds=60, seed=1).run(system)
     assert (taken.requests, taken.errors) == (0, {"1025": 1})
     assert not keeps_up(taken, None, 200.0)
+
+
+def test_frames_before_all_have_joined_are_led_in_and_not_measured() -> None:
+    """Their verdicts share the cost, their drops stand as 0; what fails counts whenever it did."""
+    camera = Camera(str(Path("/nowhere")), "a")
+    camera.lead_in = 3
+    camera.due_ns.update(dict.fromkeys(range(6), time.monotonic_ns()))
+    camera.hear(result(0, decision=Decision.GENUINE))
+    camera.hear(result(1, DropReason.REPLACED, code=ErrorCode.QUEUE_FULL))
+    camera.hear(result(2, code=ErrorCode.MODELINFER_FAIL))
+    camera.hear(result(3, decision=Decision.GENUINE))
+    camera.hear(result(4, DropReason.EXPIRED, code=ErrorCode.TIMEOUT))
+    found = taken_from_cameras([camera], 2.0, 0.5)
+    assert (found.requests, found.led_in, found.answered, found.lead_in_s) == (1, 1, 2, 0.5)
+    assert found.drops == {"replaced": 0, "expired": 1}
+    assert found.errors == {"1030": 1}
+
+
+def test_cameras_join_before_it_begins_and_all_are_measured_for_as_long() -> None:
+    """A frame every 40 ms up to the moment when measuring begins, and from there the whole time."""
+    fleet = Fleet(3, fps=25, seconds=2, seed=1, joining_s=0.5)
+    dues_s = fleet.dues_s(lead_in=5)
+    assert len(dues_s[dues_s >= 0]) == 50
+    assert dues_s[0] == pytest.approx(-0.2)
+    assert np.diff(dues_s) == pytest.approx(0.04)
