@@ -16,6 +16,7 @@ import msgspec
 
 from livegate import __version__
 from livegate.core import machine
+from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
 
 TUNED = (
@@ -113,7 +114,17 @@ def read_profile(path: Path) -> Profile:
         profile = msgspec.json.decode(content, type=Profile)
         if strange := sorted(set(profile.settings) - set(TUNED)):
             raise ValueError(f"it sets {', '.join(strange)}, which no measurement decides")
+        msgspec.convert(_by_section(profile.settings), Config)
     except ValueError as error:
         fact = f"the profile {path} is none: {error}"
         raise SetupError(ErrorCode.CONFIG_ADD_FAIL, fact, hint=hint) from error
     return profile
+
+
+def _by_section(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """As a file of settings has them."""
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in settings.items():
+        section, _, name = key.partition(".")
+        sections.setdefault(section, {})[name] = value
+    return sections

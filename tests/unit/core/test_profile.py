@@ -80,9 +80,22 @@ def test_unlike_is_empty_for_the_same_box() -> None:
         msgspec.json.encode(profile()).replace(b"livegate.profile/1", b"livegate.profile/2"),
         msgspec.json.encode(profile())[:-1] + b',"more":1}',
         msgspec.json.encode(profile(settings={"http.token": "x"})),
+        msgspec.json.encode(profile(settings={"server.workers": "three"})),
+        msgspec.json.encode(profile(settings={"engine.use": 3})),
         b" " * (MAX_BYTES + 1),
     ],
-    ids=["nothing", "no fields", "no text", "deep", "format", "field", "key", "length"],
+    ids=[
+        "nothing",
+        "no fields",
+        "no text",
+        "deep",
+        "format",
+        "field",
+        "key",
+        "value",
+        "table",
+        "length",
+    ],
 )
 def test_damaged_profile_is_told_with_its_path(content: bytes, tmp_path: Path) -> None:
     """1015 and the way to do without; a profile sets nothing but what a measurement decides."""

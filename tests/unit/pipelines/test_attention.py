@@ -51,11 +51,11 @@ def test_same_picture_repeats_what_was_told_until_it_is_time_again() -> None:
     assert [one.told if one else None for one in told] == ["word", "word", None, None]
 
 
-def test_pauses_are_drawn_up_to_recheck_and_never_shorter_than_its_six_tenths() -> None:
-    """Each anew: 120 ms, 160 ms, 200 ms; so cameras that began together do not stay in step."""
+def test_pauses_are_drawn_up_to_recheck_and_never_shorter_than_three_quarters() -> None:
+    """Each anew: 150 ms, 175 ms, 200 ms; so cameras that began together do not stay in step."""
     drawn = iter((0.0, 0.5, 1.0))
     attention = Attention[str](AttentionConfig(), draw=lambda: next(drawn))
-    for pause_ms in (120, 160, 200):
+    for pause_ms in (150, 175, 200):
         attention.note(scene(), 1000 * MS, face(), "word")
         told = [attention.glance(scene(), (1000 + at_ms) * MS) for at_ms in (pause_ms - 1, pause_ms)]
         assert [one is not None for one in told] == [True, False]
