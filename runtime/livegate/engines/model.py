@@ -216,7 +216,7 @@ def _info(
         provider=engine.provider,
         precision=precision,
         compiles_in_runs=engine.provider in capability.late,
-        preprocess=_preprocess(network, engine),
+        preprocess=preprocess_of(network, engine),
     )
     level = log.info if way.grants(wish) or wish.policy == "any" else log.warning
     level(
@@ -230,7 +230,8 @@ def _info(
     return info
 
 
-def _preprocess(network: Network, engine: Engine) -> str:
+def preprocess_of(network: Network, engine: Engine) -> str:
+    """Where frames become tensors for an engine."""
     fed = fed_network(network, engine).input
     if not isinstance(fed, CutInput):
         return "cpu"

@@ -102,8 +102,7 @@ class Lane:
         if len(self._held) == 2:
             with contextlib.suppress(CudaError):  # nothing may still be copied into what is freed
                 self._wait()
-        with contextlib.suppress(CudaError):
-            self._recorder.close()
+        self._recorder.close()
         if self._room is not None:
             self._room.close()
         self._context = self._engine = None
