@@ -178,6 +178,17 @@ def test_kernel_that_cuts_otherwise_leaves_it_to_the_cpu(box: Box) -> None:
         engine.run({"x": as_tensor(Cut(PICTURE, PLAN, NETWORK.input))})
 
 
+def test_box_that_registers_no_memory_copies_only_when_asked(box: Box) -> None:
+    """auto is for frames in place: where the driver refuses them, the CPU cuts; gpu goes on."""
+    box.gpu.refuses_to_map = True
+    for preprocess, is_cut in (("auto", False), ("gpu", True)):
+        engine = box.engine(preprocess)  # type: ignore[arg-type]
+        assert isinstance(engine.input, CutInput) is is_cut
+        engine.close()
+    assert all(module.is_closed for module in box.modules)
+    assert not box.gpu.blocks
+
+
 def test_box_without_code_for_its_gpu_leaves_it_to_the_cpu(box: Box) -> None:
     """No fatbin and no compiler."""
 
