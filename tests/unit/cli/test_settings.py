@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from livegate import __version__
 from livegate.cli.settings import add_settings, settings_reader, url_from_text
@@ -76,15 +77,15 @@ def test_server_takes_the_profile_of_the_cache_unless_another_or_none_is_named(
     assert read("--profile", str(cached)).config.server.workers == 3
 
 
-def test_damaged_profile_stops_a_server_only_when_it_was_named(
-    cached: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_profile_stops_a_server_only_when_it_was_named(cached: Path) -> None:
     """A file that a power cut tore, or a value of another type, must not keep a gate shut: one line."""
     wrong = written(cached.with_name("wrong.json"), workers="three").read_bytes()  # type: ignore[arg-type]
     for content in (b"{", wrong):
         cached.write_bytes(content)
-        assert read().config.server.workers == 0
-        (line,) = capsys.readouterr().out.splitlines()
-        assert "tuned profile not used" in line
+        with capture_logs() as logs:
+            assert read().config.server.workers == 0
+        assert [(one["log_level"], one["event"]) for one in logs] == [
+            ("warning", "tuned profile not used")
+        ]
         with pytest.raises(SetupError):
             read("--profile", str(cached))
