@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import mmap
 import threading
 import types
 from collections.abc import Callable
@@ -32,6 +33,9 @@ class FakeGpu:
         self.streams: dict[int, list[Callable[[], None]]] = {}
         self.captures: dict[int, list[Callable[[], None]]] = {}
         """Streams that record: what they were asked for instead of doing it."""
+        self.mapped: dict[int, int] = {}
+        """Host memory that the device reads in place: bytes by address."""
+        self.integrated, self.refuses_to_map = ORIN["integrated"], False
         self.graphs = 0
         self.launch_status = CUresult.CUDA_SUCCESS
         self.spoils_captures = False
@@ -77,6 +81,17 @@ class FakeGpu:
         """[D] cuStreamBeginCapture: what a capturing stream is asked for is recorded, not done."""
         self.captures.get(stream, self.streams[stream]).append(step)
 
+    def map(self, address: int, size: int) -> CUresult:
+        """[D] cuMemHostRegister: whole pages; memory that is registered already is refused."""
+        if address % mmap.PAGESIZE or size % mmap.PAGESIZE or not size:
+            return CUresult.CUDA_ERROR_INVALID_VALUE
+        if address in self.mapped:
+            return CUresult.CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
+        if self.refuses_to_map:
+            return CUresult.CUDA_ERROR_NOT_SUPPORTED
+        self.mapped[address] = size
+        return CUresult.CUDA_SUCCESS
+
     def work(self, stream: int) -> int:
         """Do what was asked of a stream, in order."""
         todo, self.streams[stream] = self.streams[stream], []
@@ -95,6 +110,9 @@ class CUresult(enum.IntEnum):
     CUDA_ERROR_NO_DEVICE = 100
     CUDA_ERROR_INVALID_CONTEXT = 201
     CUDA_ERROR_ILLEGAL_ADDRESS = 700
+    CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED = 712
+    CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED = 713
+    CUDA_ERROR_NOT_SUPPORTED = 801
     CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900
     CUDA_ERROR_STREAM_CAPTURE_INVALIDATED = 901
 
@@ -142,6 +160,19 @@ def cuda_python_fake(gpu: FakeGpu) -> Any:
         """[D] cuEventCreate."""
         gpu.events += 1
         return good, FakeEvent()
+
+    def registered(p: int, size: int, flags: int) -> Any:
+        """[D] cuMemHostRegister with CU_MEMHOSTREGISTER_DEVICEMAP."""
+        return (gpu.map(p, size) if flags == 2 else CUresult.CUDA_ERROR_INVALID_VALUE,)
+
+    def pointed(p: int, flags: int) -> Any:
+        """[D] cuMemHostGetDevicePointer; on a Jetson the host's own address is another one or not."""
+        return (good, p) if p in gpu.mapped else (CUresult.CUDA_ERROR_INVALID_VALUE, None)
+
+    def unregistered(p: int) -> Any:
+        """[D] cuMemHostUnregister."""
+        known = gpu.mapped.pop(p, None)
+        return (good if known else CUresult.CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED,)
 
     def began(stream: int, mode: Any) -> Any:
         """[D] cuStreamBeginCapture: a stream that captures already is CUDA_ERROR_INVALID_VALUE."""
@@ -203,17 +234,24 @@ def cuda_python_fake(gpu: FakeGpu) -> Any:
         "CUdevice_attribute",
         {
             "CU_DEVICE_ATTRIBUTE_INTEGRATED": 18,
+            "CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY": 19,
+            "CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED": 99,
             "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR": 75,
             "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR": 76,
         },
     )
-    values = {18: ORIN["integrated"], 75: ORIN["capability"][0], 76: ORIN["capability"][1]}  # type: ignore[index]
+    orin: Any = ORIN["capability"]
+
+    def attribute(asked: int, dev: int) -> Any:
+        """[D] cuDeviceGetAttribute."""
+        return good, {18: gpu.integrated, 19: 1, 75: orin[0], 76: orin[1], 99: 1}[asked]
+
     # [D] cuInit, group CUDA_INITIALIZE: CUDA_ERROR_NO_DEVICE without a GPU.
     cuda.cuInit = lambda flags: (good if gpu.count else CUresult.CUDA_ERROR_NO_DEVICE,)
     cuda.cuDeviceGetCount = lambda: (good, gpu.count)  # [D] group CUDA_DEVICE
     cuda.cuDeviceGet = lambda ordinal: (good, ordinal)
     cuda.cuDeviceGetName = lambda length, dev: (good, str(ORIN["name"]).encode().ljust(length, b"\0"))
-    cuda.cuDeviceGetAttribute = lambda attribute, dev: (good, values[attribute])
+    cuda.cuDeviceGetAttribute = attribute
     cuda.cuDeviceTotalMem = lambda dev: (good, gpu.total_bytes)
     cuda.cuDevicePrimaryCtxRetain = lambda dev: (good, "context")  # [D] group CUDA_PRIMARY_CTX
     cuda.cuDriverGetVersion = lambda: (good, ORIN["cuda"])  # [D] group CUDA_VERSION
@@ -227,6 +265,11 @@ def cuda_python_fake(gpu: FakeGpu) -> Any:
     cuda.cuStreamDestroy = lambda stream: (good, gpu.streams.pop(stream))[:1]  # [D] cuStreamDestroy
     cuda.cuEventCreate, cuda.cuEventRecord = needs_context(made_event), needs_context(recorded)
     cuda.cuEventSynchronize, cuda.cuEventDestroy = synchronised, destroyed_event
+    cuda.CU_MEMHOSTREGISTER_DEVICEMAP = 2  # [D] group CUDA_TYPES
+    cuda.cuMemHostRegister = needs_context(registered)
+    cuda.cuMemHostGetDevicePointer, cuda.cuMemHostUnregister = map(
+        needs_context, (pointed, unregistered)
+    )
     cuda.cuStreamBeginCapture, cuda.cuStreamEndCapture = needs_context(began), needs_context(ended)
     cuda.cuGraphInstantiate, cuda.cuGraphLaunch = needs_context(instantiated), needs_context(launched)
     cuda.cuGraphDestroy = cuda.cuGraphExecDestroy = needs_context(destroyed_graph)
@@ -345,7 +388,7 @@ def pycuda_fake(gpu: FakeGpu) -> Any:
             return gpu.total_bytes
 
         def get_attribute(self, attribute: Any) -> Any:
-            return {"INTEGRATED": ORIN["integrated"]}[attribute]
+            return {"INTEGRATED": gpu.integrated, "CAN_MAP_HOST_MEMORY": 1}[attribute]
 
         def retain_primary_context(self) -> Context:
             return Context()
@@ -367,6 +410,28 @@ def pycuda_fake(gpu: FakeGpu) -> Any:
         address = dest.__array_interface__["data"][0]
         gpu.ask(stream.handle, lambda: ctypes.memmove(address, src, dest.nbytes))
 
+    class RegisteredHostMemory:
+        """[P] RegisteredHostMemory, a HostPointer."""
+
+        def __init__(self, ary: np.ndarray) -> None:
+            self.base, self._address = ary, ary.ctypes.data
+
+        def get_device_pointer(self) -> int:
+            need_context()
+            return self._address
+
+        def unregister(self) -> None:
+            need_context()
+            del gpu.mapped[self._address]
+
+    def register_host_memory(ary: np.ndarray, flags: int = 0) -> Any:
+        """[P] register_host_memory(ary, flags=0): whole pages; the answer's base is registered."""
+        need_context()
+        status = gpu.map(ary.ctypes.data, ary.nbytes) if flags == 2 else 1
+        if status:
+            raise LogicError(f"cuMemHostRegister failed: {CUresult(status).name.lower()}")
+        return types.SimpleNamespace(base=RegisteredHostMemory(ary))
+
     def mem_get_info() -> tuple[int, int]:
         """[P] mem_get_info(): (free, total)."""
         need_context()
@@ -382,7 +447,10 @@ def pycuda_fake(gpu: FakeGpu) -> Any:
     cuda.pagelocked_empty, cuda.mem_get_info = pagelocked_empty, mem_get_info
     cuda.memcpy_htod_async, cuda.memcpy_dtoh_async = copied_in, copied_out
     cuda.get_driver_version = lambda: ORIN["cuda"]  # [P] get_driver_version(): an integer
-    cuda.device_attribute = types.SimpleNamespace(INTEGRATED="INTEGRATED")
+    attributes = ("INTEGRATED", "CAN_MAP_HOST_MEMORY")
+    cuda.device_attribute = types.SimpleNamespace(**{name: name for name in attributes})
+    cuda.mem_host_register_flags = types.SimpleNamespace(PORTABLE=1, DEVICEMAP=2)
+    cuda.register_host_memory = register_host_memory
     cuda.event_flags = types.SimpleNamespace(BLOCKING_SYNC=1, DISABLE_TIMING=2)
     return cuda
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import dataclasses
 import functools
 import math
 import platform
@@ -17,7 +19,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from cuda_fake import FakeGpu
 from livegate.core.resources import resource_dir
+from livegate.devices.device import Stream
+from livegate.devices.modules import KernelModule
 from livegate.kernels.launch import Launch
 from livegate.kernels.pictures import (
     DeviceCrop,
@@ -82,6 +87,39 @@ def _compiled(compiler: str, flags: tuple[str, ...]) -> KernelsOnCpu:
         library = Path(folder) / "kernels.so"
         compile_to(library, compiler, flags)
         return KernelsOnCpu(ctypes.CDLL(str(library)))
+
+
+@functools.cache
+def built_modules() -> tuple[ctypes.CDLL, bytes]:
+    """A driver's calls for modules without a GPU, and the kernels as it takes them; compiled once."""
+    if shutil.which("c++") is None or shutil.which("cc") is None:
+        pytest.skip("no C and C++ compilers here: apt install g++")
+    folder = Path(tempfile.mkdtemp(prefix="livegate-kernels-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    source, library = SOURCE.with_name("modules_on_cpu.c"), folder / "modules.so"
+    flags = ("-shared", "-fPIC", "-Wall", "-Wextra", "-Werror")
+    subprocess.run(["cc", *flags, str(source), "-o", str(library), "-ldl"], check=True)
+    kernels = folder / "kernels.so"
+    compile_to(kernels, "c++")
+    return ctypes.CDLL(str(library)), str(kernels).encode()
+
+
+class InOrder(KernelModule):
+    """Kernels on this CPU that wait for their turn in a fake GPU's stream."""
+
+    def __init__(self, gpu: FakeGpu) -> None:
+        """Load them."""
+        driver, code = built_modules()
+        super().__init__(code, driver)
+        self.launches = 0
+        self._gpu = gpu
+
+    def launch(self, launch: Launch, stream: Stream) -> None:
+        """As [D] cuLaunchKernel: the arguments are copied now, the work comes later."""
+        self.launches += 1
+        told = tuple(type(one).from_buffer_copy(one) for one in launch.arguments)
+        own = dataclasses.replace(launch, arguments=told)
+        self._gpu.ask(stream.handle, lambda: super(InOrder, self).launch(own, stream))
 
 
 def compile_to(library: Path, compiler: str, flags: tuple[str, ...] = CHECKED) -> None:

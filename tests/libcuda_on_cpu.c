@@ -69,7 +69,7 @@ int cuDeviceGetName(char *name, int length, int device)
 int cuDeviceGetAttribute(int *value, int attribute, int device)
 {
     (void)device;
-    *value = attribute == 75 ? 8 : attribute == 76 ? 7 : attribute == 18;
+    *value = attribute == 75 ? 8 : attribute == 76 ? 7 : attribute == 18 || attribute == 19 || attribute == 99;
     return SUCCESS;
 }
 
@@ -96,6 +96,30 @@ int cuMemAlloc(unsigned long long *address, size_t size) { return take((void **)
 int cuMemFree(unsigned long long address) { return give((void *)address); }
 int cuMemHostAlloc(void **address, size_t size, unsigned flags) { (void)flags; return take(address, size); }
 int cuMemFreeHost(void *address) { return give(address); }
+
+/* Whole pages, and only the flag that we ask for: CU_MEMHOSTREGISTER_DEVICEMAP. */
+static void *registered;
+
+int cuMemHostRegister(void *memory, size_t size, unsigned flags)
+{
+    if (!depth) return INVALID_CONTEXT;
+    if (registered || flags != 2 || !size || (size_t)memory % 4096 || size % 4096) return INVALID_VALUE;
+    registered = memory;
+    return SUCCESS;
+}
+
+int cuMemHostGetDevicePointer(unsigned long long *address, void *memory, unsigned flags)
+{
+    *address = (unsigned long long)memory;
+    return memory && memory == registered && !flags ? SUCCESS : INVALID_VALUE;
+}
+
+int cuMemHostUnregister(void *memory)
+{
+    if (!memory || memory != registered) return INVALID_VALUE;
+    registered = 0;
+    return SUCCESS;
+}
 
 #define MAX_COPIES 8
 struct copies { int count; struct { void *target; const void *source; size_t size; } one[MAX_COPIES]; };

@@ -5,6 +5,7 @@ Each driver runs on a fake of its library (tests/cuda_fake.py), and on the real 
 
 from __future__ import annotations
 
+import mmap
 import sys
 import threading
 from collections.abc import Iterator
@@ -157,6 +158,21 @@ def test_wait_tells_the_error_of_what_ran(way: Reached, current: Device) -> None
     stream.mark(event)
     with pytest.raises(CudaError):
         event.wait()
+
+
+def test_map_host_shows_the_memory_where_it_is(current: Device) -> None:
+    """An address for whole pages, as often as one comes and goes; parts of a page are refused."""
+    if not current.facts.reads_in_place:
+        pytest.skip("this GPU has memory of its own")
+    with mmap.mmap(-1, 4 * mmap.PAGESIZE) as pages:
+        memory = np.frombuffer(pages, np.uint8)
+        for _ in range(2):
+            mapped = current.map_host(memory)
+            assert mapped.address
+            mapped.close()
+        with pytest.raises(CudaError):
+            current.map_host(memory[1:100])
+        del mapped, memory
 
 
 def test_record_then_launch_repeats_the_work(current: Device) -> None:

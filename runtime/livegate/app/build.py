@@ -178,7 +178,13 @@ def _step(name: str, config: Config, store: ModelStore) -> Step:
     # The null backend computes nothing, so it needs no weights.
     read_file = (lambda file: b"") if wish.backend == NULL else store.read
     engine = config.engine
-    options = RunOptions(wish, engine.intra_op_threads, worker_count(config), engine.cuda_graphs)
+    options = RunOptions(
+        wish,
+        engine.intra_op_threads,
+        worker_count(config),
+        engine.cuda_graphs,
+        engine.preprocess,
+    )
     gate = golden_gate(manifest.id, store)
     ways = partial(ways_for, manifest, wish)
     model = load_model(manifest, ways, read_file, options, task.warm_dims, gate)

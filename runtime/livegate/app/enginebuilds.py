@@ -40,6 +40,7 @@ class BuildJob:
     builder: EngineBuilder
     options: EngineOptions
     why: str
+    backend: str
 
 
 class EngineBuilds:
@@ -169,7 +170,8 @@ def _job(
     asked = engine_options(way, options, precision_for(network, way, options.wish))
     builder = cast("EngineBuilder", way.backend)
     why = builder.why_unbuilt(network, content, asked)
-    return BuildJob(manifest.id, network, content, builder, asked, why)
+    backend = way.capability.backend
+    return BuildJob(manifest.id, network, content, builder, asked, why, backend)
 
 
 def _given_up(job: BuildJob) -> SetupError:

@@ -36,7 +36,7 @@ class PipelineBuilder:
     def __init__(self, config: Config, reread: Callable[[], Config], builds: EngineBuilds) -> None:
         """`config` is what the server was started with; `reread` loads it as it is now."""
         self._builds = builds
-        self._config = config
+        self._config = self.serving = config
         self._reread = reread
 
     def build(self, wish: ModelWish) -> Pipeline:
@@ -52,10 +52,14 @@ class PipelineBuilder:
         require_model_files(config, store)
         warn_of_pilot_models(config, serving_manifests(config, store))
         build_before_serving(config, store, self._builds)
-        return build_pipeline(config, store)
+        pipeline = build_pipeline(config, store)
+        self.serving = config
+        return pipeline
 
     def config_for(self, wish: ModelWish) -> Config:
         """The configuration of a reload. Raises as `build` for what it says itself."""
+        if wish.as_served:
+            return self.serving
         _require_known_tasks(wish)
         now = self._reread()
         models = msgspec.structs.replace(

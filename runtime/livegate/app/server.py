@@ -22,6 +22,7 @@ from livegate.app.collectors import CameraCollector, FrameCollector, GraphCollec
 from livegate.app.enginebuilds import EngineBuilds, build_before_serving
 from livegate.app.exposure import require_credentials, served_dialects, warn_of_pilot_models
 from livegate.app.frames import FrameFace, log_refusal
+from livegate.app.newengines import LOOK_S, NewEngines
 from livegate.app.reload import PipelineBuilder
 from livegate.app.supervisor import CameraSupervisor
 from livegate.app.systemd import ServiceManager
@@ -143,6 +144,12 @@ class Server:
         metrics.registry.register(CameraCollector(self._cameras))
         metrics.registry.register(GraphCollector(self._service))
         self._streams = Streams(self._service, broker, metrics)
+        builder = PipelineBuilder(config, reread, self._builds)
+        reloader = ModelReloader(self._service, builder.build, metrics)
+        self._new_engines = NewEngines(
+            lambda: builder.serving, lambda: self._service.status, reloader.reload
+        )
+        self._looking: asyncio.Task[None] | None = None
         self._grpc = GrpcServer(
             config.grpc,
             self._service,
@@ -150,7 +157,7 @@ class Server:
             self._cameras,
             self._actions,
             challenges,
-            ModelReloader(self._service, PipelineBuilder(config, reread, self._builds).build, metrics),
+            reloader,
             metrics,
         )
         self._frames: FrameFace | None = None
@@ -200,10 +207,13 @@ class Server:
         if self._frames is not None:
             self._frames.consume()
         await self._grpc.set_serving(is_serving=True)
+        self._looking = asyncio.create_task(self._look_for_engines())
 
     async def stop(self) -> None:
         """Refuse new requests, finish accepted ones within the bound, close everything."""
         await self._grpc.set_serving(is_serving=False)
+        if self._looking is not None:
+            self._looking.cancel()
         self._builds.cancel()
         end = shutting_down()
         self._service.refuse()
@@ -224,6 +234,14 @@ class Server:
         listeners = (listener.stop(STOP_GRACE_S) for listener in self._listeners.values())
         await asyncio.gather(self._grpc.stop(STOP_GRACE_S), *listeners)
         await asyncio.to_thread(self._service.close)
+
+    async def _look_for_engines(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await asyncio.to_thread(self._new_engines.look)
+            except Exception:
+                log.exception("looking for built engines failed")
 
     def _left(self, camera: str) -> None:
         self._cameras.left(camera)

@@ -538,6 +538,12 @@ class EngineConfig(Section, frozen=True):
     intra_op_threads: Annotated[
         Positive, Meta(description="threads inside one run; 1 and many workers measured best")
     ] = 1
+    preprocess: Annotated[
+        Literal["cpu", "auto", "gpu"],
+        Meta(
+            description="tensorrt: who cuts frames; auto = a GPU that reads the queue's slots in place"
+        ),
+    ] = "auto"
     cuda_graphs: Annotated[
         bool,
         Meta(description="tensorrt on a GPU: record the work of a shape once, launch it as a whole"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +14,57 @@ from livegate.core.errors import ErrorCode, RequestError
 Pixels = NDArray[np.uint8]
 
 
+class SharedBlock(Protocol):
+    """A block of host memory that a device was shown."""
+
+    address: int
+    """Where the device reads its first byte."""
+
+    def close(self) -> None:
+        """Take it away from the device. Never raises."""
+        ...
+
+
+Share = Callable[[Pixels], SharedBlock | None]
+"""Shows a device a block, (size,) uint8 of whole pages; None where it is refused. Never raises."""
+
+
+class FrameBlock(Protocol):
+    """Memory that many frames lie in, one after the other: the slots of a producer."""
+
+    def device_address(self, share: Share) -> int | None:
+        """Where a device reads its first byte, shown by `share` if it was not before; None: nowhere.
+
+        Good as long as one of its frames is held.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RawPixels:
+    """A picture as its camera gave it, before anything was converted.
+
+    BGR: (H, W, 3) uint8; NV12: (H * 3 / 2, W) uint8, rows of Y, then of U,V pairs. Rows may be strided.
+    """
+
+    pixels: Pixels
+    is_nv12: bool
+    block: FrameBlock | None = None
+    """What it lies in; None for memory that comes and goes with it."""
+    offset: int = 0
+    """Bytes from the block's first to the picture's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture: (H, W, 3) uint8 BGR, upright, rows may be strided; `captured_ns` is wall time."""
+    """A picture: (H, W, 3) uint8 BGR, upright, rows may be strided; `captured_ns` is wall time.
+
+    `raw` is the same picture as it came, where that is known and nothing was turned.
+    """
 
     pixels: Pixels
     captured_ns: int
+    raw: RawPixels | None = field(default=None, compare=False)
 
     @property
     def width(self) -> int:

@@ -212,6 +212,8 @@ class EngineInfo:
     precision: str
     compiles_in_runs: bool = False
     """A run on a picture of a new size may compile first, for minutes."""
+    preprocess: str = ""
+    """Where frames become tensors; empty where that is not told, as by another box's answers."""
 
 
 @dataclass(frozen=True, slots=True)

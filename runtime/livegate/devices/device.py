@@ -54,6 +54,13 @@ class GpuFacts:
     total_bytes: int
     is_integrated: bool
     """The GPU shares the processor's memory, as on a Jetson."""
+    maps_host_memory: bool
+    """It can be shown memory that the host already has."""
+
+    @property
+    def reads_in_place(self) -> bool:
+        """Whether it is worth showing it the host's memory: on a card each read would cross the bus."""
+        return self.is_integrated and self.maps_host_memory
 
 
 class DeviceMemory(Protocol):
@@ -75,6 +82,17 @@ class PinnedMemory(Protocol):
 
     def free(self) -> None:
         """Give it back; a second time is harmless."""
+        ...
+
+
+class MappedMemory(Protocol):
+    """Memory of the host that the device reads where it is."""
+
+    address: int
+    """The device's own."""
+
+    def close(self) -> None:
+        """Take it away from the device, which must not be reading any more; the memory stays."""
         ...
 
 
@@ -168,6 +186,17 @@ class Device(Protocol):
 
     def pin(self, size: int) -> PinnedMemory:
         """Pinned memory of the host."""
+        ...
+
+    def map_host(self, memory: NDArray[np.uint8]) -> MappedMemory:
+        """Lock memory of the host where it is and show it to the device.
+
+        Args:
+            memory: (size,) uint8 of whole pages; stays until `close`.
+
+        Raises:
+            CudaError: the device or the kernel refuses.
+        """
         ...
 
     def stream(self) -> Stream:

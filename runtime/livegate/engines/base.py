@@ -20,6 +20,7 @@ from livegate.manifests.schema import InputTensor, Network, Precision
 Array = NDArray[Any]
 Feeds = Mapping[str, NDArray[Any]]
 Policy = Literal["require", "prefer", "any"]
+Preprocess = Literal["cpu", "auto", "gpu"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class EngineOptions:
     """How to run: the provider, threads inside one run, how many runs at once, and the precision.
 
     `records_graphs`: a GPU's work for a shape may be recorded once and launched as a whole.
+    `preprocess`: who makes tensors of frames: the CPU; the engine's device where it reads frames in
+    place (auto); or that one always (gpu).
     """
 
     provider: str
@@ -58,6 +61,7 @@ class EngineOptions:
     parallel_runs: int = 1
     precision: Precision = "fp32"
     records_graphs: bool = True
+    preprocess: Preprocess = "cpu"
 
 
 class Engine(Protocol):

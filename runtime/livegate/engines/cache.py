@@ -139,6 +139,16 @@ class EngineCache:
         """
         self._write(_timing_name(key), hashlib.sha256(content).hexdigest().encode() + content)
 
+    def marks(self) -> frozenset[tuple[str, int]]:
+        """The records' names and times of writing; they are others once something was kept or removed.
+
+        Looks at no content, so it may be asked often.
+        """
+        with contextlib.suppress(FileNotFoundError, PermissionError), os.scandir(self.folder) as found:
+            records = (one for one in found if one.name.endswith(RECORD))
+            return frozenset((one.name, one.stat().st_mtime_ns) for one in records)
+        return frozenset()
+
     def records(self) -> Iterator[RecordState]:
         """Every record with what is wrong with it or its plan."""
         for path in sorted(self.folder.glob(f"*{RECORD}")):

@@ -7,16 +7,19 @@ faces and held to the reference's outputs, within the manifest's tolerance, befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.frame import Frame
 from livegate.core.telemetry import get_logger
 from livegate.engines.base import Array, Engine, fed_network
-from livegate.engines.specimen import DRAWING, golden_inputs
+from livegate.engines.specimen import DRAWING, golden_inputs, golden_pictures
 from livegate.manifests.goldens import Case, GoldenOutputs, GoldenShelf, golden_key, input_digest
 from livegate.manifests.schema import ModelFile, Network, Precision
+from livegate.preprocess.cut import Cut, CutInput, as_tensor
+from livegate.preprocess.ops import LetterboxPlan
 
 LoadReference = Callable[[Network, bytes], tuple[Engine, str]]
 """From a network and the verified bytes of its file: the reference engine, and its name and version."""
@@ -55,8 +58,7 @@ class GoldenGate:
         inputs = tuple(golden_inputs(network))
         golden = self._outputs(network, file, content, inputs)
         tolerance, worst = network.tolerance[precision], 0.0
-        own = fed_network(network, engine)
-        for case, fed in zip(golden.cases, golden_inputs(own), strict=True):
+        for case, fed in _fed(network, engine, golden):
             answer = engine.run({network.input.name: fed})
             for output in network.outputs:
                 figure = stray(answer[output.name], case.output(output.name))
@@ -90,6 +92,17 @@ class GoldenGate:
             _require_finite(network, outputs)
         cases = tuple(Case.of(fed, outputs) for fed, outputs in zip(inputs, named, strict=True))
         return GoldenOutputs(key, name, cases)
+
+
+def _fed(network: Network, engine: Engine, golden: GoldenOutputs) -> Iterator[tuple[Case, Array]]:
+    """What an engine is fed with for each case: tensors, and pictures if it makes its tensors itself."""
+    own = fed_network(network, engine)
+    yield from zip(golden.cases, golden_inputs(own), strict=True)
+    if isinstance(own.input, CutInput):
+        for case, pixels in zip(golden.cases, golden_pictures(own), strict=True):
+            height, width = pixels.shape[:2]
+            whole = LetterboxPlan(width, height, width, height, 1.0, 1.0)
+            yield case, as_tensor(Cut(Frame(pixels, 0), whole, own.input))
 
 
 def stray(found: Array, told: Array) -> float:

@@ -12,11 +12,19 @@ import numpy as np
 from livegate.core.errors import EngineError, ErrorCode, LiveGateError, SetupError
 from livegate.core.results import EngineInfo, GraphRuns
 from livegate.core.telemetry import get_logger
-from livegate.engines.base import Array, Engine, EngineOptions, GraphEngine, fed_network
+from livegate.engines.base import (
+    Array,
+    Engine,
+    EngineOptions,
+    GraphEngine,
+    Preprocess,
+    fed_network,
+)
 from livegate.engines.choice import Way, Wish, precision_for
 from livegate.engines.golden import GoldenGate
 from livegate.manifests.dims import resolve_shape
 from livegate.manifests.schema import Manifest, ModelFile, Network, Precision
+from livegate.preprocess.cut import CutInput
 
 ReadFile = Callable[[ModelFile], bytes]
 Ways = Callable[[], Iterable[Way]]
@@ -53,12 +61,13 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a model is to run: what was asked for, threads inside one run, runs at once, CUDA graphs."""
+    """How a model is to run: what was asked for, and what EngineOptions say."""
 
     wish: Wish
     intra_op_threads: int = 1
     parallel_runs: int = 1
     records_graphs: bool = True
+    preprocess: Preprocess = "cpu"
 
 
 def load_model(
@@ -109,6 +118,7 @@ def engine_options(way: Way, options: RunOptions, precision: Precision) -> Engin
         options.parallel_runs,
         precision,
         options.records_graphs,
+        options.preprocess,
     )
 
 
@@ -206,6 +216,7 @@ def _info(
         provider=engine.provider,
         precision=precision,
         compiles_in_runs=engine.provider in capability.late,
+        preprocess=preprocess_of(network, engine),
     )
     level = log.info if way.grants(wish) or wish.policy == "any" else log.warning
     level(
@@ -217,3 +228,11 @@ def _info(
         provider=info.provider,
     )
     return info
+
+
+def preprocess_of(network: Network, engine: Engine) -> str:
+    """Where frames become tensors for an engine."""
+    fed = fed_network(network, engine).input
+    if not isinstance(fed, CutInput):
+        return "cpu"
+    return "gpu" if fed.takes_copies else "gpu for frames in place"

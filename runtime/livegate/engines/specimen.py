@@ -25,6 +25,12 @@ Reals = NDArray[np.float64]
 
 def golden_inputs(network: Network) -> Iterator[Array]:
     """The input tensors that a network is proved on, in the manifest's layout, order and scale."""
+    for pixels in golden_pictures(network):
+        yield _tensor(pixels, network.input)
+
+
+def golden_pictures(network: Network) -> Iterator[NDArray[np.uint8]]:
+    """The same as pictures, (H, W, 3) uint8 BGR."""
     recipe = network.golden
     height, width = recipe.sides
     for number in range(recipe.pictures):
@@ -34,7 +40,7 @@ def golden_inputs(network: Network) -> Iterator[Array]:
         rows, columns = (
             side if isinstance(name, str) else name for name, side in zip(told, sides, strict=True)
         )
-        yield _tensor(draw_face(recipe.seed, number, rows, columns), network.input)
+        yield draw_face(recipe.seed, number, rows, columns)
 
 
 def _tensor(pixels: NDArray[np.uint8], spec: InputTensor) -> Array:

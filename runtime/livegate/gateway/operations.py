@@ -57,6 +57,7 @@ def operations_app(config: MetricsConfig, service: LivenessService, metrics: Met
                     "provider_asked": engine.provider_asked,
                     "provider": engine.provider,
                     "precision": engine.precision,
+                    "preprocess": engine.preprocess,
                     **_graphs(status.graph_runs.get((engine.model_id, engine.network))),
                 }
                 for engine in status.engines

@@ -155,9 +155,9 @@ class Session:
         clock: StageClock,
         scratch: Scratch,
     ) -> Look:
-        frame = Frame(
-            upright(frame.pixels, self._view.rotation, self._view.mirror, scratch), frame.captured_ns
-        )
+        if self._view.rotation or self._view.mirror:  # then what it came as is another picture
+            pixels = upright(frame.pixels, self._view.rotation, self._view.mirror, scratch)
+            frame = Frame(pixels, frame.captured_ns)
         repeated = self._repeated(frame, captured_ns) if onlooker is None else None
         clock.lap("preprocess")
         if repeated is not None:

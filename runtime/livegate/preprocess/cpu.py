@@ -1,7 +1,8 @@
 """Pixels into input tensors on the CPU, with OpenCV and NumPy.
 
 One resize is the only pass over the frame's pixels. Everything after it works on the small input
-picture, in buffers of the worker thread.
+picture, in buffers of the worker thread. An engine that makes its input of the frame itself (CutInput)
+is told what to cut, and nothing is done here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from livegate.core.frame import Frame, Pixels
 from livegate.manifests.schema import InputTensor
+from livegate.preprocess.cut import Cut, CutInput, as_tensor
 from livegate.preprocess.ops import CropPlan, LetterboxPlan, TurnedPlan
 from livegate.preprocess.scratch import Scratch
 
@@ -25,6 +27,8 @@ def tensor_from_letterbox(
     frame: Frame, plan: LetterboxPlan, spec: InputTensor, pad: int, scratch: Scratch, name: str
 ) -> Tensor:
     """A letterboxed frame as the input tensor of `spec`, in a buffer of `scratch`."""
+    if isinstance(spec, CutInput) and spec.takes(frame):
+        return as_tensor(Cut(frame, plan, spec, pad))
     canvas = scratch.array(f"{name}.canvas", (plan.input_height, plan.input_width, 3), np.uint8)
     cv2.resize(
         frame.pixels,
@@ -42,6 +46,8 @@ def tensor_from_crop(
     frame: Frame, plan: CropPlan, spec: InputTensor, scratch: Scratch, name: str
 ) -> Tensor:
     """A crop of a frame, stretched, as the input tensor of `spec`, in a buffer of `scratch`."""
+    if isinstance(spec, CutInput) and spec.takes(frame):
+        return as_tensor(Cut(frame, plan, spec))
     height, width = int(spec.height), int(spec.width)
     canvas = scratch.array(f"{name}.canvas", (height, width, 3), np.uint8)
     view = frame.pixels[plan.top : plan.bottom, plan.left : plan.right]
@@ -53,6 +59,8 @@ def tensor_from_turned(
     frame: Frame, plan: TurnedPlan, spec: InputTensor, pad: int, scratch: Scratch, name: str
 ) -> Tensor:
     """A turned rectangle of a frame as the input tensor of `spec`, in a buffer of `scratch`."""
+    if isinstance(spec, CutInput) and spec.takes(frame):
+        return as_tensor(Cut(frame, plan, spec, pad))
     height, width = int(spec.height), int(spec.width)
     canvas = scratch.array(f"{name}.canvas", (height, width, 3), np.uint8)
     matrix = np.array(plan.frame_from_input(width, height), np.float64)

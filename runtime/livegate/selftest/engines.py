@@ -23,8 +23,10 @@ from livegate.engines.base import (
     Engine,
     EngineBuilder,
     EngineOptions,
+    GraphEngine,
     fed_network,
 )
+from livegate.engines.model import preprocess_of
 from livegate.engines.specimen import golden_inputs
 from livegate.manifests.schema import Manifest, Network, Precision
 from livegate.manifests.store import ModelStore
@@ -249,27 +251,44 @@ class Prover:
             gate = golden_gate(self._manifest.id, self._store)
             file = self._manifest.file(network.file)
             stray = gate.admit(network, file, content, engine, options.precision)
+            proved_s, run_ms = time.monotonic(), _run_ms(engine, network)
             return msgspec.structs.replace(
                 run,
                 status=Status.PASS,
                 load_s=round(loaded_s - begun_s, 3),
-                prove_s=round(time.monotonic() - loaded_s, 3),
+                prove_s=round(proved_s - loaded_s, 3),
                 stray=stray,
-                run_ms=_run_ms(engine, network),
+                run_ms=run_ms,
+                preprocess=preprocess_of(network, engine),
+                cuda_graphs=_graphs(engine),
             )
         finally:
             engine.close()
 
     def _options(self, provider: str, precision: Precision) -> EngineOptions:
         config = self._proof.config
-        threads = config.engine.intra_op_threads
-        return EngineOptions(provider, threads, worker_count(config), precision)
+        engine = config.engine
+        return EngineOptions(
+            provider,
+            engine.intra_op_threads,
+            worker_count(config),
+            precision,
+            engine.cuda_graphs,
+            engine.preprocess,
+        )
 
 
 def _precisions(network: Network, capability: Capability) -> Iterable[Precision]:
     """Those that manifest and backend have; that of the weights where they share none."""
     shared = [one for one in network.precisions if one in capability.precisions]
     return shared or [network.precision]
+
+
+def _graphs(engine: Engine) -> str:
+    if not isinstance(engine, GraphEngine):
+        return ""
+    told = engine.graph_runs()
+    return told.why_plain or ("recorded" if told.recorded_runs else "no shape came again")
 
 
 def _run_ms(engine: Engine, network: Network) -> float:

@@ -67,7 +67,9 @@ class EngineRun(Part, frozen=True, kw_only=True):
     """One network on one backend, provider and precision.
 
     `is_chosen`: the configuration would have it run so. `stray` is how far its outputs were from the
-    golden ones, `tolerance` how far they may be; `run_ms` is the median of single runs.
+    golden ones, `tolerance` how far they may be; `run_ms` is the median of single runs. `preprocess` is
+    where frames become tensors; `cuda_graphs` is `recorded`, or why runs are launched call by call, and
+    empty where nothing can be recorded.
     """
 
     model: str
@@ -84,6 +86,8 @@ class EngineRun(Part, frozen=True, kw_only=True):
     stray: float | None = None
     tolerance: float | None = None
     run_ms: float | None = None
+    preprocess: str = ""
+    cuda_graphs: str = ""
 
     @property
     def name(self) -> str:

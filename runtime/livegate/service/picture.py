@@ -11,7 +11,7 @@ import numpy as np
 
 from livegate.core.config import LimitsConfig
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
-from livegate.core.frame import Frame, Pixels
+from livegate.core.frame import Frame, RawPixels
 from livegate.core.results import FrameAnswer
 from livegate.ingest.image import frame_from_bytes, require_size
 from livegate.preprocess.cpu import bgr_from_nv12
@@ -88,7 +88,8 @@ class RawPicture:
                 hint="rows follow each other without gaps",
             )
         pixels = geometry.shape(np.frombuffer(self.content, np.uint8))
-        yield _frame(pixels, geometry.pixel_format, self.captured_ns, scratch)
+        raw = RawPixels(pixels, geometry.pixel_format is PixelFormat.NV12)
+        yield _frame(raw, self.captured_ns, scratch)
 
     def tell(self, answer: FrameAnswer) -> None:
         """Nobody else."""
@@ -133,10 +134,9 @@ class QueuedPicture:
 
 def frame_of_view(view: FrameView, scratch: Scratch) -> Frame:
     """A leased slot as a Frame: itself, or converted from NV12."""
-    return _frame(view.pixels, view.pixel_format, view.captured_ns, scratch)
+    return _frame(view.raw, view.captured_ns, scratch)
 
 
-def _frame(pixels: Pixels, pixel_format: PixelFormat, captured_ns: int, scratch: Scratch) -> Frame:
-    if pixel_format is PixelFormat.NV12:
-        pixels = bgr_from_nv12(pixels, scratch)
-    return Frame(pixels, captured_ns)
+def _frame(raw: RawPixels, captured_ns: int, scratch: Scratch) -> Frame:
+    pixels = bgr_from_nv12(raw.pixels, scratch) if raw.is_nv12 else raw.pixels
+    return Frame(pixels, captured_ns, raw)

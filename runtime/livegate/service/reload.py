@@ -25,10 +25,14 @@ log = get_logger("livegate.reload")
 
 @dataclass(frozen=True, slots=True)
 class ModelWish:
-    """What a reload is to change: `pack` for models.pack, `use` over models.use; empty: nothing."""
+    """What a reload is to change: `pack` for models.pack, `use` over models.use; empty: nothing.
+
+    `as_served`: the configuration of what serves now, and none that was written since.
+    """
 
     pack: str = ""
     use: Mapping[str, str] = field(default_factory=dict)
+    as_served: bool = False
 
 
 @dataclass(frozen=True, slots=True)

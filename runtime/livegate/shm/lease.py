@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Protocol
 
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
-from livegate.core.frame import Frame, Pixels
+from livegate.core.frame import Frame, FrameBlock, Pixels, RawPixels
 from livegate.shm.layout import DropReason, PixelFormat
 from livegate.shm.outcome import Outcome
 from livegate.shm.ring import Reference, Ticket
@@ -30,6 +30,15 @@ class FrameView:
     pixels: Pixels
     captured_ns: int
     is_copy: bool
+    block: FrameBlock | None = None
+    """The producer's slots; None for a copy."""
+    offset: int = 0
+
+    @property
+    def raw(self) -> RawPixels:
+        """The picture as it came, for whoever reads it in place."""
+        is_nv12 = self.pixel_format is PixelFormat.NV12
+        return RawPixels(self.pixels, is_nv12, self.block, self.offset)
 
     def frame(self) -> Frame:
         """The picture for a pipeline, without a copy.
@@ -43,7 +52,7 @@ class FrameView:
                 f"a frame in {self.pixel_format.name} is not a BGR picture yet",
                 hint="convert view().pixels first, or publish BGR",
             )
-        return Frame(self.pixels, self.captured_ns)
+        return Frame(self.pixels, self.captured_ns, self.raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,9 @@ class Holder(Protocol):
 
     def memory(self, ticket: Ticket) -> tuple[Pixels, Pixels, bool]:
         """(all bytes that views hang on, the pixels, whether they are a copy)."""
+
+    def block(self, ticket: Ticket) -> tuple[FrameBlock, int] | None:
+        """What the pixels lie in, and at which byte; None for a copy."""
 
     def finish(self, lease: Lease, outcome: Outcome, views: Reference | None) -> None:
         """End a lease: free its slot, tell the producer."""
@@ -155,8 +167,16 @@ class Lease:
             memory, pixels, is_copy = source.memory(self.published.ticket)
             self._bytes = None if is_copy else weakref.ref(memory)
             captured_ns = self.published.captured_ns + self._wall_offset_ns
+            block, offset = source.block(self.published.ticket) or (None, 0)
             self._view = FrameView(
-                self.camera, self.frame_id, source.pixel_format, pixels, captured_ns, is_copy
+                self.camera,
+                self.frame_id,
+                source.pixel_format,
+                pixels,
+                captured_ns,
+                is_copy,
+                block,
+                offset,
             )
         return self._view
 

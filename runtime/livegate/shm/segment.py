@@ -23,7 +23,7 @@ from collections.abc import Callable
 import numpy as np
 
 from livegate.core.errors import ErrorCode, RequestError
-from livegate.core.frame import Pixels
+from livegate.core.frame import Pixels, Share
 from livegate.shm.budget import SegmentBudget
 from livegate.shm.geometry import SlotGeometry, empty_picture
 
@@ -42,6 +42,7 @@ class Segment:
         self._free = free
         self._lock = threading.Lock()
         self._map: mmap.mmap | None = mmap.mmap(fd, self.total_bytes, prot=mmap.PROT_READ)
+        self._shared: _Shared | None = None
 
     @property
     def total_bytes(self) -> int:
@@ -79,15 +80,51 @@ class Segment:
             raise RequestError(ErrorCode.READ_FAIL, f"slot {slot} gave {got} of {copy.size} bytes")
         return copy
 
+    def device_address(self, share: Share) -> int | None:
+        """Where a device reads the first slot; it is shown the memory once, until the close.
+
+        Whether it was refused is remembered, too: a refusal must not cost every frame an attempt.
+        """
+        with self._lock:
+            if self._map is None:
+                return None
+            if self._shared is None:
+                self._shared = _Shared(self.fd, self.total_bytes, share)
+            return self._shared.address
+
     def close(self) -> None:
         """Let the memory go; views that still live keep the mapping until the last of them dies."""
         with self._lock:
             mapping, self._map = self._map, None
+            shared, self._shared = self._shared, None
         if mapping is None:
             return
+        if shared is not None:
+            shared.close()
         close_mapping(mapping)
         os.close(self.fd)
         self._free()
+
+
+class _Shared:
+    """The memory as a device sees it, through a mapping of its own.
+
+    It may be written to, although nobody does: not every device takes memory that is mapped read-only.
+    """
+
+    def __init__(self, fd: int, size: int, share: Share) -> None:
+        """Show it."""
+        self._map = mmap.mmap(fd, size)
+        self._block = share(np.frombuffer(self._map, np.uint8))
+        self.address = None if self._block is None else self._block.address
+
+    def close(self) -> None:
+        """First the device lets go, then the kernel."""
+        block, self._block = self._block, None
+        if block is not None:
+            block.close()
+        del block
+        close_mapping(self._map)
 
 
 def make_segment(name: str, geometry: SlotGeometry, slots: int, budget: SegmentBudget) -> Segment:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from livegate.core.errors import ErrorCode, QueueError, RequestError
-from livegate.core.frame import Pixels, require_past
+from livegate.core.frame import FrameBlock, Pixels, require_past
 from livegate.shm.layout import DropReason, PixelFormat, Result
 from livegate.shm.lease import Lease, PublishedFrame
 from livegate.shm.outcome import DROP_CODES, Outcome, result_from_outcome
@@ -133,6 +133,10 @@ class FrameSource:
             wall_offset_ns=self._clocks.wall_ns() - now_ns,
             now_ns=self._clocks.now_ns,
         )
+
+    def block(self, ticket: Ticket) -> tuple[FrameBlock, int] | None:
+        """What a slot that is read in place lies in, and at which byte; None where it is copied."""
+        return (self.segment, self.segment.offset(ticket.slot)) if self.is_trusted else None
 
     def memory(self, ticket: Ticket) -> tuple[Pixels, Pixels, bool]:
         """A leased slot's bytes, its pixels, and whether they are a private copy."""

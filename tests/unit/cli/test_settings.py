@@ -84,8 +84,6 @@ def test_damaged_profile_stops_a_server_only_when_it_was_named(cached: Path) -> 
         cached.write_bytes(content)
         with capture_logs() as logs:
             assert read().config.server.workers == 0
-        assert [(one["log_level"], one["event"]) for one in logs] == [
-            ("warning", "tuned profile not used")
-        ]
+        assert [one["event"] for one in logs] == ["tuned profile not used"]
         with pytest.raises(SetupError):
             read("--profile", str(cached))

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from livegate.app.build import build_store
+from livegate.app.enginebuilds import EngineBuilds, missing_engines
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.engines.base import Capability
 from livegate.manifests.store import ModelStore
 from livegate.selftest.apart import PartLate
-from livegate.selftest.engines import Proof, ProofAnswer, Prover, prove_engines
+from livegate.selftest.engines import Proof, ProofAnswer, Prover, answers, prove_engines
 from livegate.selftest.report import Check, EngineRun, Status
 from livegate.selftest.stage import Choice, Found
 from selftest_parts import PlantedCourse, course
 from support import FakeBackend, config_with, shipped_manifest
+from tensorrt_fake import install_tensorrt
 
 Answers = Iterator[ProofAnswer]
 CHOICES = tuple(
@@ -46,6 +50,7 @@ def test_every_network_is_proved_on_every_backend_that_is_here(monkeypatch: pyte
         assert (run.status, run.is_chosen) == (Status.PASS, is_chosen)
         assert 0 <= run.stray <= run.tolerance
         assert run.run_ms > 0
+        assert (run.preprocess, run.cuda_graphs) == ("cpu", "")
     absent = [run for run in runs.values() if run.backend == "tensorrt"]
     assert all(run.status is Status.NOT_RUN and run.reason for run in absent)
     assert absent
@@ -151,3 +156,20 @@ def test_provider_that_builds_in_its_first_run_is_left_unless_it_was_chosen() ->
         (ended,) = [answer.ends for answer in answers if answer.ends]
         assert ended.status is status
         assert ("first run" in ended.reason) is (not choices)
+
+
+def test_engine_of_a_gpu_tells_whether_its_runs_were_recorded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Networks of one shape are; with the key off the reason stands there."""
+    monkeypatch.setenv("LIVEGATE_CACHE", str(tmp_path))
+    install_tensorrt(monkeypatch, "10.3.0")
+    told = {}
+    for has_graphs in (True, False):
+        engine = {"use": {"lg_silent": "tensorrt"}, "cuda_graphs": has_graphs, "preprocess": "cpu"}
+        config = config_with(engine=engine, server={"workers": 1})
+        EngineBuilds().run(list(missing_engines(config, build_store(config))))
+        asked = msgspec.json.encode(Proof(config, "tensorrt", (), ()))
+        ends = [one.ends for one in answers(asked) if one.ends is not None]
+        told[has_graphs] = {one.cuda_graphs for one in ends if one.model == "lg_silent" and one.run_ms}
+    assert told == {True: {"recorded"}, False: {"engine.cuda_graphs is off"}}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from cuda_fake import FakeGpu, install_fake
-from kernels_on_cpu import compile_to
+from kernels_on_cpu import built_modules
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.devices.device import CudaError, Device, load_driver
@@ -20,21 +18,13 @@ from livegate.kernels.launch import Launch
 from livegate.selftest.kernels import Comparison, GpuBench, answers, compare_kernels
 from livegate.selftest.report import Status
 from selftest_parts import course
-from support import ROOT, config_with, shipped_manifest
+from support import config_with, shipped_manifest
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[ctypes.CDLL, bytes]:
+def built() -> tuple[ctypes.CDLL, bytes]:
     """A driver's calls for modules without a GPU, and the kernels as it takes them."""
-    if shutil.which("c++") is None or shutil.which("cc") is None:
-        pytest.skip("no C and C++ compilers here: apt install g++")
-    folder = tmp_path_factory.mktemp("modules")
-    source, library = ROOT / "tests" / "modules_on_cpu.c", folder / "modules.so"
-    flags = ("-shared", "-fPIC", "-Wall", "-Wextra", "-Werror")
-    subprocess.run(["cc", *flags, str(source), "-o", str(library), "-ldl"], check=True)
-    kernels = folder / "kernels.so"
-    compile_to(kernels, "c++")
-    return ctypes.CDLL(str(library)), str(kernels).encode()
+    return built_modules()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ and what is done after a failed one).
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -138,7 +139,8 @@ class Recorder:
 
     def _drop(self, recording: Recording) -> None:
         self._ledger.keep(-1)
-        recording.graph.close()
+        with contextlib.suppress(CudaError):  # a device that failed; nobody launches it any more
+            recording.graph.close()
 
 
 class NotCapturedError(Exception):

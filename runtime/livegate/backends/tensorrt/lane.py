@@ -26,9 +26,11 @@ from livegate.backends.tensorrt.graphs import (
 )
 from livegate.backends.tensorrt.messages import failure
 from livegate.core.errors import EngineError
+from livegate.devices.cutting import CutRoom, Cutter
 from livegate.devices.device import CudaError, Device, DeviceMemory, Event, Graph, PinnedMemory, Stream
 from livegate.engines.base import Array
 from livegate.manifests.schema import Network
+from livegate.preprocess.cut import Cut
 
 FLOAT_BYTES = 4
 
@@ -37,7 +39,13 @@ class Lane:
     """One run at a time."""
 
     def __init__(
-        self, trt: Any, device: Device, engine: Any, network: Network, ledger: GraphLedger
+        self,
+        trt: Any,
+        device: Device,
+        engine: Any,
+        network: Network,
+        ledger: GraphLedger,
+        cutter: Cutter | None,
     ) -> None:
         """Take everything that the largest input needs.
 
@@ -51,6 +59,7 @@ class Lane:
         self._pinned: dict[str, PinnedMemory] = {}
         self._held: list[Any] = []
         self._recorder = Recorder(ledger)
+        self._room = CutRoom(cutter) if cutter is not None else None
         self._context: Any = None
         try:
             context = self._context = _context_of(engine, network)
@@ -67,27 +76,25 @@ class Lane:
             self.close()
             raise
 
-    def run(self, array: Array) -> dict[str, Array]:
-        """Copy in, compute, copy out; the outputs are the caller's.
+    def run(self, feed: Array | Cut) -> dict[str, Array]:
+        """Copy or cut in, compute, copy out; the outputs are the caller's.
 
         Raises:
             EngineError: TensorRT refuses the shape or the work.
             CudaError: the device failed.
         """
-        name = self._network.input.name
-        pinned = self._pinned[name]
-        pinned.array[: array.nbytes] = array.reshape(-1).view(np.uint8)
-        self._stream.copy_in(self._memory[name], pinned, array.nbytes)
-        kept = self._recorder.find(array.shape)
+        shape = feed.shape
+        self._fill(feed)
+        kept = self._recorder.find(shape)
         if kept is not None:
             self._launch(kept.graph)
             return self._answers(kept.outputs)
-        own = self._context_to_record(array.shape)
-        outputs = self._enqueue(self._context if own is None else own, array.shape)
+        own = self._context_to_record(shape)
+        outputs = self._enqueue(self._context if own is None else own, shape)
         self._ledger.count(recorded=False)
         answers = self._answers(outputs)
         if own is not None:
-            self._recorder.record(array.shape, own, outputs, lambda: self._capture(own, outputs))
+            self._recorder.record(shape, own, outputs, lambda: self._capture(own, outputs))
         return answers
 
     def close(self) -> None:
@@ -95,8 +102,9 @@ class Lane:
         if len(self._held) == 2:
             with contextlib.suppress(CudaError):  # nothing may still be copied into what is freed
                 self._wait()
-        with contextlib.suppress(CudaError):
-            self._recorder.close()
+        self._recorder.close()
+        if self._room is not None:
+            self._room.close()
         self._context = self._engine = None
         memories: list[DeviceMemory | PinnedMemory] = [*self._memory.values(), *self._pinned.values()]
         for memory in memories:
@@ -106,6 +114,18 @@ class Lane:
             with contextlib.suppress(CudaError):
                 held.close()
         self._memory, self._pinned, self._held = {}, {}, []
+
+    def _fill(self, feed: Array | Cut) -> None:
+        """Have the input in device memory when the stream comes to the network."""
+        name = self._network.input.name
+        if isinstance(feed, Cut):
+            if self._room is None:
+                raise EngineError(f"network {self._network.name}: nothing here cuts frames")
+            self._room.cut(feed, self._memory[name].address, self._stream)
+            return
+        pinned = self._pinned[name]
+        pinned.array[: feed.nbytes] = feed.reshape(-1).view(np.uint8)
+        self._stream.copy_in(self._memory[name], pinned, feed.nbytes)
 
     def _launch(self, graph: Graph) -> None:
         try:

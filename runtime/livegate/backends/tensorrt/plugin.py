@@ -17,6 +17,8 @@ from livegate.backends.tensorrt.building import build_plan, dla_core, is_typed
 from livegate.backends.tensorrt.messages import failure, make_logger
 from livegate.backends.tensorrt.running import TensorRtEngine
 from livegate.core.errors import ErrorCode, SetupError, first_line
+from livegate.core.telemetry import get_logger
+from livegate.devices.cutting import Cutter, LoadKernels, load_kernels
 from livegate.devices.device import CudaError, Device, open_device
 from livegate.engines.base import BuildWatch, Capability, EngineOptions
 from livegate.engines.cache import EngineCache, EngineKey
@@ -29,14 +31,18 @@ NEWEST_MAJOR = 11
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
 RECIPE = 1
 """Counts changes of what the builder is told: engines of another one are others."""
+log = get_logger("livegate.tensorrt")
 
 
 class Plugin:
     """The TensorRT backend."""
 
-    def __init__(self, cache: EngineCache | None = None) -> None:
+    def __init__(
+        self, cache: EngineCache | None = None, load_kernels: LoadKernels = load_kernels
+    ) -> None:
         """Look at nothing yet."""
         self._cache = cache or EngineCache()
+        self._load_kernels = load_kernels
         self._device: Device | None = None
         self._found: Capability | None = None
 
@@ -168,7 +174,24 @@ class Plugin:
                     logger.errors,
                     hint="`livegate engines build` makes it again",
                 )
-            return TensorRtEngine(trt, device, runtime, engine, network, options)
+            cutter = self._cutter(device, network, options)
+            return TensorRtEngine(trt, device, runtime, engine, network, options, cutter)
+
+    def _cutter(self, device: Device, network: Network, options: EngineOptions) -> Cutter | None:
+        """What makes tensors of frames on the GPU; None where the CPU does, and why in the log."""
+        is_asked = options.preprocess == "gpu"
+        if not is_asked and (options.preprocess == "cpu" or not device.facts.reads_in_place):
+            return None
+        cutter: Cutter | None = None
+        try:
+            cutter = Cutter(device, self._load_kernels)
+            cutter.prove(network.input)
+        except (SetupError, CudaError) as error:
+            log.warning("frames are cut by the CPU", network=network.name, why=str(error))
+            if cutter is not None:
+                cutter.close()
+            return None
+        return cutter
 
     def _gpu(self) -> Device:
         if self._device is None:

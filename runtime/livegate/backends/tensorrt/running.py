@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from livegate.backends.tensorrt.lane import Lane
 from livegate.backends.tensorrt.messages import failure
 from livegate.core.errors import EngineError
 from livegate.core.results import GraphRuns
+from livegate.devices.cutting import Cutter
 from livegate.devices.device import CudaError, Device
 from livegate.engines.base import Array, EngineOptions, Feeds
 from livegate.engines.tensors import FoundTensor, fits, require_contiguous, require_tensors
 from livegate.manifests.schema import Network
+from livegate.preprocess.cut import Cut, cut_input
 
 
 class TensorRtEngine:
@@ -35,9 +38,11 @@ class TensorRtEngine:
         engine: Any,
         network: Network,
         options: EngineOptions,
+        cutter: Cutter | None = None,
     ) -> None:
         """Check the engine's tensors and make the lanes; the device's context has to be current.
 
+        With a cutter, which is closed with the engine, frames are taken as well as tensors.
         A network with one shape only has run and is recorded in every lane afterwards.
 
         Raises:
@@ -47,6 +52,9 @@ class TensorRtEngine:
         self._device, self._network = device, network
         self._runtime, self._engine = runtime, engine  # contexts need them as long as they live
         self._trt, self._is_closed = trt, False
+        self._cutter, copies = cutter, options.preprocess == "gpu"
+        self.input = cut_input(network.input, takes_copies=copies) if cutter else network.input
+        self._under_way = 0
         self._extents = network.extents()
         self._idle: deque[Lane] = deque()
         self._lock = threading.Lock()
@@ -69,17 +77,10 @@ class TensorRtEngine:
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         """Run once, in a lane of its own."""
-        array = self._input(feeds)
+        feed = self._input(feeds)
         try:
-            with self._device.current():
-                lane = self._borrow()
-                try:
-                    outputs = lane.run(array)
-                except BaseException:
-                    lane.close()  # in whatever state it is
-                    raise
-                self._give_back(lane)
-                return outputs
+            with self._device.current(), self._borrowed() as lane:
+                return lane.run(feed)
         except CudaError as error:
             raise EngineError(f"network {self._network.name}: {error}") from error
 
@@ -92,17 +93,22 @@ class TensorRtEngine:
             for lane in idle:
                 lane.close()
             self._engine = self._runtime = None  # lanes under way hold theirs through their contexts
+            self._close_cutter()
 
-    def _input(self, feeds: Feeds) -> Array:
+    def _input(self, feeds: Feeds) -> Array | Cut:
         spec, name = self._network.input, self._network.name
         if self._is_closed:
             raise _closed(self._network)
         if set(feeds) != {spec.name}:
             raise EngineError(f"network {name}: the inputs are {sorted(feeds)}, not {spec.name!r}")
-        require_contiguous(name, feeds)
-        array = feeds[spec.name]
-        if array.dtype != spec.dtype or not fits(array.shape, spec.shape):
-            raise EngineError(f"network {name}: the input is {array.dtype} {array.shape}")
+        array: Array | Cut = feeds[spec.name]
+        if isinstance(array, Cut):
+            dtype = str(spec.dtype) if self._cutter else "a frame"
+        else:
+            require_contiguous(name, feeds)
+            dtype = str(array.dtype)
+        if dtype != spec.dtype or not fits(array.shape, spec.shape):
+            raise EngineError(f"network {name}: the input is {dtype} {array.shape}")
         least, _, greatest = self._extents
         if any(not a <= n <= b for a, n, b in zip(least, array.shape, greatest, strict=True)):
             raise EngineError(
@@ -112,7 +118,7 @@ class TensorRtEngine:
         return array
 
     def _lane(self, engine: Any) -> Lane:
-        return Lane(self._trt, self._device, engine, self._network, self._ledger)
+        return Lane(self._trt, self._device, engine, self._network, self._ledger, self._cutter)
 
     def _rehearse(self, lane: Lane) -> None:
         """Run once where there is one shape only, so that no request waits for a recording."""
@@ -126,21 +132,39 @@ class TensorRtEngine:
                 f"network {self._network.name}: its engine does not run", [str(error)]
             ) from error
 
-    def _borrow(self) -> Lane:
+    @contextlib.contextmanager
+    def _borrowed(self) -> Iterator[Lane]:
+        """A lane for one run; one whose run failed is dropped, in whatever state it is."""
         with self._lock:
             if self._is_closed:
                 raise _closed(self._network)
-            if self._idle:
-                return self._idle.pop()
-            engine = self._engine
-        return self._lane(engine)
+            self._under_way += 1
+            engine, lane = self._engine, self._idle.pop() if self._idle else None
+        is_good = False
+        try:
+            lane = lane or self._lane(engine)
+            yield lane
+            is_good = True
+        finally:
+            self._give_back(lane, is_good=is_good)
 
-    def _give_back(self, lane: Lane) -> None:
+    def _give_back(self, lane: Lane | None, *, is_good: bool) -> None:
         with self._lock:
-            if not self._is_closed:
+            self._under_way -= 1
+            is_kept = is_good and not self._is_closed
+            if lane is not None and is_kept:
                 self._idle.append(lane)
-                return
-        lane.close()
+        if lane is not None and not is_kept:
+            lane.close()
+        self._close_cutter()
+
+    def _close_cutter(self) -> None:
+        """When the engine is closed and nothing runs any more: the kernel's code goes."""
+        with self._lock:
+            is_over = self._is_closed and not self._under_way
+            cutter, self._cutter = (self._cutter, None) if is_over else (None, self._cutter)
+        if cutter is not None:
+            cutter.close()
 
 
 def _closed(network: Network) -> EngineError:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livegate.core.errors import ErrorCode, SetupError, first_line
 from livegate.devices import device as base
@@ -84,6 +85,10 @@ class CudaDevice:
         """Pinned memory of the host."""
         return PinnedMemory(self._cuda, size)
 
+    def map_host(self, memory: NDArray[np.uint8]) -> MappedMemory:
+        """Memory of the host that the device reads where it is."""
+        return MappedMemory(self._cuda, memory)
+
     def stream(self) -> Stream:
         """A stream of its own."""
         return Stream(self._cuda)
@@ -123,6 +128,29 @@ class PinnedMemory:
         if address:
             self.array = np.empty(0, np.uint8)
             _check("cuMemFreeHost", cuda.cuMemFreeHost(address))
+
+
+class MappedMemory:
+    """cuMemHostRegister."""
+
+    def __init__(self, cuda: Any, memory: NDArray[np.uint8]) -> None:
+        """Register it and ask for the device's address, which may be another."""
+        self._cuda, self._memory = cuda, memory
+        self._host = int(memory.ctypes.data)
+        flags = int(cuda.CU_MEMHOSTREGISTER_DEVICEMAP)
+        _check("cuMemHostRegister", cuda.cuMemHostRegister(self._host, memory.size, flags))
+        try:
+            told = cuda.cuMemHostGetDevicePointer(self._host, 0)
+            self.address = int(_check("cuMemHostGetDevicePointer", told))
+        except BaseException:
+            with contextlib.suppress(CudaError):
+                self.close()
+            raise
+
+    def close(self) -> None:
+        """cuMemHostUnregister."""
+        cuda = self._cuda
+        _check("cuMemHostUnregister", cuda.cuMemHostUnregister(self._host))
 
 
 class Event:
@@ -226,12 +254,14 @@ class Graph:
 def _facts(cuda: Any, number: Any) -> GpuFacts:
     name = _check("cuDeviceGetName", cuda.cuDeviceGetName(NAME_BYTES, number))
     wanted = cuda.CUdevice_attribute
-    major, minor, is_integrated = (
+    major, minor, is_integrated, can_map, can_register = (
         int(_check("cuDeviceGetAttribute", cuda.cuDeviceGetAttribute(attribute, number)))
         for attribute in (
             wanted.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
             wanted.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
             wanted.CU_DEVICE_ATTRIBUTE_INTEGRATED,
+            wanted.CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY,
+            wanted.CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED,
         )
     )
     return GpuFacts(
@@ -241,6 +271,7 @@ def _facts(cuda: Any, number: Any) -> GpuFacts:
         driver=driver_release(),
         total_bytes=int(_check("cuDeviceTotalMem", cuda.cuDeviceTotalMem(number))),
         is_integrated=bool(is_integrated),
+        maps_host_memory=bool(can_map and can_register),
     )
 
 

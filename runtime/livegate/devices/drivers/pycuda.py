@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livegate.core.errors import ErrorCode, SetupError, first_line
 from livegate.devices import device as base
@@ -52,6 +53,8 @@ class CudaDevice:
             driver=driver_release(),
             total_bytes=gpu.total_memory(),
             is_integrated=bool(gpu.get_attribute(cuda.device_attribute.INTEGRATED)),
+            # It has no name for HOST_REGISTER_SUPPORTED: where that is missing, registering is refused.
+            maps_host_memory=bool(gpu.get_attribute(cuda.device_attribute.CAN_MAP_HOST_MEMORY)),
         )
 
     @contextlib.contextmanager
@@ -78,6 +81,10 @@ class CudaDevice:
     def pin(self, size: int) -> PinnedMemory:
         """Pinned memory of the host."""
         return PinnedMemory(self._cuda, size)
+
+    def map_host(self, memory: NDArray[np.uint8]) -> MappedMemory:
+        """Memory of the host that the device reads where it is."""
+        return MappedMemory(self._cuda, memory)
 
     def stream(self) -> Stream:
         """A stream of its own."""
@@ -123,6 +130,23 @@ class PinnedMemory:
             self.array = np.empty(0, np.uint8)
             with _told(self._cuda, "free"):
                 owner.free()
+
+
+class MappedMemory:
+    """register_host_memory."""
+
+    def __init__(self, cuda: Any, memory: NDArray[np.uint8]) -> None:
+        """Register it and ask for the device's address, which may be another."""
+        self._cuda = cuda
+        with _told(cuda, "register_host_memory"):
+            flags = cuda.mem_host_register_flags.DEVICEMAP
+            self._registered = cuda.register_host_memory(memory, flags).base
+            self.address = int(self._registered.get_device_pointer())
+
+    def close(self) -> None:
+        """Unregister it."""
+        with _told(self._cuda, "unregister"):
+            self._registered.unregister()
 
 
 class Event:

@@ -1,0 +1,256 @@
+"""Frames into input tensors on a GPU, in the stream and in the memory of the engine that reads them.
+
+One launch makes a whole tensor (kernels/letterbox.cu: any crop is a letterbox of a part): from the slot
+itself where the GPU reads it in place, else from a copy of as little as the crop needs. Before an engine
+relies on it, a drawn frame is cut here and on the CPU, and both have to agree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.frame import Frame, Pixels, RawPixels
+from livegate.core.resources import resource_dir
+from livegate.devices.device import CudaError, Device, DeviceMemory, GpuFacts, PinnedMemory, Stream
+from livegate.devices.modules import KernelModule
+from livegate.devices.slots import SlotReader
+from livegate.kernels.code import load_code
+from livegate.kernels.pictures import (
+    DeviceCrop,
+    DeviceFrame,
+    Target,
+    crop_of_letterbox,
+    crop_of_region,
+    crop_of_turned,
+    format_of,
+    launch_letterbox,
+)
+from livegate.manifests.schema import InputTensor, Letterbox
+from livegate.preprocess.cpu import bgr_from_nv12, tensor_from_crop, tensor_from_letterbox
+from livegate.preprocess.cut import Cut, Plan, cut_input
+from livegate.preprocess.ops import CropPlan, LetterboxPlan, plan_letterbox
+from livegate.preprocess.scratch import Scratch
+from livegate.shm.budget import MIB, SegmentBudget
+from livegate.shm.geometry import geometry_for
+from livegate.shm.layout import PixelFormat
+from livegate.shm.segment import Segment, make_segment
+
+OPERATION = "letterbox"
+LEVELS = 1.0
+"""Of 255: the CPU rounds on its way, the kernel at the end or not at all."""
+ROUNDING = 1e-4
+SIDES = (96, 64)
+"""Of the frame that is cut on both."""
+LoadKernels = Callable[[GpuFacts], KernelModule]
+
+
+def load_kernels(facts: GpuFacts) -> KernelModule:
+    """The kernel for a GPU, built beforehand or compiled now; the device's context has to be current.
+
+    Raises:
+        SetupError: INIT_FAIL when there is no code for it.
+        CudaError: the driver does not take it.
+    """
+    folder = resource_dir("kernels")
+    return KernelModule(load_code(OPERATION, facts.capability, facts.cuda, folder).content)
+
+
+class Cutter:
+    """The kernel on one device, for all lanes of one engine."""
+
+    def __init__(self, device: Device, load: LoadKernels) -> None:
+        """Load it; the device's context has to be current. Raises as `load`."""
+        self.device, self.slots = device, SlotReader(device)
+        self.module = load(device.facts)
+
+    def prove(self, spec: InputTensor) -> None:
+        """Hold tensors of a drawn frame to those of the CPU: BGR and NV12, scaled, and a region.
+
+        On a device that reads in place, of a frame in a slot as well.
+
+        Raises:
+            SetupError: MODELINIT_FAIL with the figure when they are further apart than rounding is.
+            CudaError: the device failed.
+        """
+        slot = _slot() if self.device.facts.reads_in_place else None
+        try:
+            self._compare(spec, slot)
+        finally:
+            if slot is not None:
+                slot.close()
+
+    def _compare(self, spec: InputTensor, slot: Segment | None) -> None:
+        for cut, expected in _specimens(spec, slot):
+            found = self._tensor(cut, expected)
+            apart = np.abs(found.astype(np.float64) - expected)
+            limit = _limit(spec, expected)
+            if not (apart <= limit).all():
+                raise SetupError(
+                    ErrorCode.MODELINIT_FAIL,
+                    f"the GPU cuts frames otherwise than the CPU: {float(apart.max()):.3g} apart, "
+                    f"allowed are {float(limit.max()):.3g}",
+                )
+
+    def close(self) -> None:
+        """Give the code back; the device's context has to be current."""
+        with contextlib.suppress(CudaError):
+            self.module.close()
+
+    def _tensor(self, cut: Cut, like: np.ndarray) -> np.ndarray:
+        device, room = self.device, CutRoom(self)
+        stream, event, memory = device.stream(), device.event(), device.allocate(like.nbytes)
+        pinned = device.pin(like.nbytes)
+        try:
+            room.cut(cut, memory.address, stream)
+            stream.copy_out(pinned, memory, like.nbytes)
+            stream.mark(event)
+            event.wait()
+            found = pinned.array[: like.nbytes].view(like.dtype).reshape(like.shape)
+            return np.array(found)
+        finally:
+            for held in (memory, pinned):
+                held.free()
+            room.close()
+            event.close()
+            stream.close()
+
+
+class CutRoom:
+    """What one run at a time needs to cut: room for a copy, taken when a frame has to be copied."""
+
+    def __init__(self, cutter: Cutter) -> None:
+        """No room yet."""
+        self._cutter = cutter
+        self._pinned: PinnedMemory | None = None
+        self._memory: DeviceMemory | None = None
+
+    def cut(self, cut: Cut, tensor_address: int, stream: Stream) -> None:
+        """Put the making of a tensor into a stream; the frame has to stay until that is done.
+
+        Raises:
+            EngineError: the part is nowhere near the frame.
+            CudaError: the device failed.
+        """
+        frame, plan = self._frame_of(cut, stream)
+        target = Target(tensor_address, cut.spec, format_of(cut.spec))
+        crop = _crop(frame, plan, cut.pad, target)
+        self._cutter.module.launch(launch_letterbox(frame, crop), stream)
+
+    def close(self) -> None:
+        """Give the room back, after what was asked for is done."""
+        held, self._pinned, self._memory = (self._pinned, self._memory), None, None
+        for memory in held:
+            if memory is not None:
+                with contextlib.suppress(CudaError):
+                    memory.free()
+
+    def _frame_of(self, cut: Cut, stream: Stream) -> tuple[DeviceFrame, Plan]:
+        """Where the device finds the frame, or the part of it that was copied, and the plan for that."""
+        raw, plan = cut.frame.raw, cut.plan
+        address = self._cutter.slots.address(cut.frame)
+        if raw is not None and address is not None:
+            return _described(address, raw.pixels, is_nv12=raw.is_nv12), plan
+        if raw is not None and raw.is_nv12:  # half the bytes of the picture that was made of it
+            return self._copied(raw, stream), plan
+        pixels = cut.frame.pixels
+        if isinstance(plan, CropPlan):  # what lies beside it is not looked at
+            pixels = pixels[plan.top : plan.bottom, plan.left : plan.right]
+            plan = CropPlan(0, 0, plan.right - plan.left, plan.bottom - plan.top)
+        return self._copied(RawPixels(pixels, is_nv12=False), stream), plan
+
+    def _copied(self, raw: RawPixels, stream: Stream) -> DeviceFrame:
+        size = raw.pixels.nbytes
+        pinned, memory = self._room(size)
+        packed = pinned.array[:size].reshape(raw.pixels.shape)
+        np.copyto(packed, raw.pixels)
+        stream.copy_in(memory, pinned, size)
+        return _described(memory.address, packed, is_nv12=raw.is_nv12)
+
+    def _room(self, size: int) -> tuple[PinnedMemory, DeviceMemory]:
+        if self._pinned is None or self._memory is None or self._memory.size < size:
+            self.close()  # the last run was waited for
+            self._pinned = self._cutter.device.pin(size)
+            self._memory = self._cutter.device.allocate(size)
+        return self._pinned, self._memory
+
+
+def _described(address: int, pixels: Pixels, *, is_nv12: bool) -> DeviceFrame:
+    """Pixels whose first byte the device finds at `address`, row by row as they lie here."""
+    rows, width = pixels.shape[:2]
+    pitch = pixels.strides[0]
+    if not is_nv12:
+        return DeviceFrame.bgr(address, width, rows, pitch)
+    height = rows * 2 // 3
+    return DeviceFrame.nv12(address, address + height * pitch, width, height, pitch, pitch)
+
+
+def _crop(frame: DeviceFrame, plan: Plan, pad: int, target: Target) -> DeviceCrop:
+    if isinstance(plan, LetterboxPlan):
+        return crop_of_letterbox(frame, plan, pad, target)
+    if isinstance(plan, CropPlan):
+        return crop_of_region(plan, target)
+    return crop_of_turned(frame, plan, pad, target)
+
+
+def _noise() -> Pixels:
+    """The frame, in NV12; the same on every box."""
+    width, height = SIDES
+    return np.random.default_rng(6).integers(0, 256, (height * 3 // 2, width), np.uint8)
+
+
+def _slot() -> Segment:
+    """The frame in memory as producers have it."""
+    geometry = geometry_for(*SIDES, PixelFormat.NV12)
+    segment = make_segment("proof", geometry, 1, SegmentBudget(MIB, dict))
+    rows = np.zeros((geometry.rows, geometry.stride), np.uint8)
+    rows[:, : geometry.row_bytes] = _noise()
+    os.pwrite(segment.fd, rows.tobytes(), 0)
+    return segment
+
+
+def _specimens(spec: InputTensor, slot: Segment | None) -> Iterator[tuple[Cut, np.ndarray]]:
+    """Cuts of a drawn frame with what the CPU makes of them."""
+    (width, height), noise = SIDES, _noise()
+    scratch, plain = Scratch(), _free(spec)
+    bgr = bgr_from_nv12(noise, scratch)
+    own = cut_input(plain, takes_copies=True)
+    letterbox = plan_letterbox(width, height, Letterbox(multiple_of=32), width // 2)
+    raws = [None, RawPixels(noise, is_nv12=True)]
+    if slot is not None:
+        raws.append(RawPixels(slot.geometry.shape(slot.in_place(0)), is_nv12=True, block=slot))
+    for raw in raws:
+        frame = Frame(bgr, 0, raw)
+        expected = tensor_from_letterbox(frame, letterbox, plain, 7, scratch, "prove")
+        yield Cut(frame, letterbox, own, 7), expected
+    sized = _free(spec, (48, 40))
+    region = CropPlan(3, 5, 70, 61)
+    expected = tensor_from_crop(Frame(bgr, 0), region, sized, scratch, "prove")
+    yield Cut(Frame(bgr, 0), region, sized), expected
+
+
+def _free(spec: InputTensor, sides: tuple[int, int] = (0, 0)) -> InputTensor:
+    """A manifest's input in another size; 0 where the plan says it."""
+    width, height = sides
+    shape = (1, height, width, 3) if spec.is_picture else (1, 3, height, width)
+    return InputTensor(
+        name=spec.name,
+        shape=shape,
+        layout=spec.layout,
+        dtype=spec.dtype,
+        colour=spec.colour,
+        mean=spec.mean,
+        scale=spec.scale,
+    )
+
+
+def _limit(spec: InputTensor, like: np.ndarray) -> np.ndarray:
+    """How far tensors may be apart, for each channel."""
+    if spec.is_picture:
+        return np.full(like.shape, LEVELS)
+    scale = np.abs(np.array(spec.scale, np.float64)).reshape(1, 3, 1, 1)
+    return np.broadcast_to(LEVELS * scale + ROUNDING, like.shape)
