@@ -1,7 +1,8 @@
 """Write every generated file of the repository, or with --check say which ones are stale.
 
 Protobuf messages from proto/, docs/errors.md from the error table, docs/config.md from the keys,
-docs/selftest.schema.json and docs/bench.schema.json from the types of the reports.
+docs/selftest.schema.json, docs/bench.schema.json and docs/bench-compare.schema.json from the types of
+the reports.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from livegate.core.settings import keys_markdown
 from livegate.gateway.frs import FrsCode
 from livegate.gateway.linkface import LinkfaceStatus
 from livegate.selftest.report import report_schema_text
+from livegate_bench.comparison.matching import comparison_schema_text
 from livegate_bench.rows import report_schema_text as bench_schema_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,6 +46,7 @@ def expected() -> dict[Path, str]:
         ROOT / "docs" / "config.md": keys_markdown(),
         ROOT / "docs" / "selftest.schema.json": report_schema_text(),
         ROOT / "docs" / "bench.schema.json": bench_schema_text(),
+        ROOT / "docs" / "bench-compare.schema.json": comparison_schema_text(),
     }
 
 

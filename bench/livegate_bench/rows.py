@@ -181,11 +181,16 @@ class Report(Part, frozen=True, kw_only=True):
 
 def report_schema_text() -> str:
     """JSON Schema (2020-12) of a report, as docs/bench.schema.json has it."""
-    (reference,), parts = msgspec.json.schema_components((Report,), ref_template="#/$defs/{name}")
+    return schema_text(Report, "urn:livegate:bench:1", "Report of livegate bench")
+
+
+def schema_text(kind: type[Part], urn: str, title: str) -> str:
+    """JSON Schema (2020-12) of a file that holds one of these."""
+    (reference,), parts = msgspec.json.schema_components((kind,), ref_template="#/$defs/{name}")
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:livegate:bench:1",
-        "title": "Report of livegate bench",
+        "$id": urn,
+        "title": title,
     }
     schema = {**head, **reference, "$defs": dict(sorted(parts.items()))}
     return json.dumps(schema, indent=1) + "\n"

@@ -10,7 +10,7 @@ import msgspec
 from livegate_bench.comparison.differences import version_differences
 from livegate_bench.comparison.measures import settings_words
 from livegate_bench.comparison.pairing import Pair, compare_rows
-from livegate_bench.rows import Part, Report, Row
+from livegate_bench.rows import Part, Report, Row, schema_text
 
 
 class Comparison(Part, frozen=True, kw_only=True):
@@ -25,6 +25,11 @@ class Comparison(Part, frozen=True, kw_only=True):
     """That differ between the reports."""
     unmatched: tuple[str, ...]
     """Rows without a partner, and where they are."""
+
+
+def comparison_schema_text() -> str:
+    """JSON Schema (2020-12) of a comparison, as docs/bench-compare.schema.json has it."""
+    return schema_text(Comparison, "urn:livegate:bench-compare:1", "Comparison of livegate bench")
 
 
 def key_of(row: Row) -> bytes:

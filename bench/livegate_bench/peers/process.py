@@ -2,7 +2,7 @@
 
 Peers start processes of their own (Ray a dozen, Triton its server), some in sessions of their own: what
 ends with the bench is everything below the first process, in its session, or with its mark in the
-environment, so that nothing is left.
+environment, so that nothing is left. A guard ends them where the bench itself is killed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from livegate_bench.failure import BenchError
 from livegate_bench.measure.meter import family
+from livegate_bench.peers.guard import Guard, marked
 
 MARK = "LIVEGATE_BENCH_PEER"
 READY_S = 120.0
@@ -43,13 +44,15 @@ class PeerProcess:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         """Start it, with `folder` to work in and for what it says."""
-        self._mark = secrets.token_hex(8)
+        mark = secrets.token_hex(8)
+        self._mark = f"{MARK}={mark}".encode()
+        self._guard = Guard(self._mark)
         self._said = folder / "said.txt"
         with self._said.open("wb") as said:
             self._first = subprocess.Popen(
                 command,
                 cwd=folder,
-                env={**environment, MARK: self._mark},
+                env={**environment, MARK: mark},
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
@@ -118,6 +121,7 @@ class PeerProcess:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self._first.wait()
+        self._guard.leave()
 
     def _send(self, number: int, *, is_backwards: bool = False) -> None:
         members = list(self._members())
@@ -132,13 +136,13 @@ class PeerProcess:
         return {pid: started for pid in found if (started := _started(pid))}
 
     def _strays(self) -> Iterator[int]:
-        mark = f"{MARK}={self._mark}".encode()
+        yield from marked(self._mark)
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit() or int(folder.name) == os.getpid():
                 continue
             with contextlib.suppress(OSError):
                 session = (folder / "stat").read_text().rpartition(")")[2].split()[3]
-                if session == str(self.pid) or mark in (folder / "environ").read_bytes().split(b"\0"):
+                if session == str(self.pid):
                     yield int(folder.name)
 
 

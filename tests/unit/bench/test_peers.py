@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ from livegate_bench.failure import BenchError
 from livegate_bench.peers import clients, triton
 from livegate_bench.peers.answers import Answer, answer_from_json, why_different
 from livegate_bench.peers.clients import LINKS, peer_class
+from livegate_bench.peers.guard import Guard
 from livegate_bench.peers.process import EndedEarly, PeerError, running
 from livegate_bench.peers.server import Shop, engines_told, serving
 from livegate_bench.peers.table import PEERS, Peer, checkout, peer_of
@@ -406,6 +409,23 @@ def test_ending_a_peer_ends_what_went_off_into_a_session_of_its_own() -> None:
         stray = int(process.said())
         assert stray in process._members()
     assert process._members() == {}
+
+
+def test_peers_of_a_bench_that_was_killed_are_killed_though_they_stand_still() -> None:
+    """The end of the guard's pipe is the death of the bench; who is stopped cannot tidy up."""
+    with running(ENDLESS, os.environ) as process:
+        process.pause()
+        assert process._guard.lose() == 0
+        assert process._first.wait() == -signal.SIGKILL
+
+
+def test_guard_that_is_told_to_leave_kills_nobody() -> None:
+    """Whoever carries the mark lives on: the bench has ended its peers by itself."""
+    guard = Guard(b"MARKED=1")
+    with subprocess.Popen(ENDLESS, env={"MARKED": "1"}, stdout=subprocess.DEVNULL) as marked:
+        guard.leave()
+        assert marked.poll() is None
+        marked.kill()
 
 
 def test_a_peer_that_was_not_built_says_why(tmp_path: Path) -> None:

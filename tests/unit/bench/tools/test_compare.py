@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from livegate_bench.main import main
 from livegate_bench.measure.latency import latency_from
 from livegate_bench.report.reportfile import report_json
 from livegate_bench.rows import Report, Row
+from support import ROOT
 
 NAMES = ("a.json", "b.json")
 
@@ -231,7 +234,7 @@ def saved(folder: Path, name: str, made: Report) -> str:
 def test_compare_command_prints_ratios_warnings_and_the_unmatched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And writes JSON that its types read."""
+    """And writes JSON that its types read, and that fits the published schema."""
     base = saved(tmp_path, "a.json", report(row(), row(system="\x1b[2Jnull")))
     other = saved(tmp_path, "b.json", report(faster(pack="reference")))
     out = tmp_path / "c.json"
@@ -245,6 +248,8 @@ def test_compare_command_prints_ratios_warnings_and_the_unmatched(
     ):
         assert words in told
     assert "\x1b" not in told
+    schema = json.loads((ROOT / "docs" / "bench-compare.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(json.loads(out.read_text()))
     found = msgspec.json.decode(out.read_bytes(), type=Comparison)
     assert found == compare_reports(
         report(row(), row(system="\x1b[2Jnull")), report(faster(pack="reference")), NAMES
