@@ -56,8 +56,8 @@ def tensorrt_fake(
         def log(self, severity: Any, msg: str) -> None:
             raise NotImplementedError
 
-    # [A] Core/BuilderConfig, BuilderFlag. [M] 10 to 11: FP16 is removed.
-    flags = "DEBUG GPU_FALLBACK TF32" if major >= 11 else "FP16 DEBUG GPU_FALLBACK TF32"
+    # [A] Core/BuilderConfig, BuilderFlag. [M] 10 to 11: FP16 and INT8 are removed.
+    flags = "DEBUG GPU_FALLBACK TF32" if major >= 11 else "FP16 INT8 DEBUG GPU_FALLBACK TF32"
     # [A] Graph/Network, NetworkDefinitionCreationFlag. [M] 10 to 11: EXPLICIT_BATCH is removed.
     creation = {8: "EXPLICIT_BATCH", 10: "EXPLICIT_BATCH STRONGLY_TYPED", 11: "STRONGLY_TYPED"}[major]
     # [A] Core/BuilderConfig, PreviewFeature.

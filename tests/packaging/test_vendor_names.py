@@ -57,6 +57,7 @@ RESULTS = {("parser", "get_error"): ("ParserError", "desc")}
 FROM_10, UNTIL_10 = ("10.3.0", "10.13.3.9", "11.4"), ("8.6.1", "10.3.0", "10.13.3.9")
 GUARDED: dict[str, tuple[int | None, tuple[str, ...]]] = {
     "BuilderFlag.FP16": (None, UNTIL_10),
+    "BuilderFlag.INT8": (None, UNTIL_10),
     "NetworkDefinitionCreationFlag.EXPLICIT_BATCH": (None, UNTIL_10),
     "NetworkDefinitionCreationFlag.STRONGLY_TYPED": (None, FROM_10),
     "PreviewFeature.PROFILE_SHARING_0806": (None, UNTIL_10),

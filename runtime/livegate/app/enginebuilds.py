@@ -132,7 +132,7 @@ def wanted_engines(
 
     What cannot run at all is passed over: loading it says why.
     """
-    for manifest in _models(config, store, model_ids):
+    for manifest in wanted_manifests(config, store, model_ids):
         wish = wish_for(manifest.id, config.engine)
         try:
             way = next(ways_for(manifest, wish))
@@ -157,7 +157,14 @@ def unwanted_by_this_box() -> Callable[[EngineKey], bool]:
     return is_wanted
 
 
-def _models(config: Config, store: ModelStore, model_ids: Collection[str]) -> Iterator[Manifest]:
+def wanted_manifests(
+    config: Config, store: ModelStore, model_ids: Collection[str] = ()
+) -> Iterator[Manifest]:
+    """The models of these ids; of none, those that serve.
+
+    Raises:
+        SetupError: NO_EXIST for an id that there is not.
+    """
     if model_ids:
         return (store.manifest(model_id) for model_id in model_ids)
     return serving_manifests(config, store)

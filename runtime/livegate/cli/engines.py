@@ -7,19 +7,30 @@ from __future__ import annotations
 
 import argparse
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn, track
 
 from livegate.app.build import build_store
-from livegate.app.enginebuilds import BuildJob, EngineBuilds, unwanted_by_this_box, wanted_engines
+from livegate.app.calibrating import INT8, calibrate, int8_manifests
+from livegate.app.enginebuilds import (
+    BuildJob,
+    EngineBuilds,
+    unwanted_by_this_box,
+    wanted_engines,
+    wanted_manifests,
+)
 from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.config import Config
+from livegate.core.errors import ErrorCode, RequestError
 from livegate.core.telemetry import configure_logging
 from livegate.engines.builds import BuildProgress
 from livegate.engines.cache import EngineCache, RecordState
+from livegate.ingest.headers import SUFFIXES
+from livegate.manifests.store import ModelStore
 
 
 def add(commands: Any) -> None:
@@ -43,6 +54,11 @@ def add(commands: Any) -> None:
             action.add_argument("ids", nargs="*", metavar="MODEL", help="none = those that serve")
         if name == "build":
             action.add_argument("--again", action="store_true", help="also what is built already")
+            action.add_argument(
+                "--calibrate",
+                metavar="DIR",
+                help="with --precision int8: first measure the networks on these pictures of your door",
+            )
         if name == "list":
             action.add_argument("--json", action="store_true", help="one JSON object an engine")
 
@@ -56,7 +72,15 @@ def _run(options: argparse.Namespace, act: Any) -> int:
 
 def build(options: argparse.Namespace, config: Config) -> int:
     """Build with progress; Ctrl-C gives up and keeps what was there."""
-    wanted = list(wanted_engines(config, build_store(config), options.ids))
+    store = build_store(config)
+    if config.engine.precision == INT8:
+        _measure(options, config, store)
+    elif options.calibrate:
+        _complain(
+            f"--calibrate is for --precision int8, and engine.precision is {config.engine.precision}"
+        )
+        return 2
+    wanted = list(wanted_engines(config, store, options.ids))
     if not wanted:
         _complain(
             "no model runs first on a backend that builds engines: engine.backend is "
@@ -78,6 +102,39 @@ def build(options: argparse.Namespace, config: Config) -> int:
             took_s = _build(job, bars)
             _say(f"{job.model}: {job.network.name}: built in {took_s:.0f} s, in {job.options.precision}")
     return 0
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """The pictures below a folder, in the order of their names.
+
+    Raises:
+        RequestError: NO_EXIST when there is none.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not found:
+        kinds = ", ".join(sorted(SUFFIXES))
+        raise RequestError(ErrorCode.NO_EXIST, f"there is no picture in {folder}", hint=f"of {kinds}")
+    return found
+
+
+def _measure(options: argparse.Namespace, config: Config, store: ModelStore) -> None:
+    """Refuse what may not run in int8, and measure the rest where pictures are given."""
+    wanted = tuple(wanted_manifests(config, store, options.ids))
+    allowed = int8_manifests(wanted, options.ids)
+    for manifest in wanted:
+        if manifest not in allowed:
+            _say(f"{manifest.id}: stays as it is: its manifest has no tolerance for int8")
+    if not options.calibrate:
+        return
+    pictures = pictures_below(Path(options.calibrate))
+
+    def tell(path: Path, why: str) -> None:
+        if why:
+            _complain(f"{path}: passed over: {why}")
+
+    shown = track(pictures, "measuring", console=errors(), disable=not errors().is_terminal)
+    for ranges in calibrate(config, store, allowed, shown, tell):
+        _say(f"network {ranges.network}: measured on {ranges.runs} inputs, ranges {ranges.digest[:12]}")
 
 
 def _build(job: BuildJob, bars: Progress) -> float:
@@ -135,6 +192,9 @@ def verify(options: argparse.Namespace, config: Config) -> int:
             _complain(f"{state.path}: {state.problem} (`livegate engines prune` removes it)")
         else:
             _say(f"{state.path}: ok")
+    for path, why in EngineCache().damaged_notes():
+        problems += 1
+        _complain(f"{path}: {why} (`livegate engines build --calibrate DIR` measures again)")
     for job in wanted_engines(config, build_store(config), options.ids):
         if job.why:
             problems += 1

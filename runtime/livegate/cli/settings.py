@@ -32,7 +32,11 @@ FLAGS = {
         "NAME",
         "auto, cpu, cuda, tensorrt, cann, openvino; of tensorrt itself gpu, dla0; of ascend npu",
     ),
-    "--precision": ("engine.precision", "PRECISION", "fp32 or fp16, where manifest and backend have it"),
+    "--precision": (
+        "engine.precision",
+        "PRECISION",
+        "fp32, fp16 or int8, where manifest and backend have it",
+    ),
     "--policy": ("engine.policy", "POLICY", "require, prefer or any"),
     "--detector-size": ("face_detection.input_size", "PIXELS", "long side of the detector's input"),
     "--workers": ("server.workers", "N", "worker threads; 0 = one for each core"),

@@ -526,9 +526,9 @@ class EngineConfig(Section, frozen=True):
         Meta(description="require = exactly these; prefer = else what the manifest lists, loudly; any"),
     ] = "require"
     precision: Annotated[
-        Literal["fp32", "fp16"],
+        Literal["fp32", "fp16", "int8"],
         Meta(
-            description="fp16 where manifest and backend have it (tensorrt, ascend); else as the weights"
+            description="fp16 (tensorrt, ascend) or int8 (tensorrt) where the manifest has it; else fp32"
         ),
     ] = "fp32"
     use: Annotated[

@@ -29,7 +29,7 @@ from livegate.manifests.store import cache_dir
 
 MAX_RECORD_BYTES = 64 << 10
 MAX_PLAN_BYTES = 2 << 30
-RECORD, PLAN, TIMING, LOCK = ".engine", ".plan", ".timing", "build.lock"
+RECORD, PLAN, TIMING, NOTE, LOCK = ".engine", ".plan", ".timing", ".ranges", "build.lock"
 DIGEST_CHARS = 64
 WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -139,6 +139,43 @@ class EngineCache:
         """
         self._write(_timing_name(key), hashlib.sha256(content).hexdigest().encode() + content)
 
+    def note(self, name: str) -> bytes | None:
+        """What was kept beside the engines under that name; None when nothing was.
+
+        Raises:
+            SetupError: MODELINIT_FAIL for one that is damaged, or open to others.
+        """
+        path = self.folder / f"{name}{NOTE}"
+        try:
+            return _read_note(path)
+        except FileNotFoundError:
+            return None
+        except _Unusable as why:
+            raise SetupError(
+                ErrorCode.MODELINIT_FAIL,
+                f"the int8 ranges {path} are refused: {why}",
+                hint="`livegate engines build --calibrate DIR` measures them again",
+                fields={"engine": name},
+            ) from why
+
+    def keep_note(self, name: str, content: bytes) -> None:
+        """Keep it, in one step.
+
+        Raises:
+            SetupError: WRITE_FAIL.
+        """
+        self._write(f"{name}{NOTE}", hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+
+    def damaged_notes(self) -> Iterator[tuple[Path, str]]:
+        """Those that `note` would refuse, and why."""
+        for path in sorted(self.folder.glob(f"*{NOTE}")):
+            try:
+                _read_note(path)
+            except FileNotFoundError:
+                continue
+            except _Unusable as why:
+                yield path, str(why)
+
     def marks(self) -> frozenset[tuple[str, int]]:
         """The records' names and times of writing; they are others once something was kept or removed.
 
@@ -196,6 +233,8 @@ class EngineCache:
                 else:
                     key = state.engine.key
                     needed |= {state.path.name, f"{state.engine.plan_sha256}{PLAN}", _timing_name(key)}
+            removed += self.damaged_notes()
+            needed |= {path.name for path in self.folder.glob(f"*{NOTE}")}
             told = {path for path, _ in removed}
             for path in sorted(self.folder.iterdir()):
                 if path.name not in needed and path not in told:
@@ -262,6 +301,13 @@ def _read_record(path: Path) -> BuiltEngine:
         return msgspec.json.decode(body, type=BuiltEngine)
     except msgspec.MsgspecError as error:
         raise _Unusable(f"its record is of another version ({error})") from error
+
+
+def _read_note(path: Path) -> bytes:
+    digest, _, body = _read_own(path, MAX_RECORD_BYTES).partition(b"\n")
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        raise _Unusable("it is damaged")
+    return body
 
 
 def _read_own(path: Path, max_bytes: int) -> bytes:

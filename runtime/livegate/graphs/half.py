@@ -12,64 +12,46 @@ guide, Strongly Typed Networks.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from dataclasses import field as of_default
 
 import numpy as np
 
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.graphs.graph import (
+    ATTRIBUTE_INT,
+    ATTRIBUTE_NAME,
+    ATTRIBUTE_TENSOR,
+    FLOAT,
+    GRAPH_INITIALIZER,
+    GRAPH_INPUT,
+    GRAPH_NODE,
+    GRAPH_OUTPUT,
+    GRAPH_VALUES,
+    HALF,
+    NODE_ATTRIBUTE,
+    QUANTISED,
+    TENSOR_FLOATS,
+    TENSOR_NAME,
+    TENSOR_RAW,
+    TENSOR_TYPE,
+    Graph,
+    Node,
+    converted_model,
+    float_bytes,
+    float_names,
+    name_of,
+    read_graph,
+    require_operators,
+)
 from livegate.graphs.wire import Field, Message, integers, of_number, read_message, write_message
 
-FLOAT, HALF = 1, 10
-"""TensorProto.DataType."""
-MODEL_GRAPH, MODEL_OPSET, MODEL_FUNCTIONS = 7, 8, 25
-GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT, GRAPH_VALUES, GRAPH_SPARSE = (
-    1,
-    5,
-    11,
-    12,
-    13,
-    15,
-)
-NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OP, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 3, 4, 5, 7
-ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_TENSOR, ATTRIBUTE_TYPE = 1, 3, 5, 20
-TENSOR_DIMS, TENSOR_TYPE, TENSOR_FLOATS, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL = 1, 2, 4, 8, 9, 13
-INT_TYPE = 2
-"""AttributeProto.AttributeType."""
-GRAPH_TYPES = (5, 10)
 FLOAT_INPUTS = {"Resize": (1, 2), "Upsample": (1,)}
 """Inputs that stay fp32, by ONNX's own constraints: regions and scales."""
 TENSOR_OPERATORS = ("Constant", "ConstantOfShape")
 REFUSED = (
-    *("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear"),
+    *QUANTISED,
     *("NonMaxSuppression", "Range", "EyeLike", "RandomNormal", "RandomUniform", "Bernoulli"),
 )
 """Quantised, or not defined for halves, or with a type of their own in an attribute."""
-
-
-@dataclass
-class _Node:
-    fields: Message
-    operator: str
-    inputs: list[str]
-    outputs: list[str]
-
-    def encoded(self) -> Field:
-        """With its names as they are now."""
-        named = (NODE_INPUT, NODE_OUTPUT)
-        rest = [field for field in self.fields if field.number not in named]
-        names = [Field.of(NODE_INPUT, name) for name in self.inputs]
-        names += [Field.of(NODE_OUTPUT, name) for name in self.outputs]
-        return Field.of(GRAPH_NODE, write_message([*names, *rest]))
-
-
-@dataclass
-class _Graph:
-    fields: Message
-    nodes: list[_Node]
-    weights: dict[str, Message]
-    kept: set[str] = of_default(default_factory=set)
-    """Weights that stay fp32."""
 
 
 def half_from_onnx(model: bytes) -> bytes:
@@ -82,23 +64,16 @@ def half_from_onnx(model: bytes) -> bytes:
         SetupError: MODELINIT_FAIL for a file or an operator that this does not convert, or a weight
             beyond the largest half (65504).
     """
-    fields = read_message(model)
-    if any(of_number(fields, MODEL_FUNCTIONS)):
-        raise _refused("it has functions of its own")
-    converted = [
-        Field.of(MODEL_GRAPH, _half_graph(field.content)) if field.number == MODEL_GRAPH else field
-        for field in fields
-    ]
-    return write_message(converted)
+    return converted_model(model, _half_graph, _refused)
 
 
 def _half_graph(content: bytes) -> bytes:
-    graph = _read(content)
-    for node in graph.nodes:
-        _require_known(node)
+    graph = read_graph(content, _refused)
+    require_operators(graph.nodes, REFUSED, _refused)
+    _require_plain_constants(graph)
     _keep_float_inputs(graph)
-    inputs = [name for name in _float_names(graph, GRAPH_INPUT) if name not in graph.weights]
-    outputs = list(_float_names(graph, GRAPH_OUTPUT))
+    inputs = [name for name in float_names(graph, GRAPH_INPUT) if name not in graph.weights]
+    outputs = list(float_names(graph, GRAPH_OUTPUT))
     produced = {name for node in graph.nodes for name in node.outputs}
     if strangers := sorted(set(outputs) - produced):
         raise _refused(f"its outputs {strangers} are no operator's")
@@ -111,39 +86,19 @@ def _half_graph(content: bytes) -> bytes:
     return write_message([*(node.encoded() for node in nodes), *_rest(graph)])
 
 
-def _read(content: bytes) -> _Graph:
-    fields = read_message(content)
-    if any(of_number(fields, GRAPH_SPARSE)):
-        raise _refused("it has sparse weights")
-    nodes = []
-    for field in of_number(fields, GRAPH_NODE):
-        parts = read_message(field.content)
-        operator = "".join(part.text for part in of_number(parts, NODE_OP))
-        names = [[part.text for part in of_number(parts, side)] for side in (NODE_INPUT, NODE_OUTPUT)]
-        if not names[1]:
-            raise _refused(f"its operator {operator!r} has no output")
-        nodes.append(_Node(parts, operator, *names))
-    weights = [read_message(field.content) for field in of_number(fields, GRAPH_INITIALIZER)]
-    return _Graph(fields, nodes, {_name(tensor, TENSOR_NAME): tensor for tensor in weights})
+def _require_plain_constants(graph: Graph) -> None:
+    for node in graph.nodes:
+        attributes = (read_message(one.content) for one in of_number(node.fields, NODE_ATTRIBUTE))
+        names = {name_of(attribute, ATTRIBUTE_NAME) for attribute in attributes}
+        odd = sorted(names & {"value_float", "value_floats", "sparse_value"})
+        if node.operator == "Constant" and odd:
+            raise _refused(f"a constant is given as {odd[0]}")
 
 
-def _require_known(node: _Node) -> None:
-    domain = _name(node.fields, NODE_DOMAIN)
-    if node.operator in REFUSED or domain not in ("", "ai.onnx"):
-        raise _refused(f"it has the operator {domain}{'.' if domain else ''}{node.operator}")
-    for field in of_number(node.fields, NODE_ATTRIBUTE):
-        attribute = read_message(field.content)
-        if set(integers(attribute, ATTRIBUTE_TYPE)) & set(GRAPH_TYPES):
-            raise _refused(f"its operator {node.operator} holds a graph")
-        name = _name(attribute, ATTRIBUTE_NAME)
-        if node.operator == "Constant" and name in ("value_float", "value_floats", "sparse_value"):
-            raise _refused(f"a constant is given as {name}")
-
-
-def _keep_float_inputs(graph: _Graph) -> None:
+def _keep_float_inputs(graph: Graph) -> None:
     """Scales and regions stay as they are; one that is computed is cast back for its operator."""
     constants = {node.outputs[0] for node in graph.nodes if node.operator == "Constant"}
-    casts: dict[str, _Node] = {}
+    casts: dict[str, Node] = {}
     for node in graph.nodes:
         for place in FLOAT_INPUTS.get(node.operator, ()):
             name = node.inputs[place] if place < len(node.inputs) else ""
@@ -163,23 +118,7 @@ def _keep_float_inputs(graph: _Graph) -> None:
                 raise _refused(f"its tensor {name} is a scale and something else as well")
 
 
-def _float_names(graph: _Graph, number: int) -> Iterator[str]:
-    """Names of the float inputs or outputs."""
-    for field in of_number(graph.fields, number):
-        value = read_message(field.content)
-        if _element_type(value) == FLOAT:
-            yield _name(value, 1)
-
-
-def _element_type(value: Message) -> int:
-    """ValueInfoProto.type (2) .tensor_type (1) .elem_type (1)."""
-    for kind in of_number(value, 2):
-        for tensor in of_number(read_message(kind.content), 1):
-            return next((f.integer for f in of_number(read_message(tensor.content), 1)), 0)
-    return 0
-
-
-def _rename(nodes: list[_Node], names: Collection[str]) -> None:
+def _rename(nodes: list[Node], names: Collection[str]) -> None:
     """Everything inside reads and writes the halves."""
     renamed = {name: _inside(name) for name in names}
     for node in nodes:
@@ -187,7 +126,7 @@ def _rename(nodes: list[_Node], names: Collection[str]) -> None:
         node.outputs = [renamed.get(name, name) for name in node.outputs]
 
 
-def _half_node(node: _Node, kept: Collection[str]) -> _Node:
+def _half_node(node: Node, kept: Collection[str]) -> Node:
     """Casts to float become casts to half, and so do constants."""
     # A cast of ours, for an input that has to be float.
     is_ours = node.operator == "Cast" and node.outputs[0].endswith("_float")
@@ -201,12 +140,12 @@ def _half_node(node: _Node, kept: Collection[str]) -> _Node:
         else field
         for field in node.fields
     ]
-    return _Node(fields, node.operator, node.inputs, node.outputs)
+    return Node(fields, node.operator, node.inputs, node.outputs)
 
 
 def _half_attribute(content: bytes, operator: str) -> bytes:
     attribute = read_message(content)
-    name, changed = _name(attribute, ATTRIBUTE_NAME), []
+    name, changed = name_of(attribute, ATTRIBUTE_NAME), []
     for field in attribute:
         if operator == "Cast" and name == "to" and field.number == ATTRIBUTE_INT:
             changed.append(Field.of(ATTRIBUTE_INT, HALF) if field.integer == FLOAT else field)
@@ -221,60 +160,41 @@ def _half_attribute(content: bytes, operator: str) -> bytes:
 
 def _half_tensor(tensor: Message) -> Message:
     """A tensor of floats as halves; others as they are."""
-    if any(of_number(tensor, TENSOR_EXTERNAL)):
-        raise _refused("its weights lie in another file")
     if integers(tensor, TENSOR_TYPE) != [FLOAT]:
         return tensor
-    packed = b"".join(
-        field.content for number in (TENSOR_RAW, TENSOR_FLOATS) for field in of_number(tensor, number)
-    )
-    if len(packed) % 4:
-        raise _refused(f"its tensor {_name(tensor, TENSOR_NAME)!r} is damaged")
-    numbers = np.frombuffer(packed, "<f4")
+    numbers = np.frombuffer(float_bytes(tensor, _refused), "<f4")
     with np.errstate(over="ignore"):
         halves = numbers.astype("<f2")
     if not (np.isfinite(halves) == np.isfinite(numbers)).all():
         largest = float(np.abs(numbers[np.isfinite(numbers)]).max())
-        raise _refused(f"its tensor {_name(tensor, TENSOR_NAME)!r} reaches {largest:.4g}, a half 65504")
+        raise _refused(
+            f"its tensor {name_of(tensor, TENSOR_NAME)!r} reaches {largest:.4g}, a half 65504"
+        )
     values = (TENSOR_TYPE, TENSOR_RAW, TENSOR_FLOATS)
     rest = [field for field in tensor if field.number not in values]
     return [*rest, Field.of(TENSOR_TYPE, HALF), Field.of(TENSOR_RAW, halves.tobytes())]
 
 
-def _rest(graph: _Graph) -> Iterator[Field]:
+def _rest(graph: Graph) -> Iterator[Field]:
     """Weights, inputs and outputs; the types of what lies between are left for the reader to infer."""
     for field in graph.fields:
         if field.number in (GRAPH_NODE, GRAPH_VALUES):
             continue
         if field.number == GRAPH_INITIALIZER:
             tensor = read_message(field.content)
-            if _name(tensor, TENSOR_NAME) not in graph.kept:
+            if name_of(tensor, TENSOR_NAME) not in graph.kept:
                 field = Field.of(GRAPH_INITIALIZER, write_message(_half_tensor(tensor)))
-        elif field.number == GRAPH_INPUT and _name(read_message(field.content), 1) in graph.weights:
+        elif field.number == GRAPH_INPUT and name_of(read_message(field.content), 1) in graph.weights:
             continue  # before IR version 4 weights were listed as inputs, too
         yield field
 
 
-def _cast(source: str, target: str, to: int) -> _Node:
-    attribute = [
-        Field.of(ATTRIBUTE_NAME, "to"),
-        Field.of(ATTRIBUTE_INT, to),
-        Field.of(ATTRIBUTE_TYPE, INT_TYPE),
-    ]
-    fields = [
-        Field.of(NODE_NAME, f"cast {target}"),
-        Field.of(NODE_OP, "Cast"),
-        Field.of(NODE_ATTRIBUTE, write_message(attribute)),
-    ]
-    return _Node(fields, "Cast", [source], [target])
+def _cast(source: str, target: str, to: int) -> Node:
+    return Node.of("Cast", [source], [target], to=to)
 
 
 def _inside(name: str) -> str:
     return f"{name}_half"
-
-
-def _name(fields: Message, number: int) -> str:
-    return next((field.text for field in of_number(fields, number)), "")
 
 
 def _refused(why: str) -> SetupError:

@@ -181,6 +181,8 @@ class Network(Part, frozen=True):
     ranges: dict[str, tuple[Extent, Extent, Extent]] = {}
     sizes: tuple[tuple[Extent, Extent], ...] = ()
     """Heights and widths for backends that build for sizes instead of ranges; empty: worked out."""
+    float_products: tuple[str, ...] = ()
+    """Convolutions and matrix products, by name, that stay in floating point in int8."""
 
     def __post_init__(self) -> None:
         """Ranges rise, and are of dimensions that the input leaves free."""

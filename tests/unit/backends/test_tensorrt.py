@@ -15,6 +15,7 @@ from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.engines.base import EngineOptions
 from livegate.engines.builds import Watch
 from livegate.engines.cache import EngineCache
+from livegate.engines.ranges import METHOD, Ranges, keep_ranges, ranges_key
 from support import tiny_manifest, tiny_onnx
 from tensorrt_fake import VERSIONS, install_tensorrt
 
@@ -23,7 +24,7 @@ pytest.importorskip("onnxruntime", reason="the fake computes with onnxruntime")
 ONNX = tiny_onnx()
 NETWORK = tiny_manifest(ONNX).networks[0]
 FP32, FP16 = EngineOptions("gpu", parallel_runs=2), EngineOptions("gpu", precision="fp16")
-DLA = EngineOptions("dla1", precision="fp16")
+INT8, DLA = EngineOptions("gpu", precision="int8"), EngineOptions("dla1", precision="fp16")
 FED = np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)
 
 
@@ -96,6 +97,26 @@ def test_fp16_is_a_flag_in_8_and_the_network_itself_from_10_on(box: Box, version
         assert two.data_type == onnx.TensorProto.FLOAT16
     answer = box.load(FP16).run({"x": FED})["doubled"]
     np.testing.assert_array_equal(answer, 2 * FED)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_int8_is_the_network_itself_and_in_8_a_flag_as_well(box: Box, version: str) -> None:
+    """Refused before it was measured; then its key is of what was measured, and floats go in and out."""
+    assert "int8" in box.plugin.probe().precisions
+    error = refused(box, "build", INT8)
+    assert error.code is ErrorCode.MODELINIT_FAIL
+    assert "--calibrate" in box.plugin.why_unbuilt(NETWORK, ONNX, INT8)
+    told = {"key": ranges_key(NETWORK, ONNX), "network": NETWORK.name, "method": METHOD, "runs": 8}
+    for reach in (1.0, 2.0):
+        keep_ranges(box.cache, Ranges(**told, reaches={"x": reach}))
+        assert "no TensorRT engine" in box.plugin.why_unbuilt(NETWORK, ONNX, INT8)
+        box.build(INT8)
+    assert len(list(box.cache.records())) == 2
+    flags = {flag.name for flag in box.trt.seen.flags}
+    assert flags == ({"INT8"} if version == "8.6.1" else set())
+    assert box.load(INT8).run({"x": FED})["doubled"].dtype == np.float32
+    kept = msgspec.structs.replace(NETWORK, float_products=("a",))
+    assert box.plugin.key(kept, ONNX, INT8) != box.plugin.key(NETWORK, ONNX, INT8)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -2,7 +2,8 @@
 
 - Precision. Where the builder takes types from the network (10 and 11) it gets one that says fp16
   itself (graphs/half.py), the very one that is held to the CPU; 8.6 has a flag, and so does the DLA of
-  10, whose compiler wants it. fp32 is fp32: TensorFloat-32, which is on by default, is off.
+  10, whose compiler wants it. fp32 is fp32: TensorFloat-32, which is on by default, is off. An int8
+  network comes with its pairs of operators (graphs/int8.py); 8.6 wants a flag beside them.
 - Progress is told from 10 on.
 - One profile serves all contexts: by default from 10 on, in 8.6 as a preview feature.
 
@@ -66,7 +67,7 @@ def build_plan(
         trt: the library.
         device: where the plan will run.
         network: what the file is to be.
-        model: ONNX.
+        model: ONNX; for int8 the quantised one.
         options: provider and precision.
         timing: what an earlier build on this box left, or nothing.
         watch: hears how it gets on.
@@ -123,6 +124,8 @@ def _configure(trt: Any, config: Any, device: Device, options: EngineOptions) ->
     config.clear_flag(trt.BuilderFlag.TF32)
     if options.precision == "fp16" and not is_typed(trt, options):
         config.set_flag(getattr(trt.BuilderFlag, "FP16"))  # noqa: B009 - 11 has none, is_typed asked
+    if options.precision == "int8" and not is_typed(trt, options):
+        config.set_flag(getattr(trt.BuilderFlag, "INT8"))  # noqa: B009 - as above
     core = dla_core(options.provider)
     if core is not None:
         config.default_device_type = trt.DeviceType.DLA

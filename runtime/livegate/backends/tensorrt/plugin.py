@@ -22,15 +22,20 @@ from livegate.devices.cutting import Cutter, LoadKernels, load_kernels
 from livegate.devices.device import CudaError, Device, open_device
 from livegate.engines.base import BuildWatch, Capability, EngineOptions
 from livegate.engines.cache import EngineCache, EngineKey
+from livegate.engines.ranges import find_ranges
+from livegate.graphs.int8 import int8_from_onnx
 from livegate.manifests.schema import Network, Precision
 
 NAME = "tensorrt"
 GPU = "gpu"
 OLDEST = (8, 6)
 NEWEST_MAJOR = 11
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 RECIPE = 1
 """Counts changes of what the builder is told: engines of another one are others."""
+INT8: Precision = "int8"
+INT8_RECIPE = 1
+"""Counts changes of the conversion (graphs/int8.py)."""
 log = get_logger("livegate.tensorrt")
 
 
@@ -85,7 +90,7 @@ class Plugin:
 
         Raises:
             SetupError: INIT_FAIL for a provider that is not here; MODELINIT_FAIL for free dimensions
-                without ranges.
+                without ranges, and for int8 of a network that was not measured.
         """
         import tensorrt as trt
 
@@ -104,7 +109,7 @@ class Plugin:
             provider=options.provider,
             precision=options.precision,
             profile=network.extents(),
-            flags=(f"recipe {RECIPE}", typed, "no_tf32"),
+            flags=(f"recipe {RECIPE}", typed, "no_tf32", *self._measured(network, model, options)),
         )
 
     def why_unbuilt(self, network: Network, model: bytes, options: EngineOptions) -> str:
@@ -125,12 +130,25 @@ class Plugin:
         with self._cache.building(), device.current():
             begun_s = time.monotonic()
             timing = self._cache.timing(key)
-            built = build_plan(trt, device, network, model, options, timing, watch)
+            own = self._quantised(network, model) if options.precision == INT8 else model
+            built = build_plan(trt, device, network, own, options, timing, watch)
             took_s = time.monotonic() - begun_s
             self._cache.keep(key, built.plan, took_s)
             if built.timing:
                 self._cache.keep_timing(key, built.timing)
         return took_s
+
+    def _measured(self, network: Network, model: bytes, options: EngineOptions) -> tuple[str, ...]:
+        """Which ranges an int8 engine is made with: with others it is another engine."""
+        if options.precision != INT8:
+            return ()
+        ranges = find_ranges(self._cache, network, model)
+        kept = (f"float {name}" for name in network.float_products)
+        return (f"int8 recipe {INT8_RECIPE}", f"ranges {ranges.digest}", *kept)
+
+    def _quantised(self, network: Network, model: bytes) -> bytes:
+        reaches = find_ranges(self._cache, network, model).reaches
+        return int8_from_onnx(model, reaches, network.float_products)
 
     def forecast_s(self, network: Network, model: bytes, options: EngineOptions) -> float | None:
         """What such a build took the last time."""
