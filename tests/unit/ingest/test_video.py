@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterable
@@ -261,6 +262,15 @@ def refused(contents: Iterable[bytes]) -> list[bool]:
     """The same for many, two at a time."""
     with ThreadPoolExecutor(2) as threads:
         return list(threads.map(is_refused, contents))
+
+
+def test_process_of_a_video_imports_what_it_needs_and_no_more() -> None:
+    """It is started for each request: neither logs nor networks, which take as long as all the rest."""
+    code = (
+        "import livegate.ingest.clip_reader, sys; "
+        "sys.exit(' '.join({'structlog', 'cv2', 'onnxruntime', 'grpc'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.flv", "a.webm"])
