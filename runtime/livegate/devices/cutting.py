@@ -67,6 +67,8 @@ class Cutter:
         """Load it; the device's context has to be current. Raises as `load`."""
         self.device, self.slots = device, SlotReader(device)
         self.module = load(device.facts)
+        self.reads_slots = False
+        """Whether a slot was read in place when it was proved."""
 
     def prove(self, spec: InputTensor) -> None:
         """Hold tensors of a drawn frame to those of the CPU: BGR and NV12, scaled, and a region.
@@ -80,6 +82,7 @@ class Cutter:
         slot = _slot() if self.device.facts.reads_in_place else None
         try:
             self._compare(spec, slot)
+            self.reads_slots = slot is not None and self.slots.address(_frame_in(slot)) is not None
         finally:
             if slot is not None:
                 slot.close()
@@ -213,6 +216,11 @@ def _slot() -> Segment:
     return segment
 
 
+def _frame_in(slot: Segment) -> Frame:
+    pixels = slot.geometry.shape(slot.in_place(0))
+    return Frame(pixels, 0, RawPixels(pixels, is_nv12=True, block=slot))
+
+
 def _specimens(spec: InputTensor, slot: Segment | None) -> Iterator[tuple[Cut, np.ndarray]]:
     """Cuts of a drawn frame with what the CPU makes of them."""
     (width, height), noise = SIDES, _noise()
@@ -222,7 +230,7 @@ def _specimens(spec: InputTensor, slot: Segment | None) -> Iterator[tuple[Cut, n
     letterbox = plan_letterbox(width, height, Letterbox(multiple_of=32), width // 2)
     raws = [None, RawPixels(noise, is_nv12=True)]
     if slot is not None:
-        raws.append(RawPixels(slot.geometry.shape(slot.in_place(0)), is_nv12=True, block=slot))
+        raws.append(_frame_in(slot).raw)
     for raw in raws:
         frame = Frame(bgr, 0, raw)
         expected = tensor_from_letterbox(frame, letterbox, plain, 7, scratch, "prove")

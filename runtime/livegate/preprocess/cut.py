@@ -17,7 +17,7 @@ from livegate.manifests.schema import InputTensor
 from livegate.preprocess.ops import CropPlan, LetterboxPlan, TurnedPlan
 
 MAX_COPIED_BYTES = 64 << 20
-"""A frame that is larger is not copied to a device: each worker would keep room for it twice."""
+"""A frame that is larger is left to the CPU: each worker would keep room for a copy of it twice."""
 Plan = LetterboxPlan | CropPlan | TurnedPlan
 
 
@@ -29,9 +29,9 @@ class CutInput(InputTensor, frozen=True):
 
     def takes(self, frame: Frame) -> bool:
         """Whether the engine is handed this frame; else the tensor is made by the CPU."""
-        if frame.raw is not None and frame.raw.block is not None:
-            return True
-        return self.takes_copies and frame.pixels.nbytes <= MAX_COPIED_BYTES
+        if frame.pixels.nbytes > MAX_COPIED_BYTES:  # in place, too: the device may be refused the memory
+            return False
+        return self.takes_copies or (frame.raw is not None and frame.raw.block is not None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

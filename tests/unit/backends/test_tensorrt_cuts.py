@@ -6,35 +6,22 @@ TensorRT and CUDA are fakes, the kernel is its own source on this CPU, the netwo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from cuda_fake import FakeGpu
-from kernels_on_cpu import InOrder
-from livegate.app.build import TASKS
-from livegate.app.engines import golden_gate
+from gpu_kit import Box, loaded, nv12_of, pipeline
 from livegate.backends.tensorrt import Plugin
-from livegate.core.config import Config
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.frame import Frame, RawPixels
-from livegate.core.plugins import load_plugin
 from livegate.core.telemetry import StageClock
 from livegate.devices.device import GpuFacts
-from livegate.engines.base import EngineOptions, Preprocess
-from livegate.engines.builds import Watch
-from livegate.engines.cache import EngineCache
-from livegate.engines.choice import Wish
-from livegate.engines.model import Model, RunOptions, load_model
+from livegate.engines.base import Preprocess
 from livegate.engines.specimen import draw_face
 from livegate.kernels.launch import Launch
-from livegate.manifests.store import ModelStore
-from livegate.pipelines.pipeline import Pipeline, Step
 from livegate.preprocess.cpu import bgr_from_nv12, tensor_from_letterbox
 from livegate.preprocess.cut import Cut, CutInput, as_tensor
 from livegate.preprocess.ops import LetterboxPlan
@@ -43,7 +30,7 @@ from livegate.shm.budget import MIB, SegmentBudget
 from livegate.shm.geometry import geometry_for
 from livegate.shm.layout import PixelFormat
 from livegate.shm.segment import make_segment
-from support import shipped_manifest, tiny_manifest, tiny_onnx, way
+from support import tiny_manifest, tiny_onnx
 from tensorrt_fake import install_tensorrt
 
 pytest.importorskip("onnx")
@@ -52,47 +39,6 @@ ONNX = tiny_onnx()
 NETWORK = tiny_manifest(ONNX).networks[0]
 PLAN = LetterboxPlan(6, 4, 8, 8, 0.5, 0.5)
 PICTURE = Frame(np.random.default_rng(3).integers(0, 256, (8, 12, 3), np.uint8), 0)
-
-
-class Box:
-    """A box with TensorRT, whose kernels a test can spoil."""
-
-    def __init__(self, trt: Any, gpu: FakeGpu, folder: Path) -> None:
-        """Nothing is built."""
-        self.trt, self.gpu = trt, gpu
-        self.spoil: Callable[[Launch, int], None] = lambda launch, number: None
-        self.modules: list[Spoilt] = []
-        self.plugin = Plugin(EngineCache(folder), self.load)
-
-    def load(self, facts: GpuFacts) -> Any:
-        """The kernels."""
-        self.modules.append(Spoilt(self))
-        return self.modules[-1]
-
-    def engine(self, preprocess: Preprocess, network: Any = NETWORK, model: bytes = ONNX) -> Any:
-        """A built engine."""
-        options = EngineOptions("gpu", preprocess=preprocess)
-        self.plugin.build(network, model, options, Watch("tiny", "tiny", lambda progress: None))
-        return self.plugin.load(network, model, options)
-
-
-class Spoilt(InOrder):
-    """The kernels, and whether they were given back."""
-
-    def __init__(self, box: Box) -> None:
-        """Of that box."""
-        super().__init__(box.gpu)
-        self.is_closed, self._box = False, box
-
-    def launch(self, launch: Launch, stream: Any) -> None:
-        """As the test says."""
-        self._box.spoil(launch, self.launches)
-        super().launch(launch, stream)
-
-    def close(self) -> None:
-        """Remember it."""
-        self.is_closed = True
-        super().close()
 
 
 @pytest.fixture
@@ -178,13 +124,24 @@ def test_kernel_that_cuts_otherwise_leaves_it_to_the_cpu(box: Box) -> None:
         engine.run({"x": as_tensor(Cut(PICTURE, PLAN, NETWORK.input))})
 
 
+def test_box_that_registers_no_memory_copies_only_when_asked(box: Box) -> None:
+    """auto is for frames in place: where the driver refuses them, the CPU cuts; gpu goes on."""
+    box.gpu.refuses_to_map = True
+    for preprocess, is_cut in (("auto", False), ("gpu", True)):
+        engine = box.engine(preprocess)  # type: ignore[arg-type]
+        assert isinstance(engine.input, CutInput) is is_cut
+        engine.close()
+    assert all(module.is_closed for module in box.modules)
+    assert not box.gpu.blocks
+
+
 def test_box_without_code_for_its_gpu_leaves_it_to_the_cpu(box: Box) -> None:
     """No fatbin and no compiler."""
 
     def fail(facts: GpuFacts) -> Any:
         raise SetupError(ErrorCode.INIT_FAIL, "no NVRTC")
 
-    box.plugin = Plugin(box.plugin._cache, fail)
+    box.plugin = Plugin(box.cache, fail)
     engine = box.engine("gpu")
     assert engine.input == NETWORK.input
 
@@ -231,39 +188,3 @@ def numbers_of(face: Any) -> list[float]:
     """A face as numbers of pixels."""
     box = face.box
     return [box.x, box.y, box.width, box.height, *(place for point in face.landmarks for place in point)]
-
-
-def nv12_of(pixels: np.ndarray) -> RawPixels:
-    """A picture as a camera gives it."""
-    height, width = pixels.shape[:2]
-    planar = cv2.cvtColor(pixels, cv2.COLOR_BGR2YUV_I420)
-    u, v = planar[height:].reshape(2, height // 2, width // 2)
-    pairs = np.stack((u, v), axis=-1).reshape(height // 2, width)
-    return RawPixels(np.concatenate((planar[:height], pairs)).astype(np.uint8), is_nv12=True)
-
-
-def pipeline(box: Box, preprocess: Any) -> Pipeline:
-    """The starter pack's picture tasks."""
-    steps = []
-    for model_id in ("lg_detect", "lg_silent", "lg_face"):
-        model = loaded(box, model_id, preprocess)
-        task = load_plugin(TASKS, model.manifest.task).Plugin(model.fed_manifest, Config())
-        steps.append(Step(task, model))
-    return Pipeline(steps)
-
-
-def loaded(box: Box, model_id: str, preprocess: Preprocess) -> Model:
-    """A model on TensorRT, built, warm and proved."""
-    store = ModelStore([])
-    manifest = tiny_manifest(ONNX) if model_id == "tiny" else shipped_manifest(model_id)
-    read = (lambda file: ONNX) if model_id == "tiny" else store.read
-    watch = Watch(model_id, "n", lambda progress: None)
-    for network in manifest.networks:
-        content = read(manifest.file(network.file))
-        box.plugin.build(network, content, EngineOptions("gpu"), watch)
-    options = RunOptions(Wish("tensorrt", "gpu", "require"), preprocess=preprocess)
-    side = 8 if model_id == "tiny" else 320
-    dims = {"batch": 1, "height": side, "width": side}
-    gate = golden_gate(manifest.id, store)
-    ways = [way(box.plugin, "gpu")]
-    return load_model(manifest, lambda: ways, read, options, dims, gate)

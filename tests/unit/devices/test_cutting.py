@@ -157,7 +157,8 @@ def test_who_takes_which_frame() -> None:
     auto, gpu = (cut_input(BYTES, takes_copies=copies) for copies in (False, True))
     slot = frame(RawPixels(NOISE, is_nv12=True, block=Block(None)))  # type: ignore[arg-type]
     huge = np.broadcast_to(np.uint8(0), (MAX_COPIED_BYTES // 3 + 1, 1, 3))
-    for one, told in ((slot, (True, True)), (frame(), (False, True)), (Frame(huge, 0), (False, False))):
+    large = Frame(huge, 0, slot.raw)
+    for one, told in ((slot, (True, True)), (frame(), (False, True)), (large, (False, False))):
         assert (auto.takes(one), gpu.takes(one)) == told
 
 

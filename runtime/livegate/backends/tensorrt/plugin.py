@@ -186,6 +186,8 @@ class Plugin:
         try:
             cutter = Cutter(device, self._load_kernels)
             cutter.prove(network.input)
+            if not is_asked and not cutter.reads_slots:
+                raise SetupError(ErrorCode.INIT_FAIL, "the driver refuses to register a slot's memory")
         except (SetupError, CudaError) as error:
             log.warning("frames are cut by the CPU", network=network.name, why=str(error))
             if cutter is not None:
