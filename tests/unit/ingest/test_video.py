@@ -268,7 +268,7 @@ def test_process_of_a_video_imports_what_it_needs_and_no_more() -> None:
     """It is started for each request: neither logs nor networks, which take as long as all the rest."""
     code = (
         "import livegate.ingest.clip_reader, sys; "
-        "sys.exit(' '.join({'structlog', 'cv2', 'onnxruntime', 'grpc'} & set(sys.modules)))"
+        "sys.exit(' '.join({'structlog', 'cv2', 'onnxruntime', 'grpc'} & set(sys.modules)) or 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
