@@ -37,7 +37,10 @@ run: install ## serve, send a photograph over gRPC and HTTP, stay up (MODELS_FRO
 	@$(BIN)/python docs/examples/first_verdict.py $(REFERENCE_PACK)
 
 test: install ## the tests, minus the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	@# Side by side: half of them start servers, and wait for them.
+	@$(BIN)/python -m pytest -m "not slow" tests/e2e >$(VENV)/e2e.log 2>&1 & e2e=$$!; \
+	$(BIN)/python -m pytest -m "not slow" --ignore tests/e2e; failed=$$?; \
+	wait $$e2e || failed=1; cat $(VENV)/e2e.log; exit $$failed
 
 test-slow: $(VENV)/.kernels $(VENV)/.torch ## the slow tests; they train, in seconds, and compile kernels
 	@# Side by side: the soak's five minutes are waiting, and the others keep one core busy each.

@@ -84,8 +84,10 @@ class Kiosk:
         self._scratch = Scratch()
 
     def play(self, pictures: Iterable[np.ndarray], *, fps: float = FPS) -> Kiosk:
-        """Show them one after the other, each looked at as it is taken."""
+        """Show them one after the other, each looked at as it is taken, to a second after the end."""
         for pixels in pictures:
+            if len(self.news) > fps and self.news[-round(fps)].verdict is not None:
+                break
             self.clock.now_ns += round(1e9 / fps)
             now_ns = self.clock.now_ns
             look = self.session.look(Frame(pixels, 0), now_ns, StageClock(), self._scratch)

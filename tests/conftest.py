@@ -6,6 +6,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a box draws and runs examples is no property of ours, and CI's is busy.
+settings.register_profile("livegate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("livegate")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -32,7 +32,8 @@ from support import shared
 TOKEN = "an admin's token"
 PACK = ("--set", "models.pack=reference")
 TASKS = (SILENT_LIVENESS, FACE_DETECTION)
-SWAPS = 6
+SWAPS = 4
+"""Two each way: with and without waiting for what is under way."""
 BACKENDS = ("onnxruntime", "null")
 WAIT_S = 120.0
 MIB = 1 << 20

@@ -152,11 +152,11 @@ def ask_for_ever(stream: Any) -> None:
 
 def test_stop_and_kill_of_the_server_are_heard(connect: Connect, folder: Path) -> None:
     """A drain says 5002; a kill is a lost connection; then a new server answers the same client."""
+    running = start(folder)
     for how, codes in (
         ("terminate", {ErrorCode.QUEUE_STOPED}),
         ("kill", {ErrorCode.CONNECTION_FAILURE, ErrorCode.CONNECTION_CLOSE}),
     ):
-        running = start(folder)
         with connect(f"unix:{running.socket}") as client:
             with client.stream(timeout_s=WAIT_S) as stream:
                 stream.ask(jpeg(96, 64))
@@ -165,9 +165,9 @@ def test_stop_and_kill_of_the_server_are_heard(connect: Connect, folder: Path) -
                     ask_for_ever(stream)
                 assert caught.value.code in codes
             running.process.wait(WAIT_S)
-            again = start(folder)
+            running = start(folder)
             assert client.status(timeout_s=WAIT_S)["state"] == "READY"
-            assert again.stop() == 0
+    assert running.stop() == 0
 
 
 def test_watcher_hears_a_producers_frames_and_the_servers_end(connect: Connect, folder: Path) -> None:

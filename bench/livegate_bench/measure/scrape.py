@@ -40,7 +40,7 @@ def label(sample: Sample, name: str) -> str:
 def stages_ms(counted: Mapping[Sample, float], requests: int) -> dict[str, float]:
     """Mean milliseconds a request, by stage; `rest` is what the server's clock saw beside them.
 
-    `rest` is there where a face times its requests: parsing, waking threads, serialising.
+    `rest` is there where a face times its requests: parsing, waking threads.
     """
     if not requests:
         return {}

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import structlog
@@ -120,6 +121,7 @@ class Metrics:
         )
         stages = (stage for stage, _ in StageTimes().items())
         self._stages = {stage: self.stage_seconds.labels(stage) for stage in stages}
+        self._serialise = self.stage_seconds.labels("serialise")
         self.queue_depth = Gauge(
             "livegate_queue_depth", "Requests that wait for a worker", registry=registry
         )
@@ -203,6 +205,13 @@ class Metrics:
         """Count the stages of one answered request."""
         for stage, spent_ns in stages.items():
             self._stages[stage].observe(spent_ns / 1e9)
+
+    @contextmanager
+    def serialising(self) -> Iterator[None]:
+        """Count how long an answer takes to be written, which it cannot tell itself."""
+        began_s = time.perf_counter()
+        yield
+        self._serialise.observe(time.perf_counter() - began_s)
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""

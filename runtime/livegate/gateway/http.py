@@ -109,7 +109,9 @@ class Gateway:
                         answer = read
                     else:
                         parsed = read
-                        answer = dialect.render(parsed, await self._asked(request, parsed))
+                        asked = await self._asked(request, parsed)
+                        with self._metrics.serialising():
+                            answer = dialect.render(parsed, asked)
         except Exception as error:  # noqa: BLE001 - every error leaves in the dialect's manner
             failure = _failure(error, parsed, head.request_id)
             code = failure.code

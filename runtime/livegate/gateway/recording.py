@@ -21,7 +21,7 @@ from livegate.ingest.liveness_data import (
     is_container,
     liveness_data_from_container,
 )
-from livegate.ingest.video import require_bytes
+from livegate.ingest.video_size import require_bytes
 
 MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 EBML, FLV, ASF = b"\x1aE\xdf\xa3", b"FLV\1", b"0&\xb2u\x8ef\xcf\x11"

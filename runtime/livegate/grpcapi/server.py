@@ -104,6 +104,7 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         services = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(services, self._server)
+        self._metrics = metrics
         self._server.add_generic_rpc_handlers((_Methods(self, Guard(config, metrics)),))
         self.port = self._bind_tcp(config.bind) if config.bind else 0
         if path := configured_path(config.socket, "grpc.sock"):
@@ -138,12 +139,16 @@ class GrpcServer:
         deadline_ns = _deadline_ns(context)
         request = request_from_bytes(content, request_id=request_id, deadline_ns=deadline_ns)
         # A cancelled call cancels the wrapped future, which leaves the queue.
-        return bytes_from_analysis(await asyncio.wrap_future(self._service.submit(request)))
+        analysis = await asyncio.wrap_future(self._service.submit(request))
+        with self._metrics.serialising():
+            return bytes_from_analysis(analysis)
 
     async def verify_actions(self, content: bytes, request_id: str, context: Context) -> bytes:
         """LivenessService.VerifyActions. The call's deadline holds all the way."""
         request = verify_from_bytes(content, request_id=request_id, deadline_ns=_deadline_ns(context))
-        return bytes_from_video(await asyncio.wrap_future(self._actions.submit(request)))
+        analysis = await asyncio.wrap_future(self._actions.submit(request))
+        with self._metrics.serialising():
+            return bytes_from_video(analysis)
 
     async def start_challenge(self, content: bytes, request_id: str, context: Context) -> bytes:
         """LivenessService.StartChallenge."""

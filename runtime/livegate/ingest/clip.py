@@ -29,7 +29,7 @@ from livegate.core.frame import Pixels
 from livegate.ingest.decoding import opened_size, whole_frames
 from livegate.ingest.failure import CaptureError
 from livegate.ingest.picture import Picture
-from livegate.ingest.video import require_bytes
+from livegate.ingest.video_size import require_bytes
 
 CODECS = ("h261", "h263", "flv", "h264", "hevc", "vc1", "vp8", "vp9", "wmv3")
 """Names of libav's decoders; flv is H.263 as FLV has it."""

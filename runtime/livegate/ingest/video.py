@@ -38,6 +38,7 @@ from livegate.ingest.clip_messages import (
 )
 from livegate.ingest.confine import environment, how_it_ended
 from livegate.ingest.failure import CaptureError
+from livegate.ingest.video_size import require_bytes
 
 COMMAND = module_command("livegate.ingest.clip_reader")
 WATCH_S = 0.25
@@ -213,22 +214,6 @@ class VideoReader:
         how = how_it_ended(process.returncode) if process.returncode is not None else "hung up"
         log.warning("a video's process is gone", how=how)
         raise _broken(how)
-
-
-def require_bytes(count: int, config: VideoConfig) -> None:
-    """Hold that a video is neither empty nor too large.
-
-    Raises:
-        RequestError: PARAM_FAILURE or OUT_OF_RANGE.
-    """
-    if not count:
-        raise RequestError(ErrorCode.PARAM_FAILURE, "the video is empty", hint="send a video file")
-    if count > config.max_bytes:
-        raise RequestError(
-            ErrorCode.OUT_OF_RANGE,
-            f"the video has {count} bytes, the limit is {config.max_bytes}",
-            hint="send a shorter or smaller one, or raise video.max_bytes",
-        )
 
 
 def _write_all(fd: int, content: bytes) -> None:

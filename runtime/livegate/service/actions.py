@@ -19,7 +19,8 @@ from livegate.core.results import Action, VideoVerdict
 from livegate.core.telemetry import Metrics, StageClock
 from livegate.engines.pool import shutting_down
 from livegate.ingest.video import VideoFrame as Picture
-from livegate.ingest.video import VideoReader, require_bytes
+from livegate.ingest.video import VideoReader
+from livegate.ingest.video_size import require_bytes
 from livegate.pipelines.action_session import ActionSession, Word
 from livegate.pipelines.holder import PipelineLease
 from livegate.service.challenges import Challenges

@@ -94,7 +94,7 @@ def rig(**settings: object) -> Iterator[Rig]:
     assert made.supervisor.reports == ()
     assert camera_processes() == []
     assert camera_threads() == threads
-    assert open_fds() == fds
+    assert open_fds() <= fds  # less, where garbage of an earlier test went meanwhile
 
 
 @contextmanager

@@ -151,3 +151,11 @@ def test_configure_logging_level_hides_what_is_below(capsys: pytest.CaptureFixtu
     logging.getLogger("some.library").warning("loud")
     events = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
     assert events == ["loud"]
+
+
+def test_writing_an_answer_is_a_stage_of_its_own() -> None:
+    """Counted once for each answer that was written."""
+    metrics = Metrics()
+    with metrics.serialising():
+        pass
+    assert b'livegate_stage_seconds_count{stage="serialise"} 1.0' in metrics.exposition()
