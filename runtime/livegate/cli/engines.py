@@ -6,6 +6,7 @@ Exit status: 2 when something is wrong or missing.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def build(options: argparse.Namespace, config: Config) -> int:
     """Build with progress; Ctrl-C gives up and keeps what was there."""
     store = build_store(config)
     if config.engine.precision == INT8:
-        _measure(options, config, store)
+        _require_int8(options, config, store)
     elif options.calibrate:
         _complain(
             f"--calibrate is for --precision int8, and engine.precision is {config.engine.precision}"
@@ -88,6 +89,9 @@ def build(options: argparse.Namespace, config: Config) -> int:
             "`livegate doctor`"
         )
         return 2
+    if options.calibrate:
+        _measure(Path(options.calibrate), config, store, wanted)
+        wanted = list(wanted_engines(config, store, options.ids))
     jobs = [job for job in wanted if job.why or options.again]
     for job in wanted:
         if job not in jobs:
@@ -117,23 +121,33 @@ def pictures_below(folder: Path) -> list[Path]:
     return found
 
 
-def _measure(options: argparse.Namespace, config: Config, store: ModelStore) -> None:
-    """Refuse what may not run in int8, and measure the rest where pictures are given."""
-    wanted = tuple(wanted_manifests(config, store, options.ids))
-    allowed = int8_manifests(wanted, options.ids)
-    for manifest in wanted:
+def _require_int8(options: argparse.Namespace, config: Config, store: ModelStore) -> None:
+    """Refuse what may not run in int8, or say that it stays as it is."""
+    asked = tuple(wanted_manifests(config, store, options.ids))
+    allowed = int8_manifests(asked, options.ids)
+    for manifest in asked:
         if manifest not in allowed:
             _say(f"{manifest.id}: stays as it is: its manifest has no tolerance for int8")
-    if not options.calibrate:
-        return
-    pictures = pictures_below(Path(options.calibrate))
+
+
+def _measure(folder: Path, config: Config, store: ModelStore, wanted: Iterable[BuildJob]) -> None:
+    """Measure the models that an int8 engine is wanted of."""
+    ids = sorted({job.model for job in wanted if job.options.precision == INT8})
+    if not ids:
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE,
+            "there is nothing to measure: no model that may run in int8 runs on a backend that has it",
+            hint="ask for --backend tensorrt",
+        )
+    pictures = pictures_below(folder)
 
     def tell(path: Path, why: str) -> None:
         if why:
             _complain(f"{path}: passed over: {why}")
 
     shown = track(pictures, "measuring", console=errors(), disable=not errors().is_terminal)
-    for ranges in calibrate(config, store, allowed, shown, tell):
+    manifests = [store.manifest(model_id) for model_id in ids]
+    for ranges in calibrate(config, store, manifests, shown, tell):
         _say(f"network {ranges.network}: measured on {ranges.runs} inputs, ranges {ranges.digest[:12]}")
 
 

@@ -44,7 +44,7 @@ def trt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 def config(trt: Any) -> Any:
     """A box that wants its detector in int8, on TensorRT, and the rest on ONNX Runtime."""
     engine = {"use": {MODEL: "tensorrt"}, "precision": "int8"}
-    return config_with(engine=engine, face_detection={"input_size": SIZE})
+    return config_with(engine=engine, face_detection={"input_size": SIZE}, server={"workers": 1})
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +163,11 @@ def test_command_measures_builds_and_lists(
     assert "1029" in capsys.readouterr().err
     assert main(["engines", "build", MODEL, "--calibrate", str(pictures)]) == 2
     assert "--precision int8" in capsys.readouterr().err
+    elsewhere = ["--set", 'engine.use={"lg_silent": "tensorrt"}', *USE[:2], "--calibrate"]
+    assert main(["engines", "build", *elsewhere, str(pictures)]) == 2
+    assert "nothing to measure" in capsys.readouterr().err
+    assert main(["engines", "build", *USE, "--calibrate", str(pictures.parent / "none")]) == 2
+    assert "there is no picture" in capsys.readouterr().err
     assert main(["engines", "build", *USE, "--calibrate", str(pictures)]) == 0
     told = capsys.readouterr()
     assert "broken.jpg: passed over" in "".join(told.err.splitlines())

@@ -196,7 +196,7 @@ def test_int8_of_what_it_does_not_know_is_refused(
     assert "engine.precision" in caught.value.hint
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_int8_of_a_damaged_file_is_refused_or_converted(data: st.DataObject) -> None:
     """Flipped bytes never end in another exception than ours."""
