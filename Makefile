@@ -37,18 +37,16 @@ run: install ## serve, send a photograph over gRPC and HTTP, stay up (MODELS_FRO
 	@$(BIN)/python docs/examples/first_verdict.py $(REFERENCE_PACK)
 
 test: install ## the tests, minus the slow ones
-	@# Side by side: half of them start servers, and wait for them.
-	@$(BIN)/python -m pytest -m "not slow" tests/e2e >$(VENV)/e2e.log 2>&1 & e2e=$$!; \
-	$(BIN)/python -m pytest -m "not slow" --ignore tests/e2e; failed=$$?; \
-	wait $$e2e || failed=1; cat $(VENV)/e2e.log; exit $$failed
+	@# Half of them start servers, and wait for them.
+	@$(BIN)/python .ci/side_by_side.py $(BIN)/python -m pytest -m "not slow" --ignore tests/e2e \
+	  -- $(BIN)/python -m pytest -m "not slow" tests/e2e
 
 test-slow: $(VENV)/.kernels $(VENV)/.torch ## the slow tests; they train, in seconds, and compile kernels
-	@# Side by side: the soak's five minutes are waiting, and the others keep one core busy each.
-	@$(BIN)/python -m pytest -m slow -k $(SOAK) >$(VENV)/soak.log 2>&1 & soak=$$!; \
-	$(BIN)/python -m pytest -m slow tests/packaging tests/unit >$(VENV)/slow.log 2>&1 & others=$$!; \
-	$(BIN)/python -m pytest -m slow -k 'not $(SOAK)' --ignore tests/packaging --ignore tests/unit; failed=$$?; \
-	wait $$others || failed=1; wait $$soak || failed=1; \
-	cat $(VENV)/slow.log $(VENV)/soak.log; exit $$failed
+	@# The soak's five minutes are waiting, and the others keep one core busy each.
+	@$(BIN)/python .ci/side_by_side.py \
+	  $(BIN)/python -m pytest -m slow -k 'not $(SOAK)' --ignore tests/packaging --ignore tests/unit \
+	  -- $(BIN)/python -m pytest -m slow tests/packaging tests/unit \
+	  -- $(BIN)/python -m pytest -m slow -k $(SOAK)
 
 soak: install ## the frame queue under stalls and crashes for SOAK_S seconds (3600)
 	LIVEGATE_SOAK_S=$(SOAK_S) $(BIN)/python -m pytest -q -s -m slow -k soak tests/e2e/test_frame_queue_kills.py

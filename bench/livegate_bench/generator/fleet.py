@@ -30,6 +30,8 @@ from livegate_bench.picture import FRAME_HEIGHT, FRAME_WIDTH
 from livegate_bench.system import System
 
 LEAD_S = 0.2
+SETTLE_S = 0.5
+"""The last part of joining, in which nobody joins: until who came last has a word."""
 TAIL_S = 2.0
 """How long the last verdicts are waited for: longer than a server keeps a frame."""
 
@@ -52,7 +54,7 @@ class Fleet:
         draw = np.random.default_rng(self.seed)
         begins_s = draw.uniform(0, 1 / self.fps, self.cameras)
         shows_s = draw.uniform(0, PERIOD_S, self.cameras)
-        joins_s = draw.uniform(0, self.joining_s, self.cameras)
+        joins_s = draw.uniform(0, max(0.0, self.joining_s - SETTLE_S), self.cameras)
         cameras = [Camera(system.place.server.frames, f"fleet-{n}") for n in range(self.cameras)]
         try:
             for camera in cameras:

@@ -49,11 +49,15 @@ class Guard:
 def marked(mark: bytes) -> Iterator[int]:
     """The processes that carry a mark in their environment, this one left out."""
     for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit() or int(folder.name) == os.getpid():
-            continue
-        with contextlib.suppress(OSError):
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
-                yield int(folder.name)
+        if folder.name.isdigit() and int(folder.name) != os.getpid() and is_marked(folder, mark):
+            yield int(folder.name)
+
+
+def is_marked(folder: Path, mark: bytes) -> bool:
+    """Whether a process, by its folder in /proc, has a mark; one that is gone has none."""
+    with contextlib.suppress(OSError):
+        return mark in (folder / "environ").read_bytes().split(b"\0")
+    return False
 
 
 def kill_all(mark: bytes) -> None:
@@ -61,11 +65,21 @@ def kill_all(mark: bytes) -> None:
     for _ in range(LOOKS):
         found = list(marked(mark))
         for pid in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            _kill(pid, mark)
         if not found:
             return
         time.sleep(LOOK_EVERY_S)
+
+
+def _kill(pid: int, mark: bytes) -> None:
+    """Kill it, if it is still the one that was found: a number may be taken by another meanwhile."""
+    with contextlib.suppress(OSError):
+        held = os.pidfd_open(pid)
+        try:
+            if is_marked(Path(f"/proc/{pid}"), mark):
+                signal.pidfd_send_signal(held, signal.SIGKILL)
+        finally:
+            os.close(held)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from livegate_bench.failure import BenchError
@@ -46,18 +46,21 @@ class PeerProcess:
         """Start it, with `folder` to work in and for what it says."""
         mark = secrets.token_hex(8)
         self._mark = f"{MARK}={mark}".encode()
-        self._guard = Guard(self._mark)
         self._said = folder / "said.txt"
-        with self._said.open("wb") as said:
-            self._first = subprocess.Popen(
-                command,
-                cwd=folder,
-                env={**environment, MARK: mark},
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        with ExitStack() as undo:
+            self._guard = Guard(self._mark)
+            undo.callback(self._guard.leave)
+            with self._said.open("wb") as said:
+                self._first = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env={**environment, MARK: mark},
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            undo.pop_all()
 
     @property
     def pid(self) -> int:

@@ -25,7 +25,7 @@ from livegate.shm.layout import DropReason
 from livegate.shm.queue import Afterwards, Clock, FrameQueue, T, pop_when, stopped_queue
 
 HEAD_START_NS = 20_000_000
-"""Half of the time between two frames of a camera: nobody's frame is thrown out for it alone."""
+"""Half of the time between two frames at 25 a second: no such frame is thrown out for it alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class FrameQueues(Generic[T]):
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        """Who takes part, the next one first."""
+        """Who takes part."""
         with self.changed:
             return tuple(self._lines)
 

@@ -26,6 +26,7 @@ from livegate.core.config import Config
 from livegate.core.errors import SetupError
 from livegate_bench.failure import BenchError
 from livegate_bench.peers import clients, triton
+from livegate_bench.peers import process as process_module
 from livegate_bench.peers.answers import Answer, answer_from_json, why_different
 from livegate_bench.peers.clients import LINKS, peer_class
 from livegate_bench.peers.guard import Guard
@@ -426,6 +427,20 @@ def test_guard_that_is_told_to_leave_kills_nobody() -> None:
         guard.leave()
         assert marked.poll() is None
         marked.kill()
+
+
+def test_guard_of_a_peer_that_does_not_start_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it would wait for the end of the bench."""
+    guards: list[Guard] = []
+
+    def kept(mark: bytes) -> Guard:
+        guards.append(Guard(mark))
+        return guards[-1]
+
+    monkeypatch.setattr(process_module, "Guard", kept)
+    with pytest.raises(FileNotFoundError), running(("/nowhere/at/all",), os.environ):
+        pass
+    assert [guard._process.poll() for guard in guards] == [0]
 
 
 def test_a_peer_that_was_not_built_says_why(tmp_path: Path) -> None:
