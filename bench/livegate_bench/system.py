@@ -61,6 +61,8 @@ class System:
     is_served: ClassVar[bool] = True
     """Whether a server does the work; else the load's own process does."""
 
+    without_server: ClassVar[str] = "in-process"
+    """The system that does the same work in the load's own process: what serving is compared with."""
     has_own_networks: ClassVar[bool] = False
     """Whether a request runs other networks than a picture's silent liveness does."""
     most_callers: ClassVar[int] = 64

@@ -41,7 +41,7 @@ def report_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
 def test_every_system_answers_and_its_row_carries_what_it_must(tmp_path: Path, picture: str) -> None:
     """One server for all; the dialects ask for credentials and are asked with them."""
     systems = ["null", "in-process", "grpc-tcp", "grpc-unix"]
-    systems += ["frame-queue", "aipaas", "huawei-frs", "linkface"]
+    systems += ["frame-queue", "aipaas", "huawei-frs", "linkface", "in-process-frames"]
     chosen = [part for name in systems for part in ("--system", name)]
     report = report_of(tmp_path, "single_stream", *TINY, "--seed", "7", "--picture", picture, *chosen)
     rows = report["rows"]
@@ -55,10 +55,10 @@ def test_every_system_answers_and_its_row_carries_what_it_must(tmp_path: Path, p
         assert row["unstable_because"] == "1 windows, 3 are needed"
         assert row["rss_bytes"] > 1 << 20
         assert row["picture"].startswith("320x240, ")
-    served = [row for row in rows if row["system"] not in ("null", "in-process")]
+    served = [row for row in rows if not row["system"].startswith(("null", "in-process"))]
     assert all(row["load_core_ms_per_request"] <= row["core_ms_per_request"] for row in served)
     assert all(row["engines"] for row in rows if row["system"] != "null")
-    assert rows[2]["engines"] == rows[4]["engines"] == rows[1]["engines"]
+    assert rows[2]["engines"] == rows[4]["engines"] == rows[1]["engines"] == rows[-1]["engines"]
     assert {"decode", "infer"} <= set(rows[1]["stages_ms"]) & set(rows[2]["stages_ms"])
     assert rows[4]["bytes_copied_per_request"] == 0  # read in place
 
@@ -143,9 +143,10 @@ def test_standard_set_has_all_of_its_rows(tmp_path: Path) -> None:
         ("concurrency", "null", 1),
         ("concurrency", "in-process", report["rows"][0]["threads"]),
         *(("concurrency", "grpc-tcp", clients) for clients in (1, 4, 16)),
+        ("concurrency", "in-process-frames", report["rows"][0]["threads"]),
         ("concurrency", "frame-queue", 4),
     ]
-    assert [row[:2] for row in rows[6:]] == [
+    assert [row[:2] for row in rows[7:]] == [
         ("camera_fleet", "frame-queue"),
         ("cold_start", "livegate serve"),
         ("cold_start", "bare process"),

@@ -14,10 +14,10 @@ from livegate_bench.generator.loadgen import Closed
 from livegate_bench.measure.rounds import Contender, Track, row_of, take_turns
 from livegate_bench.options import MOST_CLIENTS, system, whole
 from livegate_bench.rows import Row
+from livegate_bench.system import system_class
 
 HELP = "a server's throughput against an in-process loop"
 NAME = "serving"
-BASE = "in-process"
 PERCENTILE = 0.99
 
 
@@ -29,12 +29,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
     """The loop with a thread for each worker, and the server, which has figures.ratio_median."""
+    alone = system_class(options.system).without_server
     base, served = take_turns(
         bench,
         NAME,
         [
             Contender(name, {"clients": n}, Closed(n, bench.pace.seconds), PERCENTILE)
-            for name, n in ((BASE, bench.threads), (options.system, options.clients))
+            for name, n in ((alone, bench.threads), (options.system, options.clients))
         ],
     )
     return [row_of(bench, NAME, base), row_of(bench, NAME, served, figures=figures(base, served))]

@@ -1,7 +1,7 @@
 """The standard set: what serving costs, how many cameras, how soon ready. Under ten minutes.
 
-The harness itself (null), the pipeline in a loop, gRPC with 1, 4 and 16 clients and the frame queue take
-turns; then camera_fleet and cold_start.
+The harness itself (null), the pipeline in a loop (of pictures, of frames), gRPC with 1, 4 and 16 clients
+and the frame queue take turns; then camera_fleet and cold_start.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def rows(bench: Bench, options: argparse.Namespace) -> Iterator[Row]:
     """Of all its parts."""
     pairs = [("null", 1), ("in-process", bench.threads)]
     pairs += [("grpc-tcp", clients) for clients in GRPC_CLIENTS]
-    yield from concurrency.rows_of(bench, [*pairs, ("frame-queue", CAMERAS)])
+    pairs += [("in-process-frames", bench.threads), ("frame-queue", CAMERAS)]
+    yield from concurrency.rows_of(bench, pairs)
     yield from rows_of_part("camera_fleet", (), bench, options)
     yield from rows_of_part("cold_start", (), bench, options)

@@ -19,6 +19,7 @@ WAIT_S = 10.0
 class Plugin(System):
     """Decoded frames in shared memory."""
 
+    without_server = "in-process-frames"
     most_callers = 8  # each has slots of its own in the server
     busy_code = ""  # a camera's newer frame takes the place of an older one
 

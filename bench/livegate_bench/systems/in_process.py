@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from livegate.app.build import build_pipeline, build_store
+from livegate.core.frame import Frame
 from livegate.core.telemetry import StageClock
 from livegate.ingest.image import frame_from_bytes
 from livegate.preprocess.scratch import Scratch
@@ -45,11 +48,11 @@ class Plugin(System):
 
     def caller(self) -> Ask:
         """A thread's scratch memory."""
-        scratch, config = Scratch(), self.place.config
+        scratch, next_frame = Scratch(), self.source()
 
         def ask() -> Stages:
             clock = StageClock()
-            frame = frame_from_bytes(self.place.picture, config.limits)
+            frame = next_frame()
             clock.lap("decode")
             found = self._pipeline.run(frame, self._steps, clock, scratch)
             self._pipeline.judge(ALGO_TASKS, [found])
@@ -57,3 +60,7 @@ class Plugin(System):
             return {stage: spent_ns / 1e6 for stage, spent_ns in clock.times().items()}
 
         return ask
+
+    def source(self) -> Callable[[], Frame]:
+        """Where a thread's frames come from: the picture, decoded each time."""
+        return lambda: frame_from_bytes(self.place.picture, self.place.config.limits)

@@ -129,7 +129,7 @@ def test_busy_code_is_what_the_dialect_says(name: str) -> None:
 
 def test_systems_without_a_queue_are_not_overloaded() -> None:
     """In one line, before anything is started."""
-    without = {"null", "in-process", "frame-queue"}
+    without = {"null", "in-process", "in-process-frames", "frame-queue"}
     for name in without:
         with pytest.raises(BenchError, match="refuses nobody"):
             busy_code(name)
