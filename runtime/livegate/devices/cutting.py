@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.frame import Frame, Pixels, RawPixels
 from livegate.core.resources import resource_dir
-from livegate.devices.device import CudaError, Device, DeviceMemory, GpuFacts, PinnedMemory, Stream
+from livegate.devices.device import (
+    CudaError,
+    Device,
+    DeviceMemory,
+    Event,
+    GpuFacts,
+    PinnedMemory,
+    Stream,
+)
 from livegate.devices.modules import KernelModule
 from livegate.devices.slots import SlotReader
 from livegate.kernels.code import load_code
@@ -31,9 +39,14 @@ from livegate.kernels.pictures import (
     launch_letterbox,
 )
 from livegate.manifests.schema import InputTensor, Letterbox
-from livegate.preprocess.cpu import bgr_from_nv12, tensor_from_crop, tensor_from_letterbox
+from livegate.preprocess.cpu import (
+    bgr_from_nv12,
+    tensor_from_crop,
+    tensor_from_letterbox,
+    tensor_from_turned,
+)
 from livegate.preprocess.cut import Cut, Plan, cut_input
-from livegate.preprocess.ops import CropPlan, LetterboxPlan, plan_letterbox
+from livegate.preprocess.ops import CropPlan, LetterboxPlan, TurnedPlan, plan_letterbox
 from livegate.preprocess.scratch import Scratch
 from livegate.shm.budget import MIB, SegmentBudget
 from livegate.shm.geometry import geometry_for
@@ -46,6 +59,9 @@ LEVELS = 1.0
 ROUNDING = 1e-4
 SIDES = (96, 64)
 """Of the frame that is cut on both."""
+TURNED = TurnedPlan(80.0, 10.0, 60.0, 50.0, 20.0)
+"""Reaches over two edges of that frame."""
+TURNED_PAD = 16
 LoadKernels = Callable[[GpuFacts], KernelModule]
 
 
@@ -71,24 +87,29 @@ class Cutter:
         """Whether a slot was read in place when it was proved."""
 
     def prove(self, spec: InputTensor) -> None:
-        """Hold tensors of a drawn frame to those of the CPU: BGR and NV12, scaled, and a region.
+        """Hold tensors of drawn frames to those of the CPU: BGR and NV12, scaled, a region, turned.
 
-        On a device that reads in place, of a frame in a slot as well.
+        On a device that reads in place, of frames in slots as well.
 
         Raises:
             SetupError: MODELINIT_FAIL with the figure when they are further apart than rounding is.
+            RequestError: OUT_OF_MEM, there is no memory for a slot.
+            OSError: the kernel refuses a slot's memory for another reason.
             CudaError: the device failed.
         """
-        slot = _slot() if self.device.facts.reads_in_place else None
-        try:
-            self._compare(spec, slot)
-            self.reads_slots = slot is not None and self.slots.address(_frame_in(slot)) is not None
-        finally:
-            if slot is not None:
-                slot.close()
+        with contextlib.ExitStack() as held:
+            slots = []
+            if self.device.facts.reads_in_place:
+                for pixel_format in (PixelFormat.NV12, PixelFormat.BGR):
+                    slots.append(_slot(pixel_format))
+                    held.callback(slots[-1].close)
+            frames = [_frame_in(slot) for slot in slots]
+            self._compare(spec, frames)
+            addresses = [self.slots.address(frame) for frame in frames]
+            self.reads_slots = bool(addresses) and None not in addresses
 
-    def _compare(self, spec: InputTensor, slot: Segment | None) -> None:
-        for cut, expected in _specimens(spec, slot):
+    def _compare(self, spec: InputTensor, in_place: Sequence[Frame]) -> None:
+        for cut, expected in _specimens(spec, in_place):
             found = self._tensor(cut, expected)
             apart = np.abs(found.astype(np.float64) - expected)
             limit = _limit(spec, expected)
@@ -106,21 +127,22 @@ class Cutter:
 
     def _tensor(self, cut: Cut, like: np.ndarray) -> np.ndarray:
         device, room = self.device, CutRoom(self)
-        stream, event, memory = device.stream(), device.event(), device.allocate(like.nbytes)
-        pinned = device.pin(like.nbytes)
-        try:
+        with contextlib.ExitStack() as held:
+            stream, event = device.stream(), device.event()
+            held.callback(stream.close)
+            held.callback(event.close)
+            memory = device.allocate(like.nbytes)
+            held.callback(memory.free)
+            pinned = device.pin(like.nbytes)
+            held.callback(pinned.free)
+            held.callback(room.close)
+            held.callback(_settle, stream, event)
             room.cut(cut, memory.address, stream)
             stream.copy_out(pinned, memory, like.nbytes)
             stream.mark(event)
             event.wait()
             found = pinned.array[: like.nbytes].view(like.dtype).reshape(like.shape)
             return np.array(found)
-        finally:
-            for held in (memory, pinned):
-                held.free()
-            room.close()
-            event.close()
-            stream.close()
 
 
 class CutRoom:
@@ -182,6 +204,13 @@ class CutRoom:
         return self._pinned, self._memory
 
 
+def _settle(stream: Stream, event: Event) -> None:
+    """Wait for what was asked of a stream, good or not: its memory is about to go."""
+    with contextlib.suppress(CudaError):
+        stream.mark(event)
+        event.wait()
+
+
 def _described(address: int, pixels: Pixels, *, is_nv12: bool) -> DeviceFrame:
     """Pixels whose first byte the device finds at `address`, row by row as they lie here."""
     rows, width = pixels.shape[:2]
@@ -206,32 +235,42 @@ def _noise() -> Pixels:
     return np.random.default_rng(6).integers(0, 256, (height * 3 // 2, width), np.uint8)
 
 
-def _slot() -> Segment:
-    """The frame in memory as producers have it."""
-    geometry = geometry_for(*SIDES, PixelFormat.NV12)
-    segment = make_segment("proof", geometry, 1, SegmentBudget(MIB, dict))
+def _smooth() -> Pixels:
+    """Slow ramps in BGR, close to TURNED_PAD: OpenCV before 5 turns in steps of 1/32 pixel."""
+    width, height = SIDES
+    y, x = np.mgrid[:height, :width]
+    return np.stack((x // 3, y // 2, np.full_like(x, 24)), axis=-1).astype(np.uint8)
+
+
+def _slot(pixel_format: PixelFormat) -> Segment:
+    """The noise in memory as producers have it."""
+    noise = _noise() if pixel_format is PixelFormat.NV12 else bgr_from_nv12(_noise(), Scratch())
+    geometry = geometry_for(*SIDES, pixel_format)
     rows = np.zeros((geometry.rows, geometry.stride), np.uint8)
-    rows[:, : geometry.row_bytes] = _noise()
-    os.pwrite(segment.fd, rows.tobytes(), 0)
+    rows[:, : geometry.row_bytes] = noise.reshape(geometry.rows, geometry.row_bytes)
+    segment = make_segment("proof", geometry, 1, SegmentBudget(MIB, dict))
+    try:
+        os.pwrite(segment.fd, rows.tobytes(), 0)
+    except BaseException:
+        segment.close()
+        raise
     return segment
 
 
 def _frame_in(slot: Segment) -> Frame:
     pixels = slot.geometry.shape(slot.in_place(0))
-    return Frame(pixels, 0, RawPixels(pixels, is_nv12=True, block=slot))
+    is_nv12 = slot.geometry.pixel_format is PixelFormat.NV12
+    return Frame(pixels, 0, RawPixels(pixels, is_nv12=is_nv12, block=slot))
 
 
-def _specimens(spec: InputTensor, slot: Segment | None) -> Iterator[tuple[Cut, np.ndarray]]:
-    """Cuts of a drawn frame with what the CPU makes of them."""
+def _specimens(spec: InputTensor, in_place: Sequence[Frame]) -> Iterator[tuple[Cut, np.ndarray]]:
+    """Cuts of drawn frames with what the CPU makes of them."""
     (width, height), noise = SIDES, _noise()
     scratch, plain = Scratch(), _free(spec)
     bgr = bgr_from_nv12(noise, scratch)
     own = cut_input(plain, takes_copies=True)
     letterbox = plan_letterbox(width, height, Letterbox(multiple_of=32), width // 2)
-    raws = [None, RawPixels(noise, is_nv12=True)]
-    if slot is not None:
-        raws.append(_frame_in(slot).raw)
-    for raw in raws:
+    for raw in (None, RawPixels(noise, is_nv12=True), *(frame.raw for frame in in_place)):
         frame = Frame(bgr, 0, raw)
         expected = tensor_from_letterbox(frame, letterbox, plain, 7, scratch, "prove")
         yield Cut(frame, letterbox, own, 7), expected
@@ -239,6 +278,9 @@ def _specimens(spec: InputTensor, slot: Segment | None) -> Iterator[tuple[Cut, n
     region = CropPlan(3, 5, 70, 61)
     expected = tensor_from_crop(Frame(bgr, 0), region, sized, scratch, "prove")
     yield Cut(Frame(bgr, 0), region, sized), expected
+    frame = Frame(_smooth(), 0)
+    expected = tensor_from_turned(frame, TURNED, sized, TURNED_PAD, scratch, "prove")
+    yield Cut(frame, TURNED, sized, TURNED_PAD), expected
 
 
 def _free(spec: InputTensor, sides: tuple[int, int] = (0, 0)) -> InputTensor:

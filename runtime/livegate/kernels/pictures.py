@@ -136,13 +136,14 @@ def crop_of_turned(frame: DeviceFrame, plan: TurnedPlan, pad: int, target: Targe
         EngineError: the rectangle is not finite, or MAX_PLACE pixels away: no face is there.
     """
     size = (int(target.spec.width), int(target.spec.height))
-    numbers = [number for row in plan.frame_from_input(*size) for number in row]
-    if not all(abs(number) < MAX_PLACE for number in numbers):  # nor is what is not a number
-        raise _out_of_reach()
-    # Scaling by a power of two is exact.
-    xx, xy, x0, yx, yy, y0 = (round(math.ldexp(number, PLACE_BITS)) for number in numbers)
     whole = CropPlan(0, 0, frame.width, frame.height)
-    return _crop((xx, xy, x0, yx, yy, y0), whole, size, size, target, border=_Border.PAD, pad=pad)
+    return _crop(_turn(plan, size), whole, size, size, target, border=_Border.PAD, pad=pad)
+
+
+def require_reach(plan: TurnedPlan, spec: InputTensor) -> None:
+    """Hold that a rectangle is one that `crop_of_turned` takes; raises as it."""
+    size = (int(spec.width), int(spec.height))
+    _require_reach(_turn(plan, size), size)
 
 
 def launch_letterbox(frame: DeviceFrame, crop: DeviceCrop) -> Launch:
@@ -161,6 +162,15 @@ def launch_face_crops(frame: DeviceFrame, crops: Sequence[DeviceCrop], crops_add
     widest, highest = max(crop.width for crop in crops), max(crop.height for crop in crops)
     grid = blocks_over(widest, highest, len(crops))
     return Launch("livegate_face_crops", grid, BLOCK, (frame, ctypes.c_void_p(crops_address)))
+
+
+def _turn(plan: TurnedPlan, size: tuple[int, int]) -> Matrix:
+    numbers = [number for row in plan.frame_from_input(*size) for number in row]
+    if not all(abs(number) < MAX_PLACE for number in numbers):  # nor is what is not a number
+        raise _out_of_reach()
+    # Scaling by a power of two is exact.
+    xx, xy, x0, yx, yy, y0 = (round(math.ldexp(number, PLACE_BITS)) for number in numbers)
+    return xx, xy, x0, yx, yy, y0
 
 
 def _stretch(region: CropPlan, width: int, height: int) -> Matrix:

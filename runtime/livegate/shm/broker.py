@@ -213,8 +213,8 @@ class Broker:
         self._queues.remove(source.camera)
         source.close()
         with self._changed:
-            if not source.free_if_idle():
-                self._retired.append(source)
+            self._retired.append(source)
+        self.sweep()
         self._unclaim(source.camera)
         self._on_left(source.camera)
 
@@ -296,7 +296,10 @@ class Broker:
         if not self._retired:
             return
         with self._changed:
-            self._retired = [source for source in self._retired if not source.free_if_idle()]
+            idle = [source for source in self._retired if source.ring.is_idle]
+            self._retired = [source for source in self._retired if source not in idle]
+        for source in idle:  # a device may take its time to let go: no camera waits for that
+            source.free_if_idle()
 
 
 def _status_of(source: FrameSource) -> CameraStatus:

@@ -9,14 +9,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
 from gpu_kit import Box, loaded, nv12_of, pipeline
 from livegate.backends.tensorrt import Plugin
-from livegate.core.errors import EngineError, ErrorCode, SetupError
+from livegate.core.errors import EngineError, ErrorCode, RequestError, SetupError
 from livegate.core.frame import Frame, RawPixels
+from livegate.core.results import FacePoints
 from livegate.core.telemetry import StageClock
 from livegate.devices.device import GpuFacts
 from livegate.engines.base import Preprocess
@@ -24,7 +26,7 @@ from livegate.engines.specimen import draw_face
 from livegate.kernels.launch import Launch
 from livegate.preprocess.cpu import bgr_from_nv12, tensor_from_letterbox
 from livegate.preprocess.cut import Cut, CutInput, as_tensor
-from livegate.preprocess.ops import LetterboxPlan
+from livegate.preprocess.ops import LetterboxPlan, TurnedPlan
 from livegate.preprocess.scratch import Scratch
 from livegate.shm.budget import MIB, SegmentBudget
 from livegate.shm.geometry import geometry_for
@@ -146,12 +148,42 @@ def test_box_without_code_for_its_gpu_leaves_it_to_the_cpu(box: Box) -> None:
     assert engine.input == NETWORK.input
 
 
+@pytest.mark.parametrize(
+    "error", [RequestError(ErrorCode.OUT_OF_MEM, "the budget is spent"), OSError(12, "no memory")]
+)
+def test_box_without_memory_for_the_proof_leaves_it_to_the_cpu(
+    box: Box, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A slot that is not made ends no start: the log says why the CPU cuts."""
+
+    def refuse(*told: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("livegate.devices.cutting.make_segment", refuse)
+    with capture_logs() as logs:
+        engine = box.engine("gpu")
+    assert engine.input == NETWORK.input
+    assert [one["why"] for one in logs if one["event"] == "frames are cut by the CPU"] == [str(error)]
+    assert box.modules[0].is_closed
+
+
+def test_face_out_of_reach_costs_no_lane(box: Box) -> None:
+    """1030 before anything is asked of the device: the next run finds its lane."""
+    engine = box.engine("gpu")
+    sized = msgspec.structs.replace(engine.input, shape=(1, 3, 8, 8))
+    streams = set(box.gpu.streams)
+    with pytest.raises(EngineError, match="nonsense"):
+        engine.run({"x": as_tensor(Cut(PICTURE, TurnedPlan(1e9, 0.0, 9.0, 9.0, 0.0), sized))})
+    assert set(box.gpu.streams) == streams
+    engine.close()
+
+
 def test_golden_gate_feeds_pictures_as_well(box: Box) -> None:
     """A kernel that is wrong for this very engine: 1029, although every tensor is answered rightly."""
 
     def spoil(launch: Launch, number: int) -> None:
         crop: Any = launch.arguments[1]
-        if number >= 4:  # behind the comparison with the CPU
+        if number >= 6:  # behind the comparison with the CPU
             crop.scale[0] = 0.5
 
     box.spoil = spoil
@@ -176,6 +208,7 @@ def test_pipeline_judges_frames_as_it_does_on_the_cpu(box: Box) -> None:
         )
         (face, *_), (other, *_) = found["face_detection"], told["face_detection"]
         np.testing.assert_allclose(numbers_of(face), numbers_of(other), atol=1.5)
+        np.testing.assert_allclose(points_of(found["landmarks"]), points_of(told["landmarks"]), atol=1.5)
         assert found["silent_liveness"] == pytest.approx(told["silent_liveness"], abs=0.02)
         after = [module.launches for module in box.modules]
         assert [b - a for a, b in zip(before, after, strict=True)] == [1] * 4
@@ -188,3 +221,9 @@ def numbers_of(face: Any) -> list[float]:
     """A face as numbers of pixels."""
     box = face.box
     return [box.x, box.y, box.width, box.height, *(place for point in face.landmarks for place in point)]
+
+
+def points_of(points: FacePoints) -> list[tuple[float, float]]:
+    """The landmarks of a face, one behind the other."""
+    rings = (points.image_left_eye, points.image_right_eye, points.inner_lips, points.mouth_corners)
+    return [*(point for ring in rings for point in ring), points.nose_tip, points.chin]

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from cuda_fake import CUresult, FakeGpu, install_fake
 from livegate.backends.tensorrt import Plugin
-from livegate.backends.tensorrt.graphs import MAX_GRAPHS, STALE_RUNS
+from livegate.backends.tensorrt.graphs import MAX_GRAPHS, MAX_SEEN, STALE_RUNS, GraphLedger, Recorder
 from livegate.core.errors import EngineError
 from livegate.engines.base import EngineOptions
 from livegate.engines.builds import Watch
@@ -135,6 +135,15 @@ def test_graph_that_nobody_uses_gives_its_place_up(box: Box) -> None:
     run(engine, MAX_GRAPHS + 1)
     assert counts(engine)[1] == before + 1
     assert box.gpu.graphs == MAX_GRAPHS
+
+
+def test_shape_that_comes_after_many_others_is_recorded() -> None:
+    """A lane remembers so many shapes; what it forgets is the oldest, never the new one."""
+    recorder = Recorder(GraphLedger("tiny", ""))
+    shapes = [(1, 3, side, 2) for side in range(MAX_SEEN + 1)]
+    assert not any(recorder.wants(shape, only_shape=False) for shape in shapes)
+    assert recorder.wants(shapes[-1], only_shape=False)
+    assert not recorder.wants(shapes[0], only_shape=False)
 
 
 @pytest.mark.parametrize("spoils", ["library", "driver"])

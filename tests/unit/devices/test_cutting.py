@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from kernels_on_cpu import InOrder
 from livegate.core.errors import EngineError, ErrorCode, SetupError
 from livegate.core.frame import Frame, RawPixels
 from livegate.devices.cutting import CutRoom, Cutter
-from livegate.devices.device import Device, load_driver
+from livegate.devices.device import CudaError, Device, Stream, load_driver
 from livegate.kernels.launch import Launch
 from livegate.manifests.schema import InputTensor, Letterbox
 from livegate.preprocess.cpu import (
@@ -211,13 +214,80 @@ def test_prove_finds_a_kernel_that_cuts_otherwise(
 
 
 def test_prove_reads_a_slot_in_place_where_the_device_can(device: Device, gpu: FakeGpu) -> None:
-    """One launch more than on a card, of memory that was registered and is not any more."""
+    """Two launches more than on a card, of memory that was registered and is not any more."""
     mapped: list[int] = []
     gpu_map = gpu.map
     gpu.map = lambda address, size: mapped.append(size) or gpu_map(address, size)  # type: ignore[method-assign,func-returns-value]
     with device.current():
         cutter = Cutter(device, lambda facts: InOrder(gpu))
         cutter.prove(BYTES)
-    assert cutter.module.launches == 4  # type: ignore[attr-defined]
-    assert len(mapped) == 1
+    assert cutter.module.launches == 6  # type: ignore[attr-defined]
+    assert len(mapped) == 2
     assert not gpu.mapped
+
+
+def unturned(gpu: FakeGpu, launch: Launch) -> None:
+    """Turned rectangles are cut level."""
+    crop: Any = launch.arguments[1]
+    crop.frame_from_input[1] = 0
+
+
+def without_border(gpu: FakeGpu, launch: Launch) -> None:
+    """What lies beside the frame is its edge."""
+    crop: Any = launch.arguments[1]
+    crop.border = 0
+
+
+def astray_in_place(gpu: FakeGpu, launch: Launch) -> None:
+    """BGR in a slot is read one byte too far."""
+    source: Any = launch.arguments[0]
+    is_in_place = any(base <= source.pixels < base + size for base, size in gpu.mapped.items())
+    if is_in_place and not source.chroma:
+        source.pixels += 1
+
+
+@pytest.mark.parametrize("spoil", [unturned, without_border, astray_in_place])
+def test_prove_covers_every_way_of_cutting(
+    device: Device, gpu: FakeGpu, spoil: Callable[[FakeGpu, Launch], None]
+) -> None:
+    """A turned face over the edge, and BGR where it lies, are held to the CPU as well."""
+
+    class Spoilt(InOrder):
+        def launch(self, launch: Launch, stream: Stream) -> None:
+            spoil(gpu, launch)
+            super().launch(launch, stream)
+
+    with device.current(), pytest.raises(SetupError, match="otherwise than the CPU"):
+        Cutter(device, lambda facts: Spoilt(gpu)).prove(BYTES)
+    assert not gpu.mapped
+
+
+def test_prove_without_pinned_memory_leaves_nothing(
+    device: Device, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken before the refusal is given back."""
+
+    def refuse(size: int) -> None:
+        raise CudaError("CUDA_ERROR_OUT_OF_MEMORY", "cuMemHostAlloc")
+
+    monkeypatch.setattr(device, "pin", refuse)
+    with device.current(), pytest.raises(CudaError):
+        Cutter(device, lambda facts: InOrder(gpu)).prove(BYTES)
+    assert (gpu.blocks, gpu.streams, gpu.events, gpu.mapped) == ({}, {}, 0, {})
+
+
+def test_prove_that_fails_waits_before_it_frees(device: Device, gpu: FakeGpu) -> None:
+    """A launch that is under way still writes into the memory."""
+    held: list[int] = []
+
+    class Late(InOrder):
+        def launch(self, launch: Launch, stream: Stream) -> None:
+            super().launch(launch, stream)
+            gpu.ask(stream.handle, lambda: held.append(len(gpu.blocks)))
+            raise CudaError("CUDA_ERROR_LAUNCH_FAILED", "cuLaunchKernel")
+
+    with device.current(), pytest.raises(CudaError, match="LAUNCH_FAILED"):
+        Cutter(device, lambda facts: Late(gpu)).prove(BYTES)
+    assert held
+    assert held[0]
+    assert not gpu.blocks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from livegate.shm.broker import Broker
 from livegate.shm.connection import Peer
 from livegate.shm.door import own_uid
 from livegate.shm.layout import Hello, PixelFormat
+from livegate.shm.segment import Segment
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,29 @@ def test_name_of_a_camera_of_ours_is_for_this_user(
     with pytest.raises(AuthError) as caught:
         broker.admit(hello, peer, lambda result: True)
     assert caught.value.code is ErrorCode.NO_PERMISSION
+
+
+def test_memory_that_is_let_go_holds_no_camera_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device may take its time to let a producer's memory go: hellos and requests go on meanwhile."""
+    broker, is_free = Broker(tmp_path / "f.sock", FramesConfig()), list[bool]()
+    hello = Hello("door", 64, 48, PixelFormat.BGR, 3)
+    source = broker.admit(hello, Peer(pid=1, uid=own_uid(), gid=1), lambda result: True)
+
+    def ask() -> None:
+        is_free.append(broker._changed.acquire(blocking=False))
+        if is_free[-1]:
+            broker._changed.release()
+
+    def close(segment: Segment) -> None:
+        other = threading.Thread(target=ask)
+        other.start()
+        other.join()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Segment, "close", close)
+        broker.dismiss(source)
+    assert is_free
+    assert all(is_free)
+    source.segment.close()

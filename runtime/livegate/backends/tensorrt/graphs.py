@@ -31,7 +31,7 @@ MAX_GRAPHS = 4
 STALE_RUNS = 256
 """Runs of a lane after which a graph that nobody used may give its place to another shape."""
 MAX_SEEN = 64
-"""Shapes that a lane remembers as seen once."""
+"""Shapes that a lane remembers as seen; the one that came first is forgotten first."""
 log = get_logger("livegate.tensorrt")
 
 
@@ -91,7 +91,7 @@ class Recorder:
         """Nothing is recorded."""
         self._ledger = ledger
         self._kept: dict[Shape, Recording] = {}
-        self._seen: set[Shape] = set()
+        self._seen: dict[Shape, None] = {}
         self._runs = 0
 
     def find(self, shape: Shape) -> Recording | None:
@@ -109,8 +109,9 @@ class Recorder:
         if not self._ledger.is_open:
             return False
         if not only_shape and shape not in self._seen:
-            if len(self._seen) < MAX_SEEN:
-                self._seen.add(shape)
+            if len(self._seen) == MAX_SEEN:
+                del self._seen[next(iter(self._seen))]
+            self._seen[shape] = None
             return False
         return len(self._kept) < MAX_GRAPHS or self._drop_stale()
 

@@ -16,7 +16,7 @@ from typing import Any
 from livegate.backends.tensorrt.building import build_plan, dla_core, is_typed
 from livegate.backends.tensorrt.messages import failure, make_logger
 from livegate.backends.tensorrt.running import TensorRtEngine
-from livegate.core.errors import ErrorCode, SetupError, first_line
+from livegate.core.errors import ErrorCode, LiveGateError, SetupError, first_line
 from livegate.core.telemetry import get_logger
 from livegate.devices.cutting import Cutter, LoadKernels, load_kernels
 from livegate.devices.device import CudaError, Device, open_device
@@ -206,7 +206,7 @@ class Plugin:
             cutter.prove(network.input)
             if not is_asked and not cutter.reads_slots:
                 raise SetupError(ErrorCode.INIT_FAIL, "the driver refuses to register a slot's memory")
-        except (SetupError, CudaError) as error:
+        except (LiveGateError, OSError, CudaError) as error:
             log.warning("frames are cut by the CPU", network=network.name, why=str(error))
             if cutter is not None:
                 cutter.close()

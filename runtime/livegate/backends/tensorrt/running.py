@@ -23,8 +23,10 @@ from livegate.devices.cutting import Cutter
 from livegate.devices.device import CudaError, Device
 from livegate.engines.base import Array, EngineOptions, Feeds
 from livegate.engines.tensors import FoundTensor, fits, require_contiguous, require_tensors
+from livegate.kernels.pictures import require_reach
 from livegate.manifests.schema import Network
 from livegate.preprocess.cut import Cut, cut_input
+from livegate.preprocess.ops import TurnedPlan
 
 
 class TensorRtEngine:
@@ -115,6 +117,8 @@ class TensorRtEngine:
                 f"network {name}: the input is {array.shape}, its engine takes {least} to {greatest}: "
                 "the manifest's [networks.ranges]"
             )
+        if isinstance(array, Cut) and isinstance(array.plan, TurnedPlan):
+            require_reach(array.plan, array.spec)  # a lane in which it fails would be dropped
         return array
 
     def _lane(self, engine: Any) -> Lane:
