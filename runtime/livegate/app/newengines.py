@@ -3,7 +3,7 @@
 With `engine.policy` prefer or any a box whose engines are not built serves on the next backend of a
 manifest's list. Once `livegate engines build` has made all engines of a model, in whatever process, the
 server reloads what it serves: the engines are loaded, pass the golden gate and take over between two
-requests, as with any reload. What is refused leaves things as they are.
+requests, as with any reload. What is refused leaves things as they are, even if a fallback would load.
 """
 
 from __future__ import annotations
@@ -34,9 +34,14 @@ class NewEngines:
         serving: Callable[[], Config],
         status: Callable[[], Status],
         reload: Callable[[ModelWish], object],
+        is_reloading: Callable[[], bool] = lambda: False,
         cache: EngineCache | None = None,
     ) -> None:
-        """`serving` gives the configuration of what serves now; engines that are there count as seen."""
+        """`serving` gives the configuration of what serves now; engines that are there count as seen.
+
+        `is_reloading`: whether a reload would be refused because another one is under way.
+        """
+        self._is_reloading = is_reloading
         self._serving, self._status, self._reload = serving, status, reload
         self._cache = cache or EngineCache()
         self._seen: object = self._cache.marks()
@@ -48,7 +53,7 @@ class NewEngines:
         another engine is built.
         """
         marks = self._cache.marks()
-        if marks == self._seen:
+        if marks == self._seen or self._is_reloading():
             return False
         before, self._seen = self._seen, marks
         try:

@@ -147,7 +147,10 @@ class Server:
         builder = PipelineBuilder(config, reread, self._builds)
         reloader = ModelReloader(self._service, builder.build, metrics)
         self._new_engines = NewEngines(
-            lambda: builder.serving, lambda: self._service.status, reloader.reload
+            lambda: builder.serving,
+            lambda: self._service.status,
+            reloader.reload,
+            lambda: reloader.is_reloading,
         )
         self._looking: asyncio.Task[None] | None = None
         self._grpc = GrpcServer(

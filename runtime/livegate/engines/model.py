@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from livegate.core.telemetry import get_logger
 from livegate.engines.base import (
     Array,
     Engine,
+    EngineBuilder,
     EngineOptions,
     GraphEngine,
     Preprocess,
@@ -28,6 +30,7 @@ from livegate.preprocess.cut import CutInput
 
 ReadFile = Callable[[ModelFile], bytes]
 Ways = Callable[[], Iterable[Way]]
+BUILD_HINT = "`livegate engines build` makes it, before the start"
 log = get_logger("livegate.engines")
 
 
@@ -95,12 +98,13 @@ def load_model(
     """
     engines: dict[str, Engine] = {}
     infos = []
+    whole = WholeBuilds(manifest, read_file, options)
     try:
         for network in manifest.networks:
             file = manifest.file(network.file)
             content = read_file(file)
             prove = partial(_prove, network, file, content, dims, gate)
-            way, engine, precision = _load_network(network, ways(), content, options, prove)
+            way, engine, precision = _load_network(network, ways(), content, options, prove, whole)
             engines[network.name] = engine
             infos.append(_info(manifest, network, file, way, engine, precision, options.wish))
     except BaseException:
@@ -108,6 +112,35 @@ def load_model(
             engine.close()
         raise
     return Model(manifest, engines, tuple(infos))
+
+
+class WholeBuilds:
+    """Holds that a backend has built all networks of a model, where another may serve instead.
+
+    Half of a model on another library is a mixture that nobody asked for.
+    """
+
+    def __init__(self, manifest: Manifest, read_file: ReadFile, options: RunOptions) -> None:
+        """Of one model, while it is loaded; each way is looked at once."""
+        self._manifest, self._read_file, self._options = manifest, read_file, options
+        self._missing: dict[tuple[str, str], str] = {}
+
+    def require(self, way: Way) -> None:
+        """Raises SetupError: MODELINIT_FAIL with the first network that is not built."""
+        networks = self._manifest.networks
+        is_asked = isinstance(way.backend, EngineBuilder) and self._options.wish.policy != "require"
+        if not is_asked or len(networks) == 1:  # loading says it
+            return
+        named = (way.capability.backend, way.provider)
+        if named not in self._missing:
+            self._missing[named] = next(filter(None, (self._why(way, one) for one in networks)), "")
+        if why := self._missing[named]:
+            raise SetupError(ErrorCode.MODELINIT_FAIL, why, hint=BUILD_HINT)
+
+    def _why(self, way: Way, network: Network) -> str:
+        builder = cast("EngineBuilder", way.backend)
+        asked = engine_options(way, self._options, precision_for(network, way, self._options.wish))
+        return builder.why_unbuilt(network, self._read_file(self._manifest.file(network.file)), asked)
 
 
 def engine_options(way: Way, options: RunOptions, precision: Precision) -> EngineOptions:
@@ -128,11 +161,13 @@ def _load_network(
     content: bytes,
     options: RunOptions,
     prove: Callable[[Way, Engine, Precision], None],
+    whole: WholeBuilds,
 ) -> tuple[Way, Engine, Precision]:
     """Load and prove in the first way that works; with `require` there is only one to try."""
     problems: list[LiveGateError] = []
     for way in ways:
         try:
+            whole.require(way)
             precision = precision_for(network, way, options.wish)
             asked = engine_options(way, options, precision)
             engine = way.backend.load(network, content, asked)

@@ -62,6 +62,11 @@ class ModelReloader:
         self._drain_s = drain_s
         self._one_at_a_time = threading.Lock()
 
+    @property
+    def is_reloading(self) -> bool:
+        """Whether a reload is under way: another one would be refused."""
+        return self._one_at_a_time.locked()
+
     def reload(self, wish: ModelWish) -> Reloaded:
         """Serve with the models that the configuration, and the wish over it, name now.
 
@@ -72,7 +77,7 @@ class ModelReloader:
             QueueError: QUEUE_STOPED when the server shuts down.
             RequestError: BUSY while another reload is under way.
             SetupError: why the new models do not load; OUT_OF_MEM when there is no room beside the old
-                ones. Those go on.
+                ones; MODELINIT_FAIL when those as served would run as they do now. The old ones go on.
         """
         if not self._one_at_a_time.acquire(blocking=False):
             self._count("refused")
@@ -102,6 +107,7 @@ class ModelReloader:
         log.info("reloading models", pack=wish.pack, use=dict(wish.use))
         try:
             pipeline = self._build(wish)
+            self._require_gain(wish, pipeline)
             retirement = self._service.replace(pipeline)
         except Exception as error:
             failure = _failure(error)
@@ -121,6 +127,16 @@ class ModelReloader:
         models = ", ".join(sorted({engine.model_id for engine in pipeline.engines}))
         log.info("models reloaded", models=models, is_drained=is_drained)
         return Reloaded(self._service.status.algo_tasks, pipeline.engines, is_drained)
+
+    def _require_gain(self, wish: ModelWish, pipeline: Pipeline) -> None:
+        """Hold that other engines are to serve: a swap forgets the cameras' votes."""
+        if wish.as_served and pipeline.engines == self._service.status.engines:
+            pipeline.close()
+            raise SetupError(
+                ErrorCode.MODELINIT_FAIL,
+                "the engines that were built do not serve: the same would run as does now",
+                hint="the log says above why each provider failed",
+            )
 
     def _count(self, outcome: str) -> None:
         self._metrics.reloads.labels(outcome).inc()

@@ -187,6 +187,35 @@ def test_load_model_of_two_networks_has_both_and_closes_both() -> None:
     assert [engine.is_closed for engine in backend.engines] == [True, True]
 
 
+class HalfBuilt(FakeBackend):
+    """Has built an engine for one network only."""
+
+    def why_unbuilt(self, network: Network, model: bytes, options: Any) -> str:
+        """All but the first."""
+        return "" if network.name == "tiny" else "twin has no engine"
+
+    def unused(self, *asked: Any) -> Any:
+        """Building."""
+        raise AssertionError(asked)
+
+    build = forecast_s = fits_here = unused
+
+
+@pytest.mark.parametrize(("policy", "served"), [("prefer", 0), ("any", 0), ("require", 2)])
+def test_load_model_that_is_built_in_part_runs_on_something_else_as_a_whole(
+    policy: Policy, served: int
+) -> None:
+    """Half of a model on another library gains nothing; with require the backend itself says it."""
+    tables = tiny_tables(b"x")
+    tables["networks"].append({**copy.deepcopy(tables["networks"][0]), "name": "twin"})
+    half, other = HalfBuilt(double), FakeBackend(double)
+    ways = [way(half)] if policy == "require" else [way(half), way(other)]
+    manifest, options = manifest_from_tables(tables, origin="a test"), run_options(policy=policy)
+    model = load_model(manifest, lambda: ways, lambda file: b"x", options, DIMS, OpenGate())
+    assert (len(half.engines), len(other.engines)) == (served, 2 - served)
+    assert set(model.engines) == {"tiny", "twin"}
+
+
 def test_load_model_that_fails_closes_what_it_had_loaded() -> None:
     """The engine that failed and those of the networks before it hold nothing any more."""
     tables = tiny_tables(b"x")

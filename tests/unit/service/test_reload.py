@@ -198,15 +198,29 @@ def test_second_reload_meanwhile_is_1017(box: Box) -> None:
 
     box.next = slow
     first = threading.Thread(target=box.models.reload, args=(WISH,))
+    assert not box.models.is_reloading
     first.start()
     assert gate.entered.wait(HANG_S)
+    assert box.models.is_reloading
     with pytest.raises(LiveGateError) as caught:
         box.models.reload(WISH)
     assert caught.value.code is ErrorCode.BUSY
     gate.open()
     first.join(HANG_S)
+    assert not box.models.is_reloading
     assert box.service.status.engines[0].model_id == "face_detection_0.6"
     assert box.outcomes() == {"swapped": 1, "refused": 1}
+
+
+def test_reload_that_would_change_nothing_as_served_is_refused(box: Box, old: MarkedPipeline) -> None:
+    """What was built falls back to what serves: it is closed, and the cameras keep their votes."""
+    same = MarkedPipeline(0.1)
+    box.next = lambda: same
+    with pytest.raises(LiveGateError, match="do not serve") as caught:
+        box.models.reload(ModelWish(as_served=True))
+    assert caught.value.code is ErrorCode.MODELINIT_FAIL
+    assert (same.closes, old.closes) == ([1, 1], [0, 0])
+    assert box.outcomes() == {"failed": 1}
 
 
 def test_reload_while_warming_is_1012() -> None:
