@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+MAPPED_APART = 1 << 46
+"""From the host's address of mapped memory to the device's: whoever confuses them reads nothing."""
 ORIN = {"name": "Orin (a fake)", "capability": (8, 7), "cuda": 12060, "bytes": 8 << 30, "integrated": 1}
 
 
@@ -91,6 +93,12 @@ class FakeGpu:
             return CUresult.CUDA_ERROR_NOT_SUPPORTED
         self.mapped[address] = size
         return CUresult.CUDA_SUCCESS
+
+    def host_address(self, address: int) -> int:
+        """Where the host has what the device reads at an address."""
+        host = address - MAPPED_APART
+        is_mapped = any(base <= host < base + size for base, size in self.mapped.items())
+        return host if is_mapped else address
 
     def work(self, stream: int) -> int:
         """Do what was asked of a stream, in order."""
@@ -167,7 +175,7 @@ def cuda_python_fake(gpu: FakeGpu) -> Any:
 
     def pointed(p: int, flags: int) -> Any:
         """[D] cuMemHostGetDevicePointer; on a Jetson the host's own address is another one or not."""
-        return (good, p) if p in gpu.mapped else (CUresult.CUDA_ERROR_INVALID_VALUE, None)
+        return (good, p + MAPPED_APART) if p in gpu.mapped else (CUresult.CUDA_ERROR_INVALID_VALUE, None)
 
     def unregistered(p: int) -> Any:
         """[D] cuMemHostUnregister."""
@@ -418,7 +426,7 @@ def pycuda_fake(gpu: FakeGpu) -> Any:
 
         def get_device_pointer(self) -> int:
             need_context()
-            return self._address
+            return self._address + MAPPED_APART
 
         def unregister(self) -> None:
             need_context()

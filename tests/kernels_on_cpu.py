@@ -118,8 +118,18 @@ class InOrder(KernelModule):
         """As [D] cuLaunchKernel: the arguments are copied now, the work comes later."""
         self.launches += 1
         told = tuple(type(one).from_buffer_copy(one) for one in launch.arguments)
+        for frame in told:
+            if isinstance(frame, DeviceFrame):
+                self._require_device_memory(frame.pixels)
+                frame.pixels = self._gpu.host_address(frame.pixels)
+                frame.chroma = self._gpu.host_address(frame.chroma or 0)
         own = dataclasses.replace(launch, arguments=told)
         self._gpu.ask(stream.handle, lambda: super(InOrder, self).launch(own, stream))
+
+    def _require_device_memory(self, address: int) -> None:
+        """The host's own address of memory that is mapped is none of the device's."""
+        mapped = self._gpu.mapped.items()
+        assert not any(base <= address < base + size for base, size in mapped), "the host's address"
 
 
 def compile_to(library: Path, compiler: str, flags: tuple[str, ...] = CHECKED) -> None:

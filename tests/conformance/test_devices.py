@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from cuda_fake import FakeGpu, install_fake
+from cuda_fake import MAPPED_APART, FakeGpu, install_fake
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import plugin_names
 from livegate.devices.device import ORDER, CudaError, Device, GpuFacts, load_driver, open_device
@@ -160,8 +160,8 @@ def test_wait_tells_the_error_of_what_ran(way: Reached, current: Device) -> None
         event.wait()
 
 
-def test_map_host_shows_the_memory_where_it_is(current: Device) -> None:
-    """An address for whole pages, as often as one comes and goes; parts of a page are refused."""
+def test_map_host_shows_the_memory_where_it_is(way: Reached, current: Device) -> None:
+    """The device's own address for whole pages, as often as one comes and goes; parts are refused."""
     if not current.facts.reads_in_place:
         pytest.skip("this GPU has memory of its own")
     with mmap.mmap(-1, 4 * mmap.PAGESIZE) as pages:
@@ -169,6 +169,8 @@ def test_map_host_shows_the_memory_where_it_is(current: Device) -> None:
         for _ in range(2):
             mapped = current.map_host(memory)
             assert mapped.address
+            if way[1] is not None or current.facts.name == "CPU":  # libcuda_on_cpu.c
+                assert mapped.address == memory.ctypes.data + MAPPED_APART
             mapped.close()
         with pytest.raises(CudaError):
             current.map_host(memory[1:100])

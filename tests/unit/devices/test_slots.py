@@ -94,7 +94,8 @@ def test_address_is_the_block_and_the_frames_offset(
     for number, lease in zip((3, 4), leases, strict=True):
         address = reader.address(picture(lease))
         assert address is not None
-        assert set(ctypes.string_at(address, 64)) == {number}
+        assert gpu.host_address(address) != address, "the host's own address"
+        assert set(ctypes.string_at(gpu.host_address(address), 64)) == {number}
     assert list(gpu.mapped.values()) == [producer.segment.total_bytes]
     for lease in leases:
         lease.finish(Outcome())
