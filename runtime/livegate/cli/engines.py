@@ -27,6 +27,7 @@ from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, RequestError
+from livegate.core.files import files_below
 from livegate.core.telemetry import configure_logging
 from livegate.engines.builds import BuildProgress
 from livegate.engines.cache import EngineCache, RecordState
@@ -108,19 +109,6 @@ def build(options: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def pictures_below(folder: Path) -> list[Path]:
-    """The pictures below a folder, in the order of their names.
-
-    Raises:
-        RequestError: NO_EXIST when there is none.
-    """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not found:
-        kinds = ", ".join(sorted(SUFFIXES))
-        raise RequestError(ErrorCode.NO_EXIST, f"there is no picture in {folder}", hint=f"of {kinds}")
-    return found
-
-
 def _require_int8(options: argparse.Namespace, config: Config, store: ModelStore) -> None:
     """Refuse what may not run in int8, or say that it stays as it is."""
     asked = tuple(wanted_manifests(config, store, options.ids))
@@ -139,7 +127,7 @@ def _measure(folder: Path, config: Config, store: ModelStore, wanted: Iterable[B
             "there is nothing to measure: no model that may run in int8 runs on a backend that has it",
             hint="ask for --backend tensorrt",
         )
-    pictures = pictures_below(folder)
+    pictures = files_below(folder, SUFFIXES)
 
     def tell(path: Path, why: str) -> None:
         if why:

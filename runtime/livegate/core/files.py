@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from livegate.core.errors import ErrorCode, RequestError
@@ -24,6 +25,19 @@ def read_file(name: str | Path, max_bytes: int) -> bytes:
     except OSError as error:
         why = f"{name} cannot be opened: {error.strerror}"
         raise RequestError(ErrorCode.OPEN_FAIL, why) from error
+
+
+def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The files below a folder, in the order of their names.
+
+    Raises:
+        RequestError: NO_EXIST when there is none.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    if not found:
+        kinds = ", ".join(sorted(suffixes))
+        raise RequestError(ErrorCode.NO_EXIST, f"there is no file in {folder}", hint=f"of {kinds}")
+    return found
 
 
 def write_file(path: Path, content: bytes) -> None:

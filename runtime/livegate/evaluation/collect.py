@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from livegate.core.config import Config
-from livegate.core.errors import ErrorCode, LiveGateError, RequestError
-from livegate.core.files import read_file
+from livegate.core.errors import LiveGateError
+from livegate.core.files import files_below, read_file
 from livegate.core.request import CODE_ANALYZE, AnalyzeRequest
 from livegate.core.results import NO_FACE_SCORE, Analysis, GateDecision
 from livegate.core.telemetry import StageClock
@@ -38,10 +38,7 @@ def labelled(folder: Path, suffixes: frozenset[str], *, is_attack: bool) -> list
     Raises:
         RequestError: NO_EXIST when there is none.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
-    if not found:
-        kinds = ", ".join(sorted(suffixes))
-        raise RequestError(ErrorCode.NO_EXIST, f"there is no file in {folder}", hint=f"of {kinds}")
+    found = files_below(folder, suffixes)
     return [(path, _species(path, folder) if is_attack else "") for path in found]
 
 

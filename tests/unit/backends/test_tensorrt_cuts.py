@@ -159,7 +159,7 @@ def test_box_without_memory_for_the_proof_leaves_it_to_the_cpu(
     def refuse(*told: Any) -> None:
         raise error
 
-    monkeypatch.setattr("livegate.devices.cutting.make_segment", refuse)
+    monkeypatch.setattr("livegate.devices.proof.make_segment", refuse)
     with capture_logs() as logs:
         engine = box.engine("gpu")
     assert engine.input == NETWORK.input
