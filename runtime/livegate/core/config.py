@@ -115,7 +115,10 @@ class ServerConfig(Section, frozen=True):
     queue_capacity: Annotated[
         int,
         Meta(
-            ge=1, le=100_000, description="requests that may wait; the surplus is answered 5003 at once"
+            ge=1,
+            le=100_000,
+            description="requests that may wait; the surplus is answered 5003 at once, and then half as "
+            "many may wait until a quarter does",
         ),
     ] = 64
     queue_timeout_s: Annotated[
@@ -383,8 +386,14 @@ class AttentionConfig(Section, frozen=True):
     """Which frames of a camera are looked at in full once there is a word, or while nobody is there."""
 
     recheck_ms: Annotated[
-        int, Meta(ge=0, le=2000, description="longest pause between two of them; 0: every frame")
-    ] = 200
+        int,
+        Meta(
+            ge=0,
+            le=2000,
+            description="longest pause between two of them, half of it while nobody is there; 0: every "
+            "frame",
+        ),
+    ] = 400
     max_face_change: Annotated[
         Fraction, Meta(description="a face that differs more from what was judged is looked at")
     ] = 0.2

@@ -1,9 +1,11 @@
 """Who may run now: a bounded queue in front of a few worker threads.
 
 The queue answers at once: a request that finds no place is refused (5003), one that comes after the
-stop is refused (5002). Deadlines of waiting requests are watched by a thread of their own, so that
-they end on time although every worker is busy (a queue that looks at deadlines only when a worker
-is free ends them late). A request that its client has given up leaves the queue before it runs.
+stop is refused (5002). All places are for bursts: once somebody was refused, more comes than can be
+done, and a long queue would only make everybody wait, so half of them may until it is short. Deadlines
+of waiting requests are watched by a thread of their own, so that they end on time although every worker
+is busy (a queue that looks at deadlines only when a worker is free ends them late). A request that its
+client has given up leaves the queue before it runs.
 
 On a CPU a worker runs a whole request: networks of this size gain nothing from batches there, and a
 run on one thread in each of as many workers as there are cores was measured fastest.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import os
 import threading
 import time
@@ -28,6 +31,8 @@ from livegate.engines.denormals import flush_denormals
 
 T = TypeVar("T")
 Clock = Callable[[], int]
+FLOODED, CALM = 0.5, 0.25
+"""Parts of the places: how many may wait after a refusal, and how few wait when that is over."""
 
 
 class Job(Future[T]):
@@ -100,6 +105,7 @@ class EnginePool:
         self._begun_ns: dict[int, int] = {}
         """When the job of a thread began, or last showed progress."""
         self._is_stopped = False
+        self._is_flooded = False
         lock = threading.Lock()
         self._work = threading.Condition(lock)
         self._idle = threading.Condition(lock)
@@ -135,18 +141,14 @@ class EnginePool:
         """Queue a call.
 
         Raises:
-            QueueError: QUEUE_STOPED after `stop`, QUEUE_FULL when every place is taken.
+            QueueError: QUEUE_STOPED after `stop`, QUEUE_FULL when every place is taken, or half of them
+                since that was so.
         """
         job = Job(self, call, deadline_ns)
         with self._work:
             if self._is_stopped:
                 raise shutting_down()
-            if len(self._jobs) >= self.capacity:
-                raise QueueError(
-                    ErrorCode.QUEUE_FULL,
-                    f"all {self.capacity} places of the queue are taken",
-                    hint="try again in a moment, or raise server.queue_capacity",
-                )
+            self._refuse_surplus()
             self._jobs.append(job)
             if deadline_ns is not None:
                 self._set_alarm(deadline_ns, job)
@@ -230,6 +232,21 @@ class EnginePool:
         job.is_waiting = False
         self._jobs.remove(job)
         self._idle.notify_all()
+
+    def _refuse_surplus(self) -> None:
+        """Raise QUEUE_FULL where no more may wait; the lock is held."""
+        waiting = len(self._jobs)
+        self._is_flooded = self._is_flooded and waiting > CALM * self.capacity
+        places = math.ceil(FLOODED * self.capacity) if self._is_flooded else self.capacity
+        if waiting < places:
+            return
+        since = f" since all {self.capacity} were" if self._is_flooded else ""
+        self._is_flooded = True
+        raise QueueError(
+            ErrorCode.QUEUE_FULL,
+            f"all {places} places of the queue are taken{since}",
+            hint="try again in a moment, or raise server.queue_capacity",
+        )
 
     def _set_alarm(self, deadline_ns: int, job: Job[Any]) -> None:
         """Remember a deadline, and wake the watcher if it is the next one; the lock is held."""

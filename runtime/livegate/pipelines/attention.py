@@ -1,10 +1,10 @@
 """Which frames of a camera the networks must see, and which only show once more what was just judged.
 
 A camera sends 25 frames a second, and who was judged stands there for seconds. While somebody has no
-word yet, every frame is looked at in full, so words come as early as they can. Afterwards, and while
-nobody is there, one is every `recheck_ms`, and each that shows something else: the face is not what
-was judged (something is held in front of it, somebody else stepped in, the head turned), or the scene
-has changed (somebody comes). The face is followed between by its correlation with the one that was
+word yet, every frame is looked at in full, so words come as early as they can. Afterwards one is every
+`recheck_ms`, twice as often while nobody is there, and each that shows something else: the face is not
+what was judged (something is held in front of it, somebody else stepped in, the head turned), or the
+scene has changed (somebody comes). The face is followed between by its correlation with the one that was
 judged, never with the frame before, so that no slow change is taken along. What a frame in between
 gets is what was judged, and never a new word. Pauses are drawn, up to `recheck_ms`: those of one length
 would have cameras that began together looked at together for ever.
@@ -39,6 +39,9 @@ FLAT = 2.0
 """Grey levels of standard deviation below which a face has nothing to be known by."""
 SHORTEST = 0.75
 """Of a pause, as a part of the longest: at 25 frames a second one in five of 200 ms is shorter."""
+NOBODY = 0.5
+"""Of a pause, while nobody is there: who comes in without changing the scene waits for its end, and
+finding nobody costs half of judging somebody."""
 T = TypeVar("T")
 
 
@@ -93,12 +96,16 @@ class Attention(Generic[T]):
         if face and pattern is None:
             self._seen = None
         else:
-            pause_ns = round(self._recheck_ns * (SHORTEST + (1 - SHORTEST) * self._draw()))
-            self._seen = Seen(captured_ns, captured_ns + pause_ns, scene_of(frame), pattern, face, told)
+            due_ns = captured_ns + self._pause_ns(is_nobody=face is None)
+            self._seen = Seen(captured_ns, due_ns, scene_of(frame), pattern, face, told)
 
     def forget(self) -> None:
         """Look at the next frame, whatever it shows."""
         self._seen = None
+
+    def _pause_ns(self, *, is_nobody: bool) -> int:
+        longest_ns = self._recheck_ns * (NOBODY if is_nobody else 1.0)
+        return round(longest_ns * (SHORTEST + (1 - SHORTEST) * self._draw()))
 
 
 def scene_of(frame: Frame) -> Grey:

@@ -216,9 +216,8 @@ class Session:
             return
         with self._lock:
             is_mine = plan is self._plan and subject.person == self._tracker.person
-            is_nobody = subject.person == 0
-            is_settled = subject.face is not None and self._gate.is_settled
-            if is_mine and (is_nobody or is_settled):
+            is_settled = self._gate.is_settled if subject.face else self._gate.has_last_word
+            if is_mine and (subject.person == 0 or is_settled):
                 self._attention.note(frame, captured_ns, subject.face, look)
             else:
                 self._attention.forget()

@@ -45,17 +45,24 @@ def attentive(first: Frame, at: Face | None, **keys: float) -> Attention[str]:
 
 
 def test_same_picture_repeats_what_was_told_until_it_is_time_again() -> None:
-    """Up to 200 ms later what was told holds; then, and before, the frame must be looked at."""
+    """Up to 400 ms later what was told holds; then, and before, the frame must be looked at."""
     attention = attentive(scene(), face())
-    told = [attention.glance(scene(), at_ms * MS) for at_ms in (1000, 1199, 1200, 999)]
+    told = [attention.glance(scene(), at_ms * MS) for at_ms in (1000, 1399, 1400, 999)]
     assert [one.told if one else None for one in told] == ["word", "word", None, None]
 
 
+def test_empty_scene_repeats_half_as_long() -> None:
+    """Up to 200 ms later."""
+    attention = attentive(scene(None), None)
+    told = [attention.glance(scene(None), at_ms * MS) for at_ms in (1000, 1199, 1200)]
+    assert [one is not None for one in told] == [True, True, False]
+
+
 def test_pauses_are_drawn_up_to_recheck_and_never_shorter_than_three_quarters() -> None:
-    """Each anew: 150 ms, 175 ms, 200 ms; so cameras that began together do not stay in step."""
+    """Each anew: 300 ms, 350 ms, 400 ms; so cameras that began together do not stay in step."""
     drawn = iter((0.0, 0.5, 1.0))
     attention = Attention[str](AttentionConfig(), draw=lambda: next(drawn))
-    for pause_ms in (150, 175, 200):
+    for pause_ms in (300, 350, 400):
         attention.note(scene(), 1000 * MS, face(), "word")
         told = [attention.glance(scene(), (1000 + at_ms) * MS) for at_ms in (pause_ms - 1, pause_ms)]
         assert [one is not None for one in told] == [True, False]

@@ -367,7 +367,7 @@ def test_models_that_cannot_answer_fail_the_frame_and_keep_the_session() -> None
 
 
 def seldom(**gate: Any) -> Camera:
-    """A camera whose frames need not all be judged: every 200 ms, which is five frames."""
+    """A camera whose frames need not all be judged: each 200 ms, five frames; 100 where nobody is."""
     return Camera(attention=AttentionConfig(recheck_ms=200), **gate)
 
 
@@ -416,24 +416,47 @@ def test_person_without_a_word_is_judged_in_every_frame(score: float) -> None:
     assert len(camera.pipeline.judged) == 10
 
 
-def test_empty_scene_is_looked_at_every_fifth_frame() -> None:
-    """Nobody in front, nothing moves."""
+def test_empty_scene_is_looked_at_twice_as_often() -> None:
+    """Nobody in front, nothing moves: after 100 ms, which is the third frame."""
     camera = seldom()
     camera.pipeline.faces = ()
-    assert [camera.look().reasons == UNCHANGED for _ in range(6)] == [False, *[True] * 4, False]
-    assert len(camera.pipeline.sizes) == 2
+    assert [camera.look().reasons == UNCHANGED for _ in range(7)] == [*[False, True, True] * 2, False]
+    assert len(camera.pipeline.sizes) == 3
 
 
-def test_person_out_of_sight_is_looked_for_in_every_frame() -> None:
-    """Until they are gone: whoever comes back meanwhile is the same person."""
+def test_person_without_a_word_who_is_out_of_sight_is_looked_for_in_every_frame() -> None:
+    """A face that was missed in one frame costs no frame until there is a word."""
+    camera = seldom(gone_ms=300)
+    camera.look()
+    camera.pipeline.faces = ()
+    assert [camera.look().reasons for _ in range(7)] == [(Reason.NO_FACE,)] * 7
+
+
+def test_person_with_a_word_who_is_out_of_sight_is_looked_for_as_if_nobody_was_there() -> None:
+    """The number stays theirs until they are gone, and the frame in which they are is looked at."""
     camera = seldom(gone_ms=300)
     for _ in range(3):
         camera.look()
     camera.pipeline.faces = ()
     camera.picture = Frame(noise(100, 80, seed=9), 0)
     looks = [camera.look() for _ in range(9)]
-    assert [look.reasons for look in looks[:8]] == [(Reason.NO_FACE,)] * 8
-    assert looks[8].reasons == UNCHANGED
+    is_repeated = [look.reasons == UNCHANGED for look in looks]
+    assert is_repeated == [*[False, True, True] * 2, False, False, True]
+    assert [look.person for look in looks] == [1] * 7 + [0, 0]
+
+
+def test_person_with_a_word_who_comes_back_into_sight_is_judged_at_once() -> None:
+    """In the very frame: it changes the scene."""
+    camera = seldom()
+    for _ in range(3):
+        camera.look()
+    with_face, camera.pipeline.faces = camera.pipeline.faces, ()
+    before, camera.picture = camera.picture, Frame(noise(100, 80, seed=9), 0)
+    assert [camera.look().reasons == UNCHANGED for _ in range(2)] == [False, True]
+    camera.pipeline.faces, camera.picture = with_face, before
+    look = camera.look()
+    assert look.reasons != UNCHANGED
+    assert (look.person, look.faces) == (1, 1)
 
 
 def test_who_answers_a_challenge_is_seen_in_every_frame() -> None:
