@@ -31,6 +31,7 @@ from livegate.shm.lease import Lease
 from livegate.shm.outcome import FrameResult
 from livegate.shm.ring import SlotState
 from livegate.shm.tally import FrameEvent
+from support import HANG_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,6 +91,31 @@ def test_results_are_given_to_the_callback(path: Path) -> None:
             pass
         eventually(lambda: bool(producer.results()) or bool(heard), "a result")
     assert [result.frame_id for result in heard] == [77]
+
+
+def test_slot_of_the_next_frame_comes_with_this_ones_publishing(path: Path) -> None:
+    """It is on loan before anybody asks, and the next loan gives that one."""
+    with broker_at(path, max_frame_age_ms=0) as broker, produce(path) as producer:
+        for _ in range(2):
+            with producer.loan(timeout_s=HANG_S):
+                assert broker.status[0].slots[SlotState.LOANED] == 1
+            eventually(lambda: broker.status[0].slots[SlotState.LOANED] == 1, "a loan ahead")
+
+
+def test_loan_that_was_refused_ahead_is_asked_for_again(path: Path) -> None:
+    """No slot was free when the last frame was published; one is when the next comes."""
+    with broker_at(path, max_frame_age_ms=0) as broker, produce(path, slots=3) as producer:
+        kept = []
+        for _ in range(3):
+            with producer.loan(timeout_s=HANG_S):
+                pass
+            with broker.pop(timeout_s=HANG_S) as lease:
+                kept.append(lease.view())
+                lease.finish(GENUINE)
+        eventually(lambda: broker.tally.camera("door")[FrameEvent.NO_SLOT] == 1, "a refusal ahead")
+        kept.clear()
+        with producer.loan(timeout_s=HANG_S) as pixels:
+            assert pixels.shape == (240, 320, 3)
 
 
 def test_loan_left_by_an_exception_publishes_nothing(path: Path) -> None:

@@ -45,6 +45,7 @@ from livegate.service.liveness import Status
 from livegate.service.reload import ModelReloader
 from livegate.service.streams import Streams
 from livegate.shm.broker import Broker
+from livegate.shm.lease import PublishedFrame
 
 DIALECTS = "livegate.gateway.dialects"
 STOP_GRACE_S = 2.0
@@ -135,6 +136,7 @@ class Server:
                 on_left=self._left,
                 is_ours=self._is_ours,
                 is_brief=self._is_brief,
+                glance=self._glance,
             )
             if path
             else None
@@ -254,6 +256,9 @@ class Server:
 
     def _is_brief(self, camera: str, captured_ns: int) -> bool:
         return self._cameras.is_brief(camera, captured_ns)
+
+    def _glance(self, published: PublishedFrame) -> bool:
+        return self._cameras.glance(published)
 
 
 def _settle() -> None:

@@ -1,6 +1,7 @@
 """The socket half of a producer: packets out, answers in, results kept on the way.
 
-For one thread. Results may come at any time, so whoever waits for an answer reads them first.
+For one thread. Results may come at any time, so whoever waits for an answer reads them first. What will
+be asked for anyway may be asked ahead; its answer is kept, too.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ class FrameLine:
         self._timeout_s = timeout_s
         self._on_result = on_result
         self._request = 0
+        self._ahead = 0
+        """The number of what was asked ahead; 0 = nothing."""
+        self._answer_ahead: Message | None = None
         self._socket = _dialled(path, timeout_s)
 
     def fileno(self) -> int:
@@ -93,14 +97,32 @@ class FrameLine:
         """
         request = self.send(message)
         deadline = time.monotonic() + self._timeout_s + extra_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            received = self._receive(left_s)
-            if received is None:
-                break
+        while (received := self._receive(deadline - time.monotonic())) is not None:
             answer = self._checked(*received, request, kind)
             if answer is not None:
                 return answer
         raise self._late(type(message).__name__)
+
+    def ask_ahead(self, message: Message) -> None:
+        """Send what `take_ahead` will want the answer to. Raises as `send`."""
+        self._answer_ahead = None
+        self._ahead = self.send(message)
+
+    def take_ahead(self, kind: type[M], *, extra_s: float = 0.0) -> M | None:
+        """The answer to what was asked ahead; None where nothing was, or it was refused.
+
+        All that has come is taken in first: an old answer must not hide that the server is gone.
+
+        Raises:
+            LiveGateError: TIMEOUT; CONNECTION_CLOSE.
+        """
+        deadline = time.monotonic() + self._timeout_s + extra_s
+        while self._ahead and self.read(0.0 if self._answer_ahead else deadline - time.monotonic()):
+            pass
+        if self._ahead and self._answer_ahead is None:
+            raise self._late("what was asked ahead")
+        answer, self._answer_ahead, self._ahead = self._answer_ahead, None, 0
+        return answer if isinstance(answer, kind) else None
 
     def send(self, message: Message) -> int:
         """Send a message; its request number.
@@ -124,18 +146,20 @@ class FrameLine:
         """
         received = self._receive(timeout_s)
         if received is not None:
-            self._keep(received[1])
+            self._keep(*received)
         return received is not None
 
     def _checked(self, request: int, message: Message, asked: int, kind: type[M]) -> M | None:
-        """The answer to what was asked; None for a result, which is kept."""
+        """The answer to what was asked; None for anything else, which is kept."""
         if request == asked and isinstance(message, kind):
             return message
-        self._keep(message)
+        self._keep(request, message)
         return None
 
-    def _keep(self, message: Message) -> None:
-        if isinstance(message, Result):
+    def _keep(self, request: int, message: Message) -> None:
+        if request and request == self._ahead:
+            self._answer_ahead = message
+        elif isinstance(message, Result):
             result = frame_result_from(message)
             if self._on_result is None:
                 self.results.append(result)

@@ -16,6 +16,8 @@ A slot may also go into a stream of LivenessClient instead of the camera's queue
 A block that is left by an exception publishes nothing. `pixels` is not to be touched after its block:
 the server reads there. One thread at a time; one producer for each camera.
 
+The slot of the next frame is asked for with each frame that is published, so `loan` seldom waits.
+
 A producer whose server went away says so (1024) at every call. It does not reconnect by itself, because
 a camera that quietly skips frames looks like a camera that sees nobody: call `reconnect`.
 """
@@ -158,7 +160,7 @@ class FrameProducer:
                 server is gone.
         """
         taken_ns = time.monotonic_ns() if captured_ns is None else captured_ns
-        loaned = self._connected().ask(Loan(int(timeout_s * 1e3)), Loaned, extra_s=timeout_s)
+        loaned = self._loaned(timeout_s)
         try:
             yield self._pixels(loaned)
         except BaseException:
@@ -167,7 +169,9 @@ class FrameProducer:
                 self._connected().ask(Release(loaned.generation, loaned.slot), Returned)
             raise
         self._frame_id = self._frame_id + 1 if frame_id is None else frame_id
-        self._connected().send(Publish(loaned.generation, taken_ns, self._frame_id, loaned.slot))
+        line = self._connected()
+        line.send(Publish(loaned.generation, taken_ns, self._frame_id, loaned.slot))
+        line.ask_ahead(Loan(0))
 
     @contextlib.contextmanager
     def ticket(self, *, captured_ns: int | None = None, timeout_s: float = 0.0) -> Iterator[FrameTicket]:
@@ -187,7 +191,7 @@ class FrameProducer:
                 last ticket: skip the frame; CONNECTION_CLOSE when the server is gone.
         """
         taken_ns = time.monotonic_ns() if captured_ns is None else captured_ns
-        loaned = self._connected().ask(Loan(int(timeout_s * 1e3)), Loaned, extra_s=timeout_s)
+        loaned = self._loaned(timeout_s)
         segment_id = self._grant.segment_id if self._grant else 0
         pixels = self._pixels(loaned)
         found = FrameTicket(pixels, segment_id, loaned.slot, loaned.generation, taken_ns)
@@ -249,6 +253,12 @@ class FrameProducer:
     ) -> None:
         """Closed."""
         self.close()
+
+    def _loaned(self, timeout_s: float) -> Loaned:
+        """The slot that was asked for with the last frame, or one that is asked for now."""
+        line = self._connected()
+        ahead = line.take_ahead(Loaned, extra_s=timeout_s)
+        return ahead or line.ask(Loan(int(timeout_s * 1e3)), Loaned, extra_s=timeout_s)
 
     def _pixels(self, loaned: Loaned) -> Pixels:
         if self._map is None or self._geometry is None:

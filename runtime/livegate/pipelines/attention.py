@@ -74,18 +74,15 @@ class Attention(Generic[T]):
         return seen is not None and seen.captured_ns <= captured_ns < seen.due_ns
 
     def glance(self, frame: Frame, captured_ns: int) -> Seen[T] | None:
-        """What was judged, its face where it is now; None when this frame must be looked at."""
+        """What was judged, its face where it is now; None when this frame must be looked at.
+
+        After one that shows something else every frame must be, until one is noted: else the next would
+        be told of first.
+        """
         seen = self._seen
         if seen is None or not self.may_repeat(captured_ns):
             return None
-        change = _scene_change(scene_of(frame), seen.scene, has_face=seen.face is not None)
-        if change > self._max_scene_change:
-            return None
-        if seen.face is not None and seen.pattern is not None:
-            moved, change = followed(frame, seen.face, seen.pattern)
-            if change > self._max_face_change:
-                return None
-            self._seen = replace(seen, face=moved)
+        self._seen = self._still(seen, frame)
         return self._seen
 
     def note(self, frame: Frame, captured_ns: int, face: Face | None, told: T) -> None:
@@ -102,6 +99,16 @@ class Attention(Generic[T]):
     def forget(self) -> None:
         """Look at the next frame, whatever it shows."""
         self._seen = None
+
+    def _still(self, seen: Seen[T], frame: Frame) -> Seen[T] | None:
+        """What was seen, its face where it is in this frame; None where this shows something else."""
+        change = _scene_change(scene_of(frame), seen.scene, has_face=seen.face is not None)
+        if change > self._max_scene_change:
+            return None
+        if seen.face is None or seen.pattern is None:
+            return seen
+        moved, change = followed(frame, seen.face, seen.pattern)
+        return None if change > self._max_face_change else replace(seen, face=moved)
 
     def _pause_ns(self, *, is_nobody: bool) -> int:
         longest_ns = self._recheck_ns * (NOBODY if is_nobody else 1.0)

@@ -182,6 +182,15 @@ class Session:
         self._remember(plan, frame, captured_ns, subject, look)
         return look
 
+    def glance(self, frame: Frame, captured_ns: int) -> Look | None:
+        """What a frame repeats of what was just judged; None: it must be looked at.
+
+        A picture that would have to be turned first always must.
+        """
+        if self.onlooker is not None or self._view.rotation or self._view.mirror:
+            return None
+        return self._repeated(frame, captured_ns)
+
     def may_repeat(self, captured_ns: int) -> bool:
         """Whether a frame of then will most likely show what was just judged; asked without a lock."""
         return self.onlooker is None and self._attention.may_repeat(captured_ns)

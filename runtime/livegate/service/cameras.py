@@ -17,6 +17,7 @@ from typing import Protocol
 from livegate.core.camera import CameraReport, CameraState
 from livegate.core.config import CameraConfig, Config
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError, as_livegate_error
+from livegate.core.frame import Frame
 from livegate.core.results import FrameAnswer
 from livegate.core.telemetry import Metrics, StageClock, get_logger
 from livegate.core.view import View, view_of_camera
@@ -27,7 +28,8 @@ from livegate.service.outcomes import answer_of_error, answer_of_look, outcome_o
 from livegate.service.picture import frame_of_view
 from livegate.service.watch import Watch
 from livegate.shm.broker import CameraStatus
-from livegate.shm.lease import Lease
+from livegate.shm.layout import PixelFormat
+from livegate.shm.lease import Lease, PublishedFrame
 
 DETECTION = 9001
 COMPLAIN_S = 10.0
@@ -130,9 +132,43 @@ class Cameras:
 
     def is_brief(self, camera: str, captured_ns: int) -> bool:
         """Whether its frame of then will most likely repeat a verdict; a guess, so without the lock."""
+        return self._resting(camera, captured_ns) is not None
+
+    def glance(self, published: PublishedFrame) -> bool:
+        """Answer a frame that shows what was just judged; False: it must be looked at, in its turn."""
+        source = published.source
+        session = self._resting(source.camera, published.captured_ns)
+        is_as_it_came = source.pixel_format is PixelFormat.BGR
+        answer = self._repeated(session, published) if session and is_as_it_came else None
+        if answer is None:
+            return False
+        with source.lease(published) as lease:
+            self._publish(lease.camera, answer)
+            lease.finish(outcome_of_answer(answer))
+        return True
+
+    def _repeated(self, session: Session, published: PublishedFrame) -> FrameAnswer | None:
+        """In a function of its own, so that no array outlives it."""
+        captured_ns, number = published.captured_ns, published.frame_id
+        clock = StageClock()
+        _, pixels, _ = published.source.memory(published.ticket)
+        frame = Frame(pixels, captured_ns)
+        try:
+            look = self._service.glance(session, frame, captured_ns)
+        except Exception:  # whoever looks at it will tell
+            log.exception("a glance failed")
+            return None
+        if look is None:
+            return None
+        clock.lap("preprocess")
+        pts = captured_ns // 1_000_000
+        return answer_of_look(look, frame, clock.times(), frame_id=number, frame_pts=pts)
+
+    def _resting(self, camera: str, captured_ns: int) -> Session | None:
+        """The camera's session, if a frame of then will most likely repeat a verdict."""
         line = self._lines.get(camera)
         session = line.session if line is not None else None
-        return session is not None and session.may_repeat(captured_ns)
+        return session if session is not None and session.may_repeat(captured_ns) else None
 
     def _look(self, lease: Lease) -> FrameAnswer:
         """In a function of its own, so that no array outlives it."""

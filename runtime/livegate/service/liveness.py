@@ -208,6 +208,13 @@ class LivenessService:
             self._count(clock.times(), look.verdicts, look.faces)
         return look
 
+    def glance(self, session: Session, frame: Frame, captured_ns: int) -> Look | None:
+        """What a frame repeats of what was just judged; None: it must be looked at."""
+        look = session.glance(frame, captured_ns)
+        if look is not None:
+            self._metrics.unchanged.inc()
+        return look
+
     def queue(self, call: Callable[[], T], *, deadline_ns: int | None = None) -> Future[T]:
         """Have something done by a worker, in its turn; without a deadline the configured one holds.
 

@@ -43,7 +43,7 @@ from livegate.shm.lease import Lease, PublishedFrame
 from livegate.shm.queue import FrameQueue, Policy
 from livegate.shm.ring import SlotRing, SlotState, Ticket
 from livegate.shm.segment import Segment, make_segment
-from livegate.shm.source import Answer, FrameSource
+from livegate.shm.source import Answer, FrameSource, Glance, look_at_each
 from livegate.shm.tally import FrameTally
 from livegate.shm.turns import FrameQueues
 
@@ -82,12 +82,14 @@ class Broker:
         on_left: Callable[[str], None] = lambda camera: None,
         is_ours: Callable[[str], bool] = lambda camera: False,
         is_brief: Callable[[str, int], bool] = lambda camera, captured_ns: False,
+        glance: Glance = look_at_each,
     ) -> None:
         """Nothing is opened before `start`.
 
         `on_refused` hears of each refusal, for the log; `on_left` of each producer that is gone.
         `is_ours` tells the cameras whose frames no other user may hand over. `is_brief` guesses, without
-        waiting, whether a camera's frame of that moment will cost next to nothing.
+        waiting, whether a camera's frame of that moment will cost next to nothing; `glance` answers the
+        frames that need no turn.
         """
         self.tally = tally or FrameTally(max_cameras=4 * config.max_producers)
         self.budget = budget or SegmentBudget(config.ceiling_mib * MIB)
@@ -97,6 +99,7 @@ class Broker:
         self._on_left = on_left
         self._is_ours = is_ours
         self._is_brief = is_brief
+        self._glance = glance
         self._queues: FrameQueues[PublishedFrame] = FrameQueues()
         self._changed = threading.Condition()
         self._sources: dict[str, FrameSource | None] = {}
@@ -247,6 +250,7 @@ class Broker:
             answer=answer,
             tally=self.tally,
             on_release=self._queues.wake,
+            glance=self._glance,
         )
 
     def _shares(self, slots: int) -> tuple[int, int]:

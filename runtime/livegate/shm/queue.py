@@ -100,6 +100,11 @@ class FrameQueue(Generic[T]):
         """The frame that waits longest; the lock is held, and there is one."""
         return self._frames[0]
 
+    def is_free_for(self, frame: T) -> bool:
+        """Whether it may be seen to at once: no other frame waits, it is young, nobody said stop."""
+        with self._changed:
+            return not (self._is_stopped or self._frames or self._is_old(frame))
+
     def push(self, frame: T, *, timeout_s: float = 0.0) -> None:
         """Queue a frame by the policy; only BLOCK waits, and no longer than `timeout_s`.
 

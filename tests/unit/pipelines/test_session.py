@@ -537,6 +537,41 @@ def test_frame_may_repeat_until_its_time_and_never_while_somebody_looks_on() -> 
     assert not camera.session.may_repeat(camera.clock.now_ns)
 
 
+def test_glance_tells_what_a_frame_repeats_and_runs_no_network() -> None:
+    """The verdict without a word, or None: then the frame must be looked at."""
+    camera = seldom()
+    for _ in range(3):
+        camera.look()
+    after_ns = camera.clock.now_ns + 1
+    look = camera.session.glance(camera.picture, after_ns)
+    assert look is not None
+    assert (look.gate, look.reasons, look.person) == (None, UNCHANGED, 1)
+    assert camera.session.glance(Frame(noise(100, 80, seed=9), 0), after_ns + 1) is None
+    assert len(camera.pipeline.judged) == 3
+
+
+def test_after_a_glance_that_showed_something_else_the_next_frame_is_looked_at() -> None:
+    """Else it would be told of before the one that waits for its turn, which then came too late."""
+    camera = seldom()
+    for _ in range(3):
+        camera.look()
+    after_ns = camera.clock.now_ns + 1
+    assert camera.session.glance(Frame(noise(100, 80, seed=9), 0), after_ns) is None
+    assert camera.session.glance(camera.picture, after_ns + 1) is None
+
+
+def test_glance_says_nothing_of_a_picture_that_must_be_turned_or_that_somebody_watches() -> None:
+    """Turning takes memory, and who answers a challenge is seen in every frame."""
+    turned = Camera(view=View(rotation=90), attention=AttentionConfig(recheck_ms=200))
+    watched = seldom()
+    for camera in (turned, watched):
+        for _ in range(3):
+            camera.look()
+    watched.session.onlooker = object()  # type: ignore[assignment]
+    for camera in (turned, watched):
+        assert camera.session.glance(camera.picture, camera.clock.now_ns + 1) is None
+
+
 def test_camera_that_left_leaves_no_picture_behind() -> None:
     """Nothing is repeated of it: the next frame is judged."""
     camera = seldom()

@@ -260,6 +260,9 @@ def test_unwatched_camera_tells_nobody() -> None:
 # --- frames -------------------------------------------------------------------------------------
 
 
+GENUINE = Verdict(1031, "silent_liveness", Decision.GENUINE, 0.9, (), (0.9,))
+
+
 class Judge:
     """A service whose every look opens the gate, after something else has happened."""
 
@@ -268,6 +271,7 @@ class Judge:
     def __init__(self) -> None:
         self.meanwhile: Any = lambda: None
         self.error: Exception | None = None
+        self.repeated: Look | None = Look(64, 48, (GENUINE,), 1, 1, None, (Reason.UNCHANGED,))
 
     def session(self, algo_tasks: Any, view: Any, attention: Any) -> Any:
         return Followed(view)
@@ -276,10 +280,14 @@ class Judge:
         self.meanwhile()
         if self.error:
             raise self.error
-        verdict = Verdict(1031, "silent_liveness", Decision.GENUINE, 0.9, (), (0.9,))
         news = session.onlooker and session.onlooker.prompt(GateDecision.HOLD)
         reasons = (Reason.ENOUGH_GENUINE_FRAMES,)
-        return Look(64, 48, (verdict,), 1, 1, GateDecision.OPEN, reasons, news)
+        return Look(64, 48, (GENUINE,), 1, 1, GateDecision.OPEN, reasons, news)
+
+    def glance(self, session: Any, frame: Any, captured_ns: int) -> Look | None:
+        if self.error:
+            raise self.error
+        return self.repeated
 
 
 class Followed:
@@ -329,6 +337,26 @@ class OneFrame:
         assert self.outcomes
 
 
+class OneSource:
+    """The producer of a frame that nobody has queued."""
+
+    def __init__(self, pixel_format: PixelFormat = PixelFormat.BGR) -> None:
+        self.camera = "door"
+        self.pixel_format = pixel_format
+        self.leases: list[OneFrame] = []
+
+    def memory(self, ticket: Any) -> Any:
+        return b"", noise(64, 48), False
+
+    def lease(self, published: Any) -> OneFrame:
+        self.leases.append(OneFrame())
+        return self.leases[-1]
+
+    @property
+    def published(self) -> Any:
+        return SimpleNamespace(source=self, ticket=None, frame_id=7, captured_ns=5_000_000_000)
+
+
 @pytest.fixture
 def judge() -> Judge:
     return Judge()
@@ -350,6 +378,34 @@ def test_word_on_a_frame_goes_to_its_producer_and_to_who_watches(judged: Cameras
     assert answer is not None
     assert (answer.frame_id, answer.frame_pts, answer.gate) == (7, 5000, GateDecision.OPEN)
     assert [outcome.gate for outcome in lease.outcomes] == [GateDecision.OPEN]
+
+
+def test_frame_that_repeats_a_verdict_is_answered_at_a_glance(judged: Cameras) -> None:
+    """Its producer and those who watch hear the verdict again, and no word."""
+    judged.look(OneFrame())  # type: ignore[arg-type]
+    watch, source = watching(judged), OneSource()
+    assert judged.glance(source.published)
+    answer = watch.take()
+    assert answer is not None
+    assert (answer.frame_id, answer.gate, answer.reasons) == (7, None, (Reason.UNCHANGED,))
+    (lease,) = source.leases
+    assert [outcome.decision for outcome in lease.outcomes] == [Decision.GENUINE]
+
+
+@pytest.mark.parametrize("why", ["new camera", "NV12", "changed", "broken"])
+def test_frame_that_must_be_looked_at_is_left_alone_by_a_glance(
+    why: str, judged: Cameras, judge: Judge
+) -> None:
+    """Nobody hears anything, and nobody has leased it: it can still wait for its turn."""
+    if why != "new camera":
+        judged.look(OneFrame())  # type: ignore[arg-type]
+    watch = watching(judged)
+    source = OneSource(PixelFormat.NV12 if why == "NV12" else PixelFormat.BGR)
+    judge.repeated = None if why == "changed" else judge.repeated
+    judge.error = EngineError("broken") if why == "broken" else None
+    assert not judged.glance(source.published)
+    assert watch.take() is None
+    assert not source.leases
 
 
 def test_camera_without_its_producer_keeps_no_picture(judged: Cameras) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +15,12 @@ from livegate.core.results import Decision
 from livegate.shm.budget import MIB, SegmentBudget
 from livegate.shm.geometry import geometry_for
 from livegate.shm.layout import DropReason, PixelFormat, Result
-from livegate.shm.lease import Lease
+from livegate.shm.lease import Lease, PublishedFrame
 from livegate.shm.outcome import Outcome
 from livegate.shm.queue import FrameQueue, Policy
 from livegate.shm.ring import SlotRing, SlotState, Ticket
 from livegate.shm.segment import make_segment
-from livegate.shm.source import Clocks, FrameSource
+from livegate.shm.source import Clocks, FrameSource, Glance, look_at_each
 from livegate.shm.tally import FrameEvent, FrameTally
 
 WALL_NS = 1_800_000_000_000_000_000
@@ -34,6 +35,7 @@ class Desk:
         is_trusted: bool = True,
         policy: Policy = Policy.NEWEST_WINS,
         pixel_format: PixelFormat = PixelFormat.BGR,
+        glance: Glance = look_at_each,
     ) -> None:
         self.clock = StillClock()
         self.told: list[Result] = []
@@ -59,6 +61,7 @@ class Desk:
             tally=self.tally,
             clocks=Clocks(self.clock, lambda: WALL_NS + self.clock.now_ns),
             on_release=self.wake,
+            glance=glance,
         )
 
     def hear(self, result: Result) -> bool:
@@ -103,6 +106,62 @@ def test_judged_frame_is_told_with_its_times(desk: Desk) -> None:
     assert (result.score, result.queue_ns, result.work_ns) == (0.75, 250_000_000, 500_000_000)
     assert desk.source.slots[SlotState.FREE] == 3
     assert desk.wakes == 0
+
+
+def answer_at_once(published: PublishedFrame) -> bool:
+    with published.source.lease(published) as lease:
+        lease.finish(Outcome(decision=Decision.GENUINE))
+    return True
+
+
+def test_frame_that_a_glance_answers_never_waits() -> None:
+    """Its producer hears the verdict, its slot is free, and the queue never had it."""
+    desk = Desk(glance=answer_at_once)
+    desk.publish(7)
+    assert desk.words() == [(7, 0, DropReason.JUDGED)]
+    assert len(desk.source.queue) == 0
+    assert desk.source.slots[SlotState.FREE] == 3
+    assert (desk.count(FrameEvent.PUBLISHED), desk.count(FrameEvent.JUDGED)) == (1, 1)
+    desk.source.close()
+
+
+def test_frame_that_a_glance_does_not_answer_waits_for_its_turn() -> None:
+    """Nothing is told yet."""
+    desk = Desk(glance=lambda published: False)
+    desk.publish(7)
+    assert (desk.words(), len(desk.source.queue)) == ([], 1)
+    assert desk.source.slots[SlotState.READY] == 1
+    desk.source.close()
+
+
+@pytest.mark.parametrize(
+    ("is_trusted", "frames", "age_ns", "words"),
+    [
+        (False, (7,), 0, []),
+        (True, (6, 7), 0, [(6, 5003, DropReason.REPLACED)]),
+        (True, (7,), 2_000_000_000, [(7, 1011, DropReason.EXPIRED)]),
+    ],
+    ids=["copied", "behind another", "old"],
+)
+def test_frame_that_a_glance_must_not_answer_takes_its_turn(
+    is_trusted: bool, frames: tuple[int, ...], age_ns: int, words: list[Any]
+) -> None:
+    """What is copied first, comes after a frame that waits, or is too old to be told of."""
+    desk = Desk(is_trusted=is_trusted, glance=lambda one: one.frame_id == 7 and answer_at_once(one))
+    desk.clock.now_ns += 5_000_000_000
+    for number in frames:
+        desk.publish(number, captured_ns=desk.clock.now_ns - age_ns)
+    assert desk.words() == words
+    desk.source.close()
+
+
+def test_frame_after_the_stop_is_not_glanced_at() -> None:
+    """Whoever stops a gate does not want it to hear of what comes afterwards."""
+    desk = Desk(glance=answer_at_once)
+    desk.source.queue.stop()
+    desk.publish(7)
+    assert desk.words() == [(7, 5002, DropReason.STOPPED)]
+    desk.source.close()
 
 
 def test_end_of_a_lease_wakes_who_passed_its_camera_over(desk: Desk) -> None:
