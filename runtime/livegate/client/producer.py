@@ -95,7 +95,10 @@ class FrameProducer:
         return self._grant.slots if self._grant else 0
 
     def fileno(self) -> int:
-        """The socket's descriptor, for a selector: readable means that results came, or the end."""
+        """The socket's descriptor, for a selector: readable means that `results` has something to read.
+
+        That is a result, the end, or the slot of the next frame, of which `results` tells nothing.
+        """
         return self._connected().fileno()
 
     def connect(self) -> None:

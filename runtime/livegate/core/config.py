@@ -117,8 +117,8 @@ class ServerConfig(Section, frozen=True):
         Meta(
             ge=1,
             le=100_000,
-            description="requests that may wait; the surplus is answered 5003 at once, and then half as "
-            "many may wait until a quarter does",
+            description="requests that may wait; the surplus is answered 5003 at once, and for a while "
+            "after that new ones have half of the places",
         ),
     ] = 64
     queue_timeout_s: Annotated[

@@ -99,7 +99,7 @@ class ErrorCode(IntEnum):
     CONFIG_DELETE_FAIL = 2043, "APP_ERR_CONFIG_DELETE_FAIL", "delete config failed", "删除参数失败", "FAILED_PRECONDITION", 500, "a camera that is to be removed and is not there"
     QUEUE_EMPTY = 5001, "APP_ERR_QUEUE_EMPTY", "Queue: empty queue", "队列为空", "UNAVAILABLE", 503, "reading from a frame queue with a timeout: no frame came"
     QUEUE_STOPED = 5002, "APP_ERR_QUEUE_STOPED", "Queue: queue stoped", "队列已停止", "UNAVAILABLE", 503, "a request after the server began to shut down"
-    QUEUE_FULL = 5003, "APP_ERR_QUEUE_FULL", "Queue: full queue", "队列满", "RESOURCE_EXHAUSTED", 503, "more requests in flight, or more camera frames, than the queue has places"
+    QUEUE_FULL = 5003, "APP_ERR_QUEUE_FULL", "Queue: full queue", "队列满", "RESOURCE_EXHAUSTED", 503, "more requests in flight, or more camera frames, than the queue has places; in a flood new requests have half of them"
     # fmt: on
 
     @classmethod

@@ -1,11 +1,10 @@
 """Who may run now: a bounded queue in front of a few worker threads.
 
 The queue answers at once: a request that finds no place is refused (5003), one that comes after the
-stop is refused (5002). All places are for bursts: once somebody was refused, more comes than can be
-done, and a long queue would only make everybody wait, so half of them may until it is short. Deadlines
-of waiting requests are watched by a thread of their own, so that they end on time although every worker
-is busy (a queue that looks at deadlines only when a worker is free ends them late). A request that its
-client has given up leaves the queue before it runs.
+stop is refused (5002). While more comes than can be done, new requests have half of the places
+(flood.py). Deadlines of waiting requests are watched by a thread of their own, so that they end on time
+although every worker is busy (a queue that looks at deadlines only when a worker is free ends them
+late). A request that its client has given up leaves the queue before it runs.
 
 On a CPU a worker runs a whole request: networks of this size gain nothing from batches there, and a
 run on one thread in each of as many workers as there are cores was measured fastest.
@@ -15,7 +14,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import math
 import os
 import threading
 import time
@@ -28,11 +26,10 @@ from typing import Any, TypeVar
 
 from livegate.core.errors import DeadlineError, ErrorCode, QueueError
 from livegate.engines.denormals import flush_denormals
+from livegate.engines.flood import Flood
 
 T = TypeVar("T")
 Clock = Callable[[], int]
-FLOODED, CALM = 0.5, 0.25
-"""Parts of the places: how many may wait after a refusal, and how few wait when that is over."""
 
 
 class Job(Future[T]):
@@ -105,7 +102,7 @@ class EnginePool:
         self._begun_ns: dict[int, int] = {}
         """When the job of a thread began, or last showed progress."""
         self._is_stopped = False
-        self._is_flooded = False
+        self._flood = Flood(capacity)
         lock = threading.Lock()
         self._work = threading.Condition(lock)
         self._idle = threading.Condition(lock)
@@ -137,18 +134,19 @@ class EnginePool:
             if threading.get_ident() in self._begun_ns:
                 self._begun_ns[threading.get_ident()] = self._now_ns()
 
-    def submit(self, call: Callable[[], T], *, deadline_ns: int | None = None) -> Job[T]:
-        """Queue a call.
+    def submit(
+        self, call: Callable[[], T], *, deadline_ns: int | None = None, is_new: bool = False
+    ) -> Job[T]:
+        """Queue a call. `is_new`: nothing was done for it yet, so in a flood it has half of the places.
 
         Raises:
-            QueueError: QUEUE_STOPED after `stop`, QUEUE_FULL when every place is taken, or half of them
-                since that was so.
+            QueueError: QUEUE_STOPED after `stop`, QUEUE_FULL when every place is taken that it may have.
         """
         job = Job(self, call, deadline_ns)
         with self._work:
             if self._is_stopped:
                 raise shutting_down()
-            self._refuse_surplus()
+            self._refuse_surplus(is_new)
             self._jobs.append(job)
             if deadline_ns is not None:
                 self._set_alarm(deadline_ns, job)
@@ -233,18 +231,19 @@ class EnginePool:
         self._jobs.remove(job)
         self._idle.notify_all()
 
-    def _refuse_surplus(self) -> None:
+    def _refuse_surplus(self, is_new: bool) -> None:
         """Raise QUEUE_FULL where no more may wait; the lock is held."""
-        waiting = len(self._jobs)
-        self._is_flooded = self._is_flooded and waiting > CALM * self.capacity
-        places = math.ceil(FLOODED * self.capacity) if self._is_flooded else self.capacity
+        waiting, now_ns = len(self._jobs), self._now_ns()
+        places = self._flood.places(waiting, now_ns) if is_new else self.capacity
         if waiting < places:
             return
-        since = f" since all {self.capacity} were" if self._is_flooded else ""
-        self._is_flooded = True
+        if is_new:
+            self._flood.refused(now_ns)
+        is_whole = places == self.capacity
+        limit = f"all {places} places are taken" if is_whole else f"in a flood {places} may"
         raise QueueError(
             ErrorCode.QUEUE_FULL,
-            f"all {places} places of the queue are taken{since}",
+            f"{waiting} requests wait, {limit}",
             hint="try again in a moment, or raise server.queue_capacity",
         )
 

@@ -38,10 +38,10 @@ BLOCKS, SAMPLES = 8, 4
 FLAT = 2.0
 """Grey levels of standard deviation below which a face has nothing to be known by."""
 SHORTEST = 0.75
-"""Of a pause, as a part of the longest: at 25 frames a second one in five of 200 ms is shorter."""
+"""Of a pause, as a part of the longest."""
 NOBODY = 0.5
 """Of a pause, while nobody is there: who comes in without changing the scene waits for its end, and
-finding nobody costs half of judging somebody."""
+finding nobody costs less than half of judging somebody."""
 T = TypeVar("T")
 
 

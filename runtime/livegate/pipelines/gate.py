@@ -38,17 +38,12 @@ class Gate:
         return frozenset(self._said)
 
     @property
-    def has_last_word(self) -> bool:
-        """Whether this person got OPEN or DENY; after OPEN only DENY may come."""
-        return bool(self._said - {GateDecision.HOLD})
-
-    @property
     def is_settled(self) -> bool:
         """Whether more of the same would change nothing: a last word, and no doubt about it since."""
         if GateDecision.DENY in self._said:
             return True
         is_doubted = not self._votes or self._votes[-1][1] is not Vote.GENUINE
-        return self.has_last_word and not is_doubted
+        return GateDecision.OPEN in self._said and not is_doubted
 
     def meet(self) -> None:
         """Somebody else stands in front: what was gathered says nothing of them."""

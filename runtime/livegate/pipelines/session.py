@@ -27,6 +27,8 @@ FACES = "face_detection"
 SILENT = 1031
 """The algo task that the gate listens to."""
 EVERY_FRAME = AttentionConfig(recheck_ms=0)
+OUT_OF_SIGHT_NS = 200_000_000
+"""A detector misses a face now and then, but seldom in every frame of so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ class Session:
         self._gate = Gate(config)
         self._attention: Attention[Look] = Attention(attention, draw)
         self._heard_ns = 0
+        self._was_settled = False
+        """Whether nothing was open about the person in front when their face was last judged."""
         self._is_retired = False
         self._lock = threading.Lock()
         self.onlooker: Onlooker | None = None
@@ -143,6 +147,7 @@ class Session:
             if self._plan.pipeline is not pipeline:
                 self._plan = _Plan.on(pipeline, self._algo_tasks)
                 self._gate.forget()
+                self._was_settled = False
                 self._attention.forget()
             return self._plan
 
@@ -189,7 +194,9 @@ class Session:
         """
         if self.onlooker is not None or self._view.rotation or self._view.mirror:
             return None
-        return self._repeated(frame, captured_ns)
+        with self._lend() as pipeline:
+            is_mine = pipeline is self._plan.pipeline  # else what was judged is of models that retired
+        return self._repeated(frame, captured_ns) if is_mine else None
 
     def may_repeat(self, captured_ns: int) -> bool:
         """Whether a frame of then will most likely show what was just judged; asked without a lock."""
@@ -225,7 +232,10 @@ class Session:
             return
         with self._lock:
             is_mine = plan is self._plan and subject.person == self._tracker.person
-            is_settled = self._gate.is_settled if subject.face else self._gate.has_last_word
+            if is_mine and subject.face is not None:
+                self._was_settled = self._gate.is_settled
+            is_in_doubt = subject.face is None and self._tracker.unseen_ns < OUT_OF_SIGHT_NS
+            is_settled = self._was_settled and not is_in_doubt
             if is_mine and (subject.person == 0 or is_settled):
                 self._attention.note(frame, captured_ns, subject.face, look)
             else:
@@ -235,6 +245,7 @@ class Session:
         """A frame could not be judged: (person, the new word, never OPEN)."""
         with self._lock:
             self._attention.forget()
+            self._was_settled = False
             return self._tracker.person, self._gate.fail()
 
     def retire(self) -> None:

@@ -51,6 +51,11 @@ class SubjectTracker:
         """The number of the person in front; 0 = nobody."""
         return self._people if self._box is not None else 0
 
+    @property
+    def unseen_ns(self) -> int:
+        """From the last frame that showed the person in front to the latest one."""
+        return self._latest_ns - self._seen_ns
+
     def is_late(self, captured_ns: int) -> bool:
         """Whether a younger frame than this was looked at."""
         return captured_ns < self._latest_ns

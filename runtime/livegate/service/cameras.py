@@ -136,13 +136,13 @@ class Cameras:
 
     def glance(self, published: PublishedFrame) -> bool:
         """Answer a frame that shows what was just judged; False: it must be looked at, in its turn."""
-        source = published.source
+        source, begun_ns = published.source, time.monotonic_ns()
         session = self._resting(source.camera, published.captured_ns)
         is_as_it_came = source.pixel_format is PixelFormat.BGR
         answer = self._repeated(session, published) if session and is_as_it_came else None
         if answer is None:
             return False
-        with source.lease(published) as lease:
+        with source.lease(published, since_ns=begun_ns) as lease:
             self._publish(lease.camera, answer)
             lease.finish(outcome_of_answer(answer))
         return True
@@ -151,18 +151,18 @@ class Cameras:
         """In a function of its own, so that no array outlives it."""
         captured_ns, number = published.captured_ns, published.frame_id
         clock = StageClock()
-        _, pixels, _ = published.source.memory(published.ticket)
-        frame = Frame(pixels, captured_ns)
         try:
+            _, pixels, _ = published.source.memory(published.ticket)
+            frame = Frame(pixels, captured_ns)
             look = self._service.glance(session, frame, captured_ns)
+            if look is None:
+                return None
+            clock.lap("preprocess")
+            pts = captured_ns // 1_000_000
+            return answer_of_look(look, frame, clock.times(), frame_id=number, frame_pts=pts)
         except Exception:  # whoever looks at it will tell
             log.exception("a glance failed")
             return None
-        if look is None:
-            return None
-        clock.lap("preprocess")
-        pts = captured_ns // 1_000_000
-        return answer_of_look(look, frame, clock.times(), frame_id=number, frame_pts=pts)
 
     def _resting(self, camera: str, captured_ns: int) -> Session | None:
         """The camera's session, if a frame of then will most likely repeat a verdict."""

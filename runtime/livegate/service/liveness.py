@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import TypeVar
 
 from livegate.core.config import AttentionConfig, Config, LimitsConfig
@@ -261,7 +262,8 @@ class LivenessService:
         if deadline_ns is None:
             deadline_ns = self._deadline_ns()
         clock = StageClock()
-        return self._pool.submit(lambda: self._run(pipeline, request, clock), deadline_ns=deadline_ns)
+        run = partial(self._run, pipeline, request, clock)
+        return self._pool.submit(run, deadline_ns=deadline_ns, is_new=True)
 
     def _check(self, request: AnalyzeRequest) -> None:
         if request.code != CODE_ANALYZE:

@@ -81,8 +81,8 @@ class Holder(Protocol):
     def is_closed(self) -> bool:
         """Whether the producer is gone."""
 
-    def lease(self, published: PublishedFrame) -> Lease:
-        """Begin to look at a frame."""
+    def lease(self, published: PublishedFrame, *, since_ns: int | None = None) -> Lease:
+        """Begin to look at a frame. `since_ns`: when that was, if not now."""
 
     def give_up(self, published: PublishedFrame, reason: DropReason) -> None:
         """Never look at it."""

@@ -100,8 +100,7 @@ class FrameSource:
         Raises as `claim`.
         """
         frame = self.claim(ticket, captured_ns=captured_ns, frame_id=frame_id)
-        # What would be copied is not seen twice.
-        if self.is_trusted and self.queue.is_free_for(frame) and self._glance(frame):
+        if self._may_glance(frame) and self._glance(frame):
             return
         try:
             self.queue.push(frame, timeout_s=timeout_s)
@@ -132,8 +131,8 @@ class FrameSource:
         """A frame that was claimed will not be looked at."""
         self._dropped(published, reason)
 
-    def lease(self, published: PublishedFrame) -> Lease:
-        """Begin to look at a frame.
+    def lease(self, published: PublishedFrame, *, since_ns: int | None = None) -> Lease:
+        """Begin to look at a frame. `since_ns`: when that was, if not now.
 
         Raises:
             RequestError: NO_EXIST when the producer left meanwhile; the frame is counted as dropped.
@@ -147,7 +146,7 @@ class FrameSource:
         now_ns = self._clocks.now_ns()
         return Lease(
             published,
-            leased_ns=now_ns,
+            leased_ns=now_ns if since_ns is None else since_ns,
             wall_offset_ns=self._clocks.wall_ns() - now_ns,
             now_ns=self._clocks.now_ns,
         )
@@ -195,6 +194,10 @@ class FrameSource:
     def slots(self) -> dict[SlotState, int]:
         """How many slots are in each state."""
         return self.ring.states()
+
+    def _may_glance(self, frame: PublishedFrame) -> bool:
+        """Whether it overtakes no other frame, and would not be copied twice."""
+        return self.is_trusted and self.queue.is_free_for(frame) and not self.ring.in_flight
 
     def _dropped(self, frame: PublishedFrame, reason: DropReason) -> None:
         """A published frame will not be looked at."""

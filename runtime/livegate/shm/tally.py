@@ -14,7 +14,10 @@ OTHERS = "(others)"
 
 
 class FrameEvent(str, Enum):
-    """What is counted for each camera. Frames, but for COPIED_BYTES."""
+    """What is counted for each camera. Frames, but for COPIED_BYTES.
+
+    NO_SLOT counts askings: a producer that asks ahead asks once more when its frame comes.
+    """
 
     PUBLISHED = "published"
     DISCARDED = "discarded"

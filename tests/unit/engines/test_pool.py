@@ -127,37 +127,30 @@ def test_submit_without_a_place_is_refused_at_once() -> None:
         assert pool.depth == 2
 
 
-def test_submit_after_a_refusal_half_of_the_places_hold_until_a_quarter_waits() -> None:
-    """A burst may fill all; while more comes than is done, nobody waits behind the whole queue."""
+def test_submit_in_a_flood_new_requests_have_half_of_the_places() -> None:
+    """A burst may fill all; after a refusal half hold, but for what is under way already."""
     with pool_of(capacity=8) as pool, held(pool):
-        jobs = [pool.submit(int) for _ in range(8)]
-        refusals = [("all 8 places of", 8), ("4 places .* since all 8 were", 4)]
-        for message, waiting in refusals:
+        jobs = [pool.submit(int, is_new=True) for _ in range(8)]
+        for message, waiting in ((r"8 requests wait, all 8 places", 8), (r"4 .* flood 4 may", 4)):
             while pool.depth > waiting:
                 jobs.pop().cancel()
             with pytest.raises(QueueError, match=message):
-                pool.submit(int)
+                pool.submit(int, is_new=True)
+        for _ in range(4):
+            pool.submit(int)
+        with pytest.raises(QueueError, match="8 places"):
+            pool.submit(int)
+
+
+def test_submit_of_what_is_under_way_that_is_refused_is_no_flood() -> None:
+    """A video that asks again every 20 ms takes no place from anybody."""
+    with pool_of(capacity=2) as pool, held(pool):
+        jobs = [pool.submit(int), pool.submit(int)]
+        with pytest.raises(QueueError):
+            pool.submit(int)
         jobs.pop().cancel()
-        jobs.append(pool.submit(int))
-        with pytest.raises(QueueError, match="4 places"):
-            pool.submit(int)
-        while pool.depth > 2:
-            jobs.pop().cancel()
-        for _ in range(6):
-            pool.submit(int)
-        assert pool.depth == 8
-
-
-def test_submit_queue_of_one_place_takes_the_next_when_it_is_free() -> None:
-    """Half of one is one."""
-    with pool_of(capacity=1) as pool, held(pool):
-        waiting = pool.submit(int)
-        for _ in range(2):
-            with pytest.raises(QueueError, match="1 place"):
-                pool.submit(int)
-        waiting.cancel()
-        pool.submit(int)
-        assert pool.depth == 1
+        pool.submit(int, is_new=True)
+        assert pool.depth == 2
 
 
 def test_submit_running_requests_take_no_place() -> None:

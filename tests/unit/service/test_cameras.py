@@ -348,7 +348,7 @@ class OneSource:
     def memory(self, ticket: Any) -> Any:
         return b"", noise(64, 48), False
 
-    def lease(self, published: Any) -> OneFrame:
+    def lease(self, published: Any, *, since_ns: int) -> OneFrame:
         self.leases.append(OneFrame())
         return self.leases[-1]
 

@@ -155,6 +155,19 @@ def test_frame_that_a_glance_must_not_answer_takes_its_turn(
     desk.source.close()
 
 
+def test_frame_is_not_glanced_at_while_another_of_its_camera_is_looked_at() -> None:
+    """What is found in the other must be told first."""
+    desk = Desk(glance=lambda one: one.frame_id == 7 and answer_at_once(one))
+    desk.publish(6)
+    lease = desk.lease()
+    desk.publish(7)
+    assert (desk.words(), len(desk.source.queue)) == ([], 1)
+    lease.finish(Outcome(decision=Decision.GENUINE))
+    desk.publish(8)
+    assert desk.words() == [(6, 0, DropReason.JUDGED), (7, 5003, DropReason.REPLACED)]
+    desk.source.close()
+
+
 def test_frame_after_the_stop_is_not_glanced_at() -> None:
     """Whoever stops a gate does not want it to hear of what comes afterwards."""
     desk = Desk(glance=answer_at_once)
