@@ -290,6 +290,26 @@ def test_submit_full_queue_is_5003_at_once() -> None:
     box.service.close()
 
 
+def test_submit_in_a_flood_leaves_places_to_videos_and_streams() -> None:
+    """After a refusal new requests have half of the places, what is under way all of them."""
+    box = Box(config_with(server={"queue_capacity": 4}))
+    gate = Gate()
+    box.pool.submit(gate)
+    assert gate.entered.wait(HANG_S)
+    waiting = [box.service.submit(request(PICTURE)) for _ in range(4)]
+    for more in (3, 0):
+        with pytest.raises(QueueError):
+            box.service.submit(request(PICTURE))
+        while len(waiting) > more:
+            waiting.pop().cancel()
+    waiting = [box.service.queue(int) for _ in range(4)]
+    with pytest.raises(QueueError):
+        box.service.submit(request(PICTURE))
+    gate.open()
+    assert [one.result(HANG_S) for one in waiting] == [0] * 4
+    box.service.close()
+
+
 def test_submit_bad_request_takes_no_place(box: Box) -> None:
     """What can be refused by looking at it never enters the queue, however busy the workers are."""
     gate = Gate()
