@@ -150,6 +150,25 @@ def test_exported_file_runs_and_fits_its_manifest(model: str, tmp_path: Path) ->
         assert names <= {output.name for session in sessions for output in session.get_outputs()}
 
 
+@pytest.mark.parametrize("model", ["lg_detect", "lg_face"])
+def test_exported_scale_is_in_the_weights(model: str, tmp_path: Path) -> None:
+    """One pass over the picture between the transpose and the first convolution, and not a bit less."""
+    import onnx
+
+    recipe = read_recipe(model, "tiny")
+    export = COURSES[model](recipe).exported(COURSES[model](recipe).network(samples_for(model, 2)))[0]
+    path = write_onnx(export, recipe, tmp_path / "x.onnx")
+    types = [node.op_type for node in onnx.load(str(path)).graph.node]
+    types = [one for one in types if one not in ("Constant", "Identity")]
+    assert types[: types.index("Conv")] == ["Cast", "Transpose", "Sub"]
+    sides = tuple(export.example.shape)
+    pixels = np.random.default_rng(2).integers(0, 255, sides, dtype=np.uint8)
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        told = export.module(torch.from_numpy(pixels))
+    np.testing.assert_allclose(session.run(None, {"pixels": pixels})[0], told[0].numpy(), atol=1e-5)
+
+
 def test_detectors_grids_are_the_runtimes_rule() -> None:
     """A cell's box and landmarks in training are those that the runtime decodes."""
     rule = YunetGrid(
