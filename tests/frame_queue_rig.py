@@ -38,8 +38,12 @@ def eventually(fact: Callable[[], bool], what: str) -> None:
 
 @contextlib.contextmanager
 def broker_at(path: Path, **settings: Any) -> Iterator[Broker]:
-    """A live broker; at the end it is stopped and has let everything go."""
-    broker = Broker(path, FramesConfig(**{"max_messages_per_s": 1_000_000, **settings}))
+    """A live broker; at the end it is stopped and has let everything go.
+
+    No frame is too old for it, unless `settings` say so: a busy machine may take its time.
+    """
+    usual = {"max_messages_per_s": 1_000_000, "max_frame_age_ms": 0}
+    broker = Broker(path, FramesConfig(**{**usual, **settings}))
     broker.start()
     try:
         yield broker

@@ -95,7 +95,7 @@ def test_results_are_given_to_the_callback(path: Path) -> None:
 
 def test_slot_of_the_next_frame_comes_with_this_ones_publishing(path: Path) -> None:
     """It is on loan before anybody asks, and the next loan gives that one."""
-    with broker_at(path, max_frame_age_ms=0) as broker, produce(path) as producer:
+    with broker_at(path) as broker, produce(path) as producer:
         for _ in range(2):
             with producer.loan(timeout_s=HANG_S):
                 assert broker.status[0].slots[SlotState.LOANED] == 1
@@ -104,7 +104,7 @@ def test_slot_of_the_next_frame_comes_with_this_ones_publishing(path: Path) -> N
 
 def test_loan_that_was_refused_ahead_is_asked_for_again(path: Path) -> None:
     """No slot was free when the last frame was published; one is when the next comes."""
-    with broker_at(path, max_frame_age_ms=0) as broker, produce(path, slots=3) as producer:
+    with broker_at(path) as broker, produce(path, slots=3) as producer:
         kept = []
         for _ in range(3):
             with producer.loan(timeout_s=HANG_S):
@@ -215,7 +215,7 @@ def test_nv12_frame_arrives_as_planes(path: Path) -> None:
 
 def test_newest_frame_wins_and_the_leased_one_stays(path: Path) -> None:
     """A slow reader finds the newest picture next, and the one it holds does not change."""
-    with broker_at(path, max_frame_age_ms=0) as broker, produce(path) as producer:
+    with broker_at(path) as broker, produce(path) as producer:
         with producer.loan() as pixels:
             paint(pixels, 1)
         lease = broker.pop(timeout_s=60)
@@ -235,7 +235,7 @@ def test_newest_frame_wins_and_the_leased_one_stays(path: Path) -> None:
 
 def test_full_queue_rejects_with_5003(path: Path) -> None:
     """REJECT: the producer hears at once, and what waits is kept."""
-    with broker_at(path, policy="reject", max_frame_age_ms=0) as broker, produce(path) as producer:
+    with broker_at(path, policy="reject") as broker, produce(path) as producer:
         for _ in range(3):
             with producer.loan(timeout_s=1):
                 pass
@@ -247,7 +247,7 @@ def test_full_queue_rejects_with_5003(path: Path) -> None:
 def test_blocked_publish_ends_at_its_deadline(path: Path) -> None:
     """BLOCK: 5003 after frames.block_timeout_ms, without any reader."""
     with (
-        broker_at(path, policy="block", block_timeout_ms=20, max_frame_age_ms=0),
+        broker_at(path, policy="block", block_timeout_ms=20),
         produce(path) as producer,
     ):
         for _ in range(2):
@@ -260,7 +260,7 @@ def test_blocked_publish_ends_at_its_deadline(path: Path) -> None:
 def test_stop_tells_who_waits_and_who_comes(path: Path) -> None:
     """5002 for the frame in the queue, for the consumer that waits, 1024 for the producer then."""
     codes: list[ErrorCode] = []
-    with broker_at(path, max_frame_age_ms=0) as broker, produce(path) as producer:
+    with broker_at(path) as broker, produce(path) as producer:
         with producer.loan():
             pass
         eventually(lambda: broker.status[0].waiting == 1, "the frame in the queue")
@@ -376,7 +376,7 @@ def test_other_user_on_the_list_is_let_in_and_not_trusted(
 def test_cameras_take_turns(path: Path) -> None:
     """A fast producer does not starve a slow one."""
     with (
-        broker_at(path, max_frame_age_ms=0, policy="reject", max_waiting=5) as broker,
+        broker_at(path, policy="reject", max_waiting=5) as broker,
         produce(path, camera="fast", slots=8) as fast,
         produce(path, camera="slow") as slow,
     ):
@@ -397,7 +397,7 @@ def test_cameras_take_turns(path: Path) -> None:
 
 def test_frames_of_one_camera_looked_at_at_once_are_bounded(path: Path) -> None:
     """With frames.max_leases out the next frame waits, and its producer still finds a slot."""
-    with broker_at(path, max_frame_age_ms=0, max_leases=1) as broker, produce(path) as producer:
+    with broker_at(path, max_leases=1) as broker, produce(path) as producer:
         with producer.loan():
             pass
         lease = broker.pop(timeout_s=60)
@@ -548,7 +548,7 @@ def test_reconnect_after_the_server_restarted_works(path: Path) -> None:
 
 def test_stale_captured_frame_is_not_judged(path: Path) -> None:
     """A camera that stalled hands over the past: 1011."""
-    with broker_at(path) as broker, Consumer(broker), produce(path) as producer:
+    with broker_at(path, max_frame_age_ms=1000) as broker, Consumer(broker), produce(path) as producer:
         with producer.loan(captured_ns=time.monotonic_ns() - 5_000_000_000):
             pass
         (result,) = producer.results(timeout_s=60)

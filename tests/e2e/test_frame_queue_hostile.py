@@ -203,7 +203,7 @@ def test_capture_in_the_future_is_refused(broker: Broker, peer: RawPeer) -> None
 
 def test_wait_for_a_slot_is_cut_to_the_servers_limit(path: Path) -> None:
     """wait_ms is the producer's wish only: 49 days would hide its death."""
-    with broker_at(path, block_timeout_ms=10, max_frame_age_ms=0) as broker:
+    with broker_at(path, block_timeout_ms=10) as broker:
         peer = RawPeer(path)
         peer.hello("liar", slots=3)
         kept = []

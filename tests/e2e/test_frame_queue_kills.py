@@ -74,7 +74,7 @@ def live(puppet: Puppet, path: Path, steps: tuple[str, ...], *, camera: str = "d
 @pytest.mark.parametrize("state", LIVES)
 def test_producer_killed_gives_everything_back(path: Path, zygote: Zygote, state: str) -> None:
     """Slots, memory, name and descriptors are back, and the next producer of the name works."""
-    with broker_at(path, max_frame_age_ms=0) as broker:
+    with broker_at(path) as broker:
         before = open_fds()
         puppet = zygote.spawn()
         live(puppet, path, LIVES[state])
@@ -94,7 +94,7 @@ def test_producer_killed_gives_everything_back(path: Path, zygote: Zygote, state
 
 def test_producer_killed_while_its_frame_is_leased(path: Path, zygote: Zygote) -> None:
     """The look goes on to its end on whole bytes; then the memory goes."""
-    with broker_at(path, max_frame_age_ms=0) as broker:
+    with broker_at(path) as broker:
         puppet = zygote.spawn()
         live(puppet, path, ("loan", "publish", "loan"))
         lease = broker.pop(timeout_s=HANG_S)
@@ -112,7 +112,7 @@ def test_producer_killed_while_its_frame_is_leased(path: Path, zygote: Zygote) -
 
 def test_producer_killed_while_it_waits_for_a_place(path: Path, zygote: Zygote) -> None:
     """BLOCK: its death is seen when the wait ends, and the wait is bounded."""
-    with broker_at(path, policy="block", block_timeout_ms=100, max_frame_age_ms=0) as broker:
+    with broker_at(path, policy="block", block_timeout_ms=100) as broker:
         puppet = zygote.spawn()
         live(puppet, path, ("loan", "publish", "loan", "publish"))
         puppet.kill()
@@ -122,7 +122,7 @@ def test_producer_killed_while_it_waits_for_a_place(path: Path, zygote: Zygote) 
 
 def test_name_of_a_dying_producer_is_given_to_its_heir(path: Path, zygote: Zygote) -> None:
     """A camera process that is restarted at once need not wait for us to notice the death."""
-    with broker_at(path, policy="block", block_timeout_ms=200, max_frame_age_ms=0) as broker:
+    with broker_at(path, policy="block", block_timeout_ms=200) as broker:
         puppet = zygote.spawn()
         heir = zygote.spawn()
         live(puppet, path, ("loan", "publish", "loan", "publish"))
@@ -196,7 +196,7 @@ class KillMachine(RuleBasedStateMachine):
         self.path = Path(self.folder.name) / "frames.sock"
         self.before = open_fds()
         self.stack = ExitStack()
-        self.broker: Broker = self.stack.enter_context(broker_at(self.path, max_frame_age_ms=0))
+        self.broker: Broker = self.stack.enter_context(broker_at(self.path))
         self.idle_fds = open_fds()
         self.puppets: dict[str, Puppet] = {}
         self.states: dict[str, str] = {}
