@@ -23,7 +23,7 @@ MODELS = (
     *("fsanet_pair", "minifasnet_pair", "pfld_ghostone", "yunet_n"),
     *("lg_detect", "lg_face", "lg_face_pose", "lg_silent"),
 )
-PACKS = {"reference": 6, "starter": 5}
+PACKS = {"reference": 6, "starter": 6}
 """How many engines each pack has."""
 COMPUTING = tuple(name for name in plugin_names("livegate.backends") if name != "null")
 

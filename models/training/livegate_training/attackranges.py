@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 Span = tuple[float, float]
+Ink = Literal["dots", "lines", "dither"]
+Raster = Literal["columns", "rows", "mesh"]
+"""Stripes of red, green and blue side by side, above each other, or white pixels with dark seams."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,44 @@ class AttackRanges:
     borderless_odds: float = 0.22
 
 
-TRAINING = AttackRanges(face_height=(0.1, 0.92))
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How paper is printed and screens are built; one of each tuple is drawn. `grain`: of the paper."""
+
+    inks: tuple[Ink, ...] = ("dots",)
+    rasters: tuple[Raster, ...] = ("columns",)
+    grain: Span | None = None
+
+
+TRAINING = AttackRanges(face_height=(0.07, 0.92))
+FINE = AttackRanges(
+    face_height=(0.07, 0.92),
+    saturation=(1.0, 1.15),
+    dot=(1.0, 1.7),
+    dot_strength=(0.2, 0.8),
+    margin=(0.0, 0.005),
+    raster=(660.0, 1400.0),
+    grid_strength=(0.2, 0.85),
+    bezel=(0.002, 0.009),
+    glare=(0.0, 0.02),
+)
+"""Of training, too: displays and prints as fine as they are made, beyond the weak slice."""
+COARSE = AttackRanges(
+    face_height=(0.07, 0.92),
+    turn=(17.0, 25.0),
+    tilt=(0.1, 0.14),
+    saturation=(0.3, 0.45),
+    dot=(6.5, 9.0),
+    margin=(0.18, 0.3),
+    curl=(0.09, 0.12),
+    raster=(120.0, 200.0),
+    bezel=(0.18, 0.25),
+    glare=(0.45, 0.6),
+    blue=(0.65, 0.8),
+)
+"""Of training, too, on the other side: the frozen test lies between, and nothing of it is drawn."""
+VARIED = Finish(("dots", "dots", "lines", "dither"), ("columns", "rows", "mesh"), grain=(0.0, 0.06))
+"""Of training: more kinds than the frozen test has."""
 TEST = AttackRanges(
     face_height=(0.15, 0.9),
     turn=(8.0, 17.0),

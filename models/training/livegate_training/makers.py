@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from livegate_training.attackranges import TRAINING
+from livegate_training.attackranges import COARSE, FINE, TRAINING, VARIED
 from livegate_training.backgrounds import read_backgrounds
 from livegate_training.camera import CameraRanges
 from livegate_training.detectscenes import scene_maker
@@ -31,7 +31,8 @@ def face_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, bank:
 def silent_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, bank: Path) -> Maker:
     """Of lg_silent: as many people as attacks."""
     people, places = people_of(recipe, split, pack, bank), read_backgrounds(folders.photographs, split)
-    stage = Stage(people, places, TRAINING, WHOLE)
+    # Half of the attacks are of the usual ranges.
+    stage = Stage(people, places, TRAINING, WHOLE, VARIED, (TRAINING, FINE, COARSE))
     kinds: tuple[Kind, ...] = ("genuine", "print", "genuine", "replay")
     return view_maker(stage, CameraRanges(), f"{recipe.seed} {split}", kinds)
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livegate_training.attackranges import AttackRanges
+from livegate_training.attackranges import AttackRanges, Finish, Ink
 from livegate_training.camera import jpeg
 from livegate_training.seeds import between, chance
 
@@ -31,10 +31,17 @@ class Medium:
 
 
 def print_of(
-    picture: Array, cover: Array, points: Array, ranges: AttackRanges, rng: np.random.Generator
+    picture: Array,
+    cover: Array,
+    points: Array,
+    ranges: AttackRanges,
+    finish: Finish,
+    rng: np.random.Generator,
 ) -> Medium:
     """A picture (H, W, 3) with the person's cover (H, W) as a sheet of paper."""
-    inked = _halftone(_gamut(picture, ranges, rng), ranges, rng)
+    inked = _halftone(_gamut(picture, ranges, rng), ranges, finish, rng)
+    if finish.grain is not None:
+        inked = _grained(inked, between(rng, finish.grain), rng)
     paper: Array = np.full(picture.shape[:2], 255, np.uint8)
     if chance(rng, ranges.cut_out_odds):
         grown = cv2.dilate(cover, np.ones((9, 9), np.uint8))
@@ -53,7 +60,12 @@ def print_of(
 
 
 def screen_of(
-    picture: Array, points: Array, reflection: Array, ranges: AttackRanges, rng: np.random.Generator
+    picture: Array,
+    points: Array,
+    reflection: Array,
+    ranges: AttackRanges,
+    finish: Finish,
+    rng: np.random.Generator,
 ) -> Medium:
     """A picture (H, W, 3) on a display that mirrors `reflection` (any size)."""
     shown = jpeg(picture, int(rng.integers(40, 96)))
@@ -63,7 +75,7 @@ def screen_of(
     lift = between(rng, (0, 25))
     table = np.clip(lift + (255 - lift) * steps[:, None] * tint * between(rng, (0.85, 1.25)), 0, 255)
     shown = cv2.LUT(shown, table.astype(np.uint8)[None])
-    raster = _raster(shown, ranges, rng)
+    raster = _raster(shown, ranges, finish, rng)
     if chance(rng, ranges.glare_odds):
         raster = _glare(raster, reflection, between(rng, ranges.glare), rng)
     grown = raster.shape[1] / picture.shape[1]
@@ -72,25 +84,51 @@ def screen_of(
 
 def _gamut(picture: Array, ranges: AttackRanges, rng: np.random.Generator) -> Array:
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)[..., None].astype(np.float32)
-    colour = grey + (picture - grey) * between(rng, ranges.saturation)
+    # Stronger colours than the picture's may leave the range.
+    colour = np.clip(grey + (picture - grey) * between(rng, ranges.saturation), 0, 255)
     black, white = between(rng, ranges.black), rng.uniform(205, 255, 3)
     toned = (colour / 255) ** between(rng, (0.8, 1.3)) * (white - black) + black
     return np.clip(toned, 0, 255).astype(np.float32)
 
 
-def _halftone(inked: Array, ranges: AttackRanges, rng: np.random.Generator) -> Array:
+def _halftone(inked: Array, ranges: AttackRanges, finish: Finish, rng: np.random.Generator) -> Array:
     if not chance(rng, ranges.dot_odds):
         return inked.astype(np.uint8)
     period, strength = between(rng, ranges.dot), between(rng, ranges.dot_strength)
-    height, width = inked.shape[:2]
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    ink = _one_of(finish.inks, rng)
     made = inked.copy()
     for channel, angle in enumerate(np.radians((15, 75, 45)) + rng.normal(0, 0.1)):
-        u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-        screen = 127.5 + 63.7 * (np.cos(2 * np.pi * u / period) + np.cos(2 * np.pi * v / period))
+        screen = _screen(ink, inked.shape[:2], period, angle, rng)
         dots = 255 / (1 + np.exp(-(inked[..., channel] - screen) / 18))
         made[..., channel] += strength * (dots - made[..., channel])
     return np.clip(made, 0, 255).astype(np.uint8)
+
+
+def _screen(
+    ink: Ink, shape: tuple[int, ...], period: float, angle: float, rng: np.random.Generator
+) -> Array:
+    """(H, W) 0..255: where the tone of a pixel is above, there is paper, else ink."""
+    height, width = shape
+    if ink == "dither":
+        rows, columns = (max(1, round(2 * side / period)) for side in shape)
+        noise = rng.uniform(0, 255, (rows, columns)).astype(np.float32)
+        return np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_NEAREST))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    waves = np.cos(2 * np.pi * u / period), np.cos(2 * np.pi * v / period)
+    return np.asarray(127.5 + (127.4 * waves[0] if ink == "lines" else 63.7 * (waves[0] + waves[1])))
+
+
+def _grained(inked: Array, strength: float, rng: np.random.Generator) -> Array:
+    """Fibres of the paper: a soft random relief."""
+    relief = cv2.GaussianBlur(rng.standard_normal(inked.shape[:2], np.float32), (0, 0), 0.9)
+    gain = 1 + 3 * np.float32(strength) * relief
+    return np.asarray(cv2.multiply(inked, cv2.merge([gain] * 3), dtype=cv2.CV_8U))
+
+
+def _one_of(names: tuple[Any, ...], rng: np.random.Generator) -> Any:
+    """One of several names; nothing is drawn for a single one."""
+    return names[rng.integers(len(names))] if len(names) > 1 else names[0]
 
 
 def _eye_holes(inked: Array, points: Array, rng: np.random.Generator) -> Array:
@@ -121,8 +159,8 @@ def _curled(sheet: Medium, ranges: AttackRanges, rng: np.random.Generator) -> Me
     return Medium(pixels, sheet.points - np.stack((np.zeros(68), moved), axis=1).astype(np.float32))
 
 
-def _raster(shown: Array, ranges: AttackRanges, rng: np.random.Generator) -> Array:
-    """Each pixel of the display as three stripes, mixed with the plain picture by a strength."""
+def _raster(shown: Array, ranges: AttackRanges, finish: Finish, rng: np.random.Generator) -> Array:
+    """Each pixel of the display as its lights, mixed with the plain picture by a strength."""
     across = int(between(rng, ranges.raster))
     down = max(2, round(shown.shape[0] * across / shown.shape[1]))
     small = cv2.resize(shown, (across, down), interpolation=cv2.INTER_AREA)
@@ -130,11 +168,17 @@ def _raster(shown: Array, ranges: AttackRanges, rng: np.random.Generator) -> Arr
         return small
     strength = between(rng, ranges.grid_strength)
     large = np.repeat(np.repeat(small, 3, axis=0), 3, axis=1)
-    stripes = np.full((3, 3, 3), 1 - strength, np.float32)
-    for channel in range(3):
-        stripes[:2, 2 - channel, channel] = 1 + strength
-    stripes *= 1 / stripes.mean()
-    tiled = np.tile(stripes, (down, across, 1))
+    lights = np.full((3, 3, 3), 1 - strength, np.float32)
+    raster = _one_of(finish.rasters, rng)
+    if raster == "mesh":
+        lights[:2, :2] = 1 + strength
+    else:
+        for channel in range(3):
+            lights[:2, 2 - channel, channel] = 1 + strength
+    if raster == "rows":
+        lights = lights.transpose(1, 0, 2)
+    lights *= 1 / lights.mean()
+    tiled = np.tile(lights, (down, across, 1))
     return np.asarray(cv2.multiply(large, tiled, dtype=cv2.CV_8U))
 
 

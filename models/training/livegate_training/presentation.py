@@ -15,14 +15,14 @@ medium. Which settings are whole is drawn before the class is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livegate_training.attackranges import AttackRanges
+from livegate_training.attackranges import AttackRanges, Finish
 from livegate_training.backgrounds import Backgrounds
 from livegate_training.camera import CameraRanges, photograph, shot_from
 from livegate_training.media import Medium, print_of, screen_of, with_gloss
@@ -48,12 +48,17 @@ FIRST_CAMERA = CameraRanges(
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Who and what there is to draw from; `whole_odds` is how often a portrait keeps its own wall."""
+    """Who and what there is to draw from; `whole_odds` is how often a portrait keeps its own wall.
+
+    An attack is drawn from `attacks` or, as often as each of them, from one of `others`.
+    """
 
     people: People
     places: Backgrounds
     attacks: AttackRanges
     whole_odds: float = 0.0
+    finish: Finish = field(default_factory=Finish)
+    others: tuple[AttackRanges, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,7 @@ def _with_whole_person(setting: Setting, stage: Stage, rng: np.random.Generator)
 def _with_attack(
     light: Array, kind: Kind, setting: Setting, stage: Stage, rng: np.random.Generator
 ) -> tuple[Array, Array]:
+    stage = _with_one_of_its_ranges(stage, rng)
     ranges = stage.attacks
     is_borderless = chance(rng, ranges.borderless_odds)
     if not is_borderless and chance(rng, 0.4):
@@ -155,6 +161,14 @@ def _with_attack(
     return light, points.astype(np.float32)
 
 
+def _with_one_of_its_ranges(stage: Stage, rng: np.random.Generator) -> Stage:
+    """Nothing is drawn where there is one only: the frozen test stays what it was."""
+    if not stage.others:
+        return stage
+    all_ranges = (stage.attacks, *stage.others)
+    return replace(stage, attacks=all_ranges[rng.integers(len(all_ranges))])
+
+
 def _medium(
     kind: Kind, setting: Setting, stage: Stage, rng: np.random.Generator, *, close: bool
 ) -> Medium:
@@ -172,8 +186,9 @@ def _medium(
         picture = paste(stage.places.make(rng, width, height), one)
     picture = photograph(picture, shot_from(rng, FIRST_CAMERA))
     if kind == "print":
-        return print_of(picture, one.pixels[..., 3], one.points, stage.attacks, rng)
-    return screen_of(picture, one.points, stage.places.make(rng, 64, 64), stage.attacks, rng)
+        return print_of(picture, one.pixels[..., 3], one.points, stage.attacks, stage.finish, rng)
+    reflection = stage.places.make(rng, 64, 64)
+    return screen_of(picture, one.points, reflection, stage.attacks, stage.finish, rng)
 
 
 def _held(

@@ -79,7 +79,20 @@ class EnlargeLevelEyes(Part, frozen=True, tag_field="rule", tag="enlarge_level_e
     pad: int = 0
 
 
-Crop = Letterbox | EnlargeShiftInside | EnlargeLevelEyes
+class SquareInside(Part, frozen=True, tag_field="rule", tag="square_inside"):
+    """An upright square about the face, its side `enlarge` times the longer side of the face box.
+
+    The side is at most the picture's longer one. The square is shifted inside the picture where there is
+    room; where there is none it lies about the picture's middle, and what is outside is `pad`.
+    With `at_most_px` it is no longer than that either: at the input's own side nothing is scaled.
+    """
+
+    enlarge: Annotated[float, Meta(gt=0)]
+    at_most_px: Annotated[int, Meta(gt=0)] | None = None
+    pad: int = 0
+
+
+Crop = Letterbox | EnlargeShiftInside | EnlargeLevelEyes | SquareInside
 
 
 class InputTensor(Part, frozen=True):
@@ -253,6 +266,16 @@ class SoftmaxMean(Part, frozen=True, tag_field="rule", tag="softmax_mean"):
     genuine_class: int
 
 
+class SoftmaxHarmonicMean(Part, frozen=True, tag_field="rule", tag="softmax_harmonic_mean"):
+    """Softmax of each network's logits; the score is the harmonic mean of one class.
+
+    A network that is sure of an attack outweighs those that see nothing; in an average it does not.
+    """
+
+    output: str
+    genuine_class: int
+
+
 Ring = Annotated[tuple[int, ...], Meta(min_length=6, max_length=8)]
 
 
@@ -303,7 +326,7 @@ class AnglesMean(Part, frozen=True, tag_field="rule", tag="angles_mean"):
     roll_positive: Literal["clockwise", "anticlockwise"]
 
 
-Decode = YunetGrid | SoftmaxMean | PointsInCrop | AnglesMean
+Decode = YunetGrid | SoftmaxMean | SoftmaxHarmonicMean | PointsInCrop | AnglesMean
 
 
 class Manifest(Part, frozen=True):

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from livegate.core.results import Box, Face
-from livegate.manifests.schema import EnlargeLevelEyes, EnlargeShiftInside, Letterbox
+from livegate.manifests.schema import EnlargeLevelEyes, EnlargeShiftInside, Letterbox, SquareInside
 
 MIN_SIDE = 1.0
 """Pixels; a box that came out thinner would be stretched without end."""
@@ -111,12 +111,31 @@ def plan_turned(face: Face, rule: EnlargeLevelEyes) -> TurnedPlan:
     )
 
 
+def plan_square(frame_width: int, frame_height: int, box: Box, rule: SquareInside) -> TurnedPlan:
+    """A square about a face box, as much of it inside the frame as there is room for.
+
+    It begins at a whole pixel, so that a square of the input's own side is a copy of the frame's pixels.
+    """
+    side = max(MIN_SIDE, box.width, box.height) * rule.enlarge
+    side = min(side, float(max(frame_width, frame_height)), rule.at_most_px or math.inf)
+    x = _middle_inside(box.x + box.width / 2, side, frame_width)
+    y = _middle_inside(box.y + box.height / 2, side, frame_height)
+    return TurnedPlan(x, y, side, side, 0.0)
+
+
 def eye_roll_deg(face: Face) -> float:
     """How far the line of the eyes is turned clockwise, as seen in the picture; 0 without landmarks."""
     if len(face.landmarks) < 2:
         return 0.0
     (left_x, left_y), (right_x, right_y) = face.landmarks[:2]
     return math.degrees(math.atan2(right_y - left_y, right_x - left_x))
+
+
+def _middle_inside(middle: float, length: float, room: int) -> float:
+    if length >= room:
+        return room / 2
+    first = min(max(middle - length / 2, 0.0), room - length)
+    return math.floor(first) + length / 2
 
 
 def _inside(start: int, length: int, wanted: float, last: int) -> tuple[int, int]:

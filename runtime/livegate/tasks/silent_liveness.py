@@ -1,7 +1,8 @@
 """algoTask 1031: is the largest face a person, or a picture of one?
 
-MiniFASNet looks at the face with a wide margin, where paper edges and screens show. The rule of the
-pair (minivision-ai/Silent-Face-Anti-Spoofing): average the softmax vectors of both networks.
+Networks look at the face with margins of their own: paper edges and screens show around it, dots and
+rasters on it. The rule of MiniFASNet's pair (minivision-ai/Silent-Face-Anti-Spoofing) is to average
+the softmax vectors; where one network that is sure of an attack shall decide, the mean is harmonic.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from livegate.manifests.schema import (
     EnlargeShiftInside,
     Manifest,
     Network,
+    SoftmaxHarmonicMean,
     SoftmaxMean,
+    SquareInside,
 )
 from livegate.preprocess.cpu import tensor_from_crop, tensor_from_turned
-from livegate.preprocess.ops import plan_crop, plan_turned
+from livegate.preprocess.ops import plan_crop, plan_square, plan_turned
 from livegate.preprocess.scratch import Scratch
 
 FUSE: dict[str, Callable[[Sequence[float]], float]] = {
@@ -52,13 +55,13 @@ class Plugin:
             SetupError: MODELINIT_FAIL when it does not.
         """
         crops = [network.crop for network in manifest.networks]
-        if not isinstance(manifest.decode, SoftmaxMean) or not all(
-            isinstance(crop, EnlargeShiftInside | EnlargeLevelEyes) for crop in crops
+        if not isinstance(manifest.decode, SoftmaxMean | SoftmaxHarmonicMean) or not all(
+            isinstance(crop, EnlargeShiftInside | EnlargeLevelEyes | SquareInside) for crop in crops
         ):
             raise SetupError(
                 ErrorCode.MODELINIT_FAIL,
                 f"model {manifest.id}: silent liveness knows the rules softmax_mean, "
-                "enlarge_shift_inside and enlarge_level_eyes only",
+                "softmax_harmonic_mean, enlarge_shift_inside, enlarge_level_eyes and square_inside only",
             )
         _check_classes(manifest, manifest.decode)
         self._networks = manifest.networks
@@ -80,17 +83,20 @@ class Plugin:
 
     def _feed(self, network: Network, frame: Frame, face: Face, scratch: Scratch) -> Feeds:
         crop, spec, name = network.crop, network.input, network.name
-        if isinstance(crop, EnlargeLevelEyes):
-            turned = plan_turned(face, crop)
-            return {spec.name: tensor_from_turned(frame, turned, spec, crop.pad, scratch, name)}
-        assert isinstance(crop, EnlargeShiftInside)
-        plan = plan_crop(frame.width, frame.height, face.box, crop)
-        return {spec.name: tensor_from_crop(frame, plan, spec, scratch, name)}
+        if isinstance(crop, EnlargeShiftInside):
+            plan = plan_crop(frame.width, frame.height, face.box, crop)
+            return {spec.name: tensor_from_crop(frame, plan, spec, scratch, name)}
+        if isinstance(crop, SquareInside):
+            view = plan_square(frame.width, frame.height, face.box, crop)
+        else:
+            assert isinstance(crop, EnlargeLevelEyes)
+            view = plan_turned(face, crop)
+        return {spec.name: tensor_from_turned(frame, view, spec, crop.pad, scratch, name)}
 
     def interpret(
         self, frame: Frame, found: Mapping[str, Any], outputs: Sequence[Mapping[str, Array]]
     ) -> float:
-        """The mean probability of the genuine class.
+        """The probability of the genuine class, as the manifest's rule joins the networks.
 
         Raises:
             EngineError: the networks answered numbers that are not finite.
@@ -100,8 +106,9 @@ class Plugin:
         logits = [output[self._decode.output].reshape(-1) for output in outputs]
         if not np.isfinite(logits).all():
             raise EngineError(f"{self.name}: the networks answered numbers that are not finite")
-        odds = [softmax(one) for one in logits]
-        return float(np.mean(odds, axis=0)[self._decode.genuine_class])
+        told = [float(softmax(one)[self._decode.genuine_class]) for one in logits]
+        is_harmonic = isinstance(self._decode, SoftmaxHarmonicMean)
+        return statistics.harmonic_mean(told) if is_harmonic else statistics.fmean(told)
 
     def fuse(self, findings: Sequence[float]) -> Verdict:
         """One score for all pictures; those without a face do not count unless none has one."""
@@ -128,7 +135,7 @@ class Plugin:
         )
 
 
-def _check_classes(manifest: Manifest, rule: SoftmaxMean) -> None:
+def _check_classes(manifest: Manifest, rule: SoftmaxMean | SoftmaxHarmonicMean) -> None:
     """Every network answers the same classes, and the genuine one is among them."""
     for network in manifest.networks:
         network.require_outputs((rule.output,))

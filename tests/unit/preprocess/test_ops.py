@@ -7,8 +7,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from livegate.core.results import Box, Face
-from livegate.manifests.schema import EnlargeLevelEyes, EnlargeShiftInside, Letterbox
-from livegate.preprocess.ops import CropPlan, LetterboxPlan, plan_crop, plan_letterbox, plan_turned
+from livegate.manifests.schema import EnlargeLevelEyes, EnlargeShiftInside, Letterbox, SquareInside
+from livegate.preprocess.ops import (
+    CropPlan,
+    LetterboxPlan,
+    plan_crop,
+    plan_letterbox,
+    plan_square,
+    plan_turned,
+)
 
 BY_32 = Letterbox(multiple_of=32)
 SIDES = st.integers(1, 5000)
@@ -132,3 +139,45 @@ def test_plan_turned_box_without_size_is_a_pixel() -> None:
     """A box that came out empty is not stretched without end."""
     plan = plan_turned(Face(Box(5, 5, 0, 0), (), 0.9), EnlargeLevelEyes(enlarge=1.0, is_square=False))
     assert (plan.width, plan.height, plan.roll_deg) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("box", "centre", "side"),
+    [
+        (Box(300, 200, 40, 50), (320, 225), 100),
+        (Box(0, 0, 40, 50), (50, 50), 100),
+        (Box(620, 470, 40, 50), (590, 430), 100),
+        (Box(100, 100, 200, 250), (250, 240), 500),
+        (Box(100, 100, 400, 300), (320, 240), 640),
+    ],
+    ids=["middle", "top left", "bottom right", "higher than the picture", "as long as the picture"],
+)
+def test_plan_square_grows_to_the_picture_and_moves_inside(
+    box: Box, centre: tuple[float, float], side: float
+) -> None:
+    """A square of twice the longer side of the box, in a picture of 640x480."""
+    plan = plan_square(640, 480, box, SquareInside(enlarge=2.0))
+    assert (plan.centre_x, plan.centre_y) == centre
+    assert (plan.width, plan.height, plan.roll_deg) == (side, side, 0)
+
+
+@given(
+    width=SIDES,
+    height=SIDES,
+    x=ANYWHERE,
+    y=ANYWHERE,
+    box_width=LENGTHS,
+    box_height=LENGTHS,
+    enlarge=st.floats(0.01, 100, allow_subnormal=False),
+)
+def test_plan_square_of_any_box_shows_all_that_fits(
+    width: int, height: int, x: float, y: float, box_width: float, box_height: float, enlarge: float
+) -> None:
+    """On each axis the square lies inside the picture or the picture inside the square."""
+    rule = SquareInside(enlarge=enlarge)
+    plan = plan_square(width, height, Box(x, y, box_width, box_height), rule)
+    assert 0 < plan.width == plan.height <= max(width, height)
+    for middle, room in ((plan.centre_x, width), (plan.centre_y, height)):
+        first, last = middle - plan.width / 2, middle + plan.width / 2
+        is_inside = first >= -1e-6 * room and last <= room * (1 + 1e-6)
+        assert is_inside or (first <= 1e-6 * room and last >= room * (1 - 1e-6))

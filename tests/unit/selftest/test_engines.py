@@ -29,7 +29,7 @@ CHOICES = tuple(
     )
     for model, task, networks in (
         ("lg_detect", "face_detection", ("detector",)),
-        ("lg_silent", "silent_liveness", ("face", "context")),
+        ("lg_silent", "silent_liveness", ("face", "context", "detail")),
     )
 )  # fmt: skip
 
@@ -88,7 +88,8 @@ def test_choice_that_did_not_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each network of what would serve has to have run, whatever else did: the time may have ended."""
     made = course(monkeypatch, config_with())
     made.choices = CHOICES
-    passed = [passed_run("lg_detect", "detector"), passed_run("lg_silent", "face")]
+    others = (("lg_detect", "detector"), ("lg_silent", "face"), ("lg_silent", "detail"))
+    passed = [passed_run(*one) for one in others]
     monkeypatch.setattr(PlantedCourse, "apart", lambda *asked, **wait: answers_with(*passed))
     engines = prove_engines(made).checks[0]
     assert engines.status is Status.FAIL

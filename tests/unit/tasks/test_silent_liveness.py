@@ -87,6 +87,38 @@ def test_prepare_view_that_does_not_shrink_keeps_its_margin() -> None:
     assert (wide[0, 0, 40, 40], wide[0, 0, 5, 5], wide[0, 0, 75, 40]) == (200, 0, 0)
 
 
+def test_prepare_square_view_of_a_face_that_fills_the_picture_is_the_picture() -> None:
+    """square_inside spends nothing on what the camera did not see, but for the picture's own shape."""
+    tables = msgspec.to_builtins(shipped_manifest(PAIR))
+    tables["networks"][0]["crop"] = {"rule": "square_inside", "enlarge": 3.0}
+    task = Plugin(manifest_from_tables(tables, origin="a test"), Config())
+    picture = Frame(np.full((240, 320, 3), 200, np.uint8), 0)
+    calls = dict(task.prepare(picture, {"face_detection": (face(60, 0, 200, 240),)}, Scratch()))
+    wide = calls["crop_2_7"]["input"]
+    assert (wide[0, 0, 12:68] == 200).all()
+    assert (wide[0, 0, :9] == 0).all()
+    assert (wide[0, 0, 71:] == 0).all()
+
+
+def test_interpret_harmonic_mean_lets_the_network_decide_that_is_sure_of_an_attack() -> None:
+    """1 / mean(1 / p): a probability of nearly 0 is not made up for by one of nearly 1."""
+    tables = msgspec.to_builtins(shipped_manifest(PAIR))
+    tables["decode"]["rule"] = "softmax_harmonic_mean"
+    task = Plugin(manifest_from_tables(tables, origin="a test"), Config())
+    score = task.interpret(frame(), {}, [logits(6.0, 0.0, 0.0), logits(0.0, 6.0, 0.0)])
+    low, high = 1 / (np.exp(6) + 2), np.exp(6) / (np.exp(6) + 2)
+    assert score == pytest.approx(2 / (1 / low + 1 / high), abs=1e-6)
+    assert score < 0.01
+
+
+def test_interpret_harmonic_mean_of_a_probability_that_underflows_is_0() -> None:
+    """Logits so far apart that the probability is 0 in float32 give the score 0, no error."""
+    tables = msgspec.to_builtins(shipped_manifest(PAIR))
+    tables["decode"]["rule"] = "softmax_harmonic_mean"
+    task = Plugin(manifest_from_tables(tables, origin="a test"), Config())
+    assert task.interpret(frame(), {}, [logits(500.0, 0.0, 0.0), logits(0.0, 6.0, 0.0)]) == 0.0
+
+
 def test_interpret_is_the_mean_of_both_networks_probability() -> None:
     """Softmax first, then the mean, then class 1: not the softmax of the mean."""
     first, second = logits(0.0, 2.0, 0.0), logits(1.0, 0.0, 1.0)

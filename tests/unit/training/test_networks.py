@@ -49,7 +49,8 @@ def samples_for(model: str, count: int = 12) -> dict[str, np.ndarray]:
         angles = rng.normal(0, 15, (count, 3)).astype(np.float32)
         return {"pixels": pixels(112), "points": points.astype(np.float32), "angles": angles}
     if model == "lg_silent":
-        return {"face": pixels(112), "context": pixels(128), "kind": np.arange(count) % 3}
+        kinds = np.arange(count) % 3
+        return {"face": pixels(112), "context": pixels(128), "detail": pixels(160), "kind": kinds}
     faces = np.zeros((count, 6, 14), np.float32)
     faces[:, 0, :4] = (60, 50, 40, 50)
     faces[:, 0, 4:] = np.array((70, 70, 90, 70, 80, 80, 72, 92, 88, 92))

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from livegate_training import silentviews
-from livegate_training.attackranges import TEST, TRAINING, WEAK, AttackRanges
+from livegate_training.attackranges import COARSE, FINE, TEST, TRAINING, WEAK, AttackRanges, Finish
 from livegate_training.camera import CameraRanges, Shot, photograph, shot_from
 from livegate_training.detectscenes import scene_maker
 from livegate_training.media import print_of, screen_of
-from livegate_training.presentation import Kind, Stage
+from livegate_training.presentation import Kind, Stage, light_of, setting_from
 from livegate_training.seeds import seeded
 from livegate_training.silenttest import FROZEN, SLICES, recipe_digest
 from livegate_training.silentviews import KINDS, presented, view_maker
@@ -108,9 +108,9 @@ def test_display_raster_makes_moire_only_when_it_is_sampled_anew() -> None:
     attacks = replace(
         TRAINING, grid_odds=1.0, grid_strength=(0.8, 0.8), raster=(150, 150), glare_odds=0, bezel_odds=0
     )
-    lit = screen_of(grey, marks(), grey, attacks, seeded("screen")).pixels[..., :3]
+    lit = screen_of(grey, marks(), grey, attacks, Finish(), seeded("screen")).pixels[..., :3]
     plain = replace(attacks, grid_odds=0.0)
-    dull = screen_of(grey, marks(), grey, plain, seeded("screen")).pixels[..., :3]
+    dull = screen_of(grey, marks(), grey, plain, Finish(), seeded("screen")).pixels[..., :3]
     assert lit.shape[1] == 450
 
     def waves(raster: np.ndarray) -> float:
@@ -129,7 +129,7 @@ def test_paper_margin_and_landmarks_go_together() -> None:
     attacks = replace(
         TRAINING, margin_odds=1.0, margin=(0.1, 0.1), curl=(0, 0), cut_out_odds=0, dot_odds=0
     )
-    sheet = print_of(grey, cover, marks(), attacks, seeded("sheet"))
+    sheet = print_of(grey, cover, marks(), attacks, Finish(), seeded("sheet"))
     assert sheet.pixels.shape == (200, 240, 4)
     np.testing.assert_allclose(sheet.points, marks() + 20, atol=1e-3)
     assert sheet.pixels[5, 5, 0] >= 200
@@ -137,12 +137,39 @@ def test_paper_margin_and_landmarks_go_together() -> None:
 
 
 def test_views_and_labels_go_round_through_the_kinds() -> None:
-    """The maker's sample n is of kind n modulo the list, two views of bytes."""
+    """Sample n is of kind n modulo the list; three views of bytes, one with pixels to spare."""
     make = view_maker(stage(), CAMERA, "views", ("genuine", "print", "genuine", "replay"))
     samples = [make(number) for number in range(4)]
     assert [int(sample["kind"]) for sample in samples] == [0, 1, 0, 2]
     assert samples[0]["face"].shape == (112, 112, 3)
     assert samples[0]["context"].shape == (128, 128, 3)
+    assert samples[0]["detail"].shape == (160, 160, 3)
+
+
+def test_finishes_print_and_light_differently() -> None:
+    """Dots, lines and dither on one grey; columns, rows and seams of one screen; the mean stays."""
+    grey = np.full((90, 90, 3), 128, np.uint8)
+    cover = np.full((90, 90), 255, np.uint8)
+    flat = replace(TRAINING, dot_odds=1.0, margin_odds=0, curl=(0, 0), cut_out_odds=0, eye_holes_odds=0)
+    sheets = {
+        ink: print_of(grey, cover, marks(), flat, Finish((ink,)), seeded("ink")).pixels[..., 1]
+        for ink in ("dots", "lines", "dither")
+    }
+    lit = replace(TRAINING, grid_odds=1.0, glare_odds=0, bezel_odds=0)
+    screens = {
+        kind: screen_of(grey, marks(), grey, lit, Finish(rasters=(kind,)), seeded("lit")).pixels[..., 1]
+        for kind in ("columns", "rows", "mesh")
+    }
+    for made in (sheets, screens):
+        first, second, third = made.values()
+        assert not np.array_equal(first, second)
+        assert not np.array_equal(second, third)
+        assert max(one.mean() for one in made.values()) < 1.3 * min(one.mean() for one in made.values())
+    rough = print_of(grey, cover, marks(), flat, Finish(grain=(0.06, 0.06)), seeded("ink")).pixels[
+        ..., 1
+    ]
+    assert rough.astype(int).mean() == pytest.approx(sheets["dots"].mean(), rel=0.05)
+    assert np.abs(rough.astype(int) - sheets["dots"]).mean() > 3
 
 
 def test_camera_is_the_same_for_a_shot_and_has_no_other_randomness() -> None:
@@ -161,13 +188,35 @@ def test_frozen_test_is_the_one_that_was_committed() -> None:
     assert {one.name for one in SLICES} == {"genuine", "print", "replay", "weak", "borderless"}
 
 
-@pytest.mark.parametrize("field", ["saturation", "margin", "raster", "bezel", "blue"])
-def test_frozen_attacks_lie_outside_the_training_ranges(field: str) -> None:
-    """The middle of a test range is no value that training draws."""
-    low, high = getattr(TEST, field)
-    trained = getattr(TRAINING, field)
-    assert not trained[0] <= (low + high) / 2 <= trained[1]
+@pytest.mark.parametrize(
+    ("field", "frozen"),
+    [
+        *((field, (TEST,)) for field in ("saturation", "margin", "bezel", "blue")),
+        *((field, (TEST, WEAK)) for field in ("raster", "dot")),
+    ],
+)
+def test_frozen_attacks_lie_outside_the_training_ranges(
+    field: str, frozen: tuple[AttackRanges, ...]
+) -> None:
+    """The middle of a test range is no value that training draws, from whichever of its ranges."""
+    for trained in (getattr(one, field) for one in (TRAINING, FINE, COARSE)):
+        for low, high in (getattr(one, field) for one in frozen):
+            assert not trained[0] <= (low + high) / 2 <= trained[1]
     assert max(WEAK.dot_strength) < max(TRAINING.dot_strength) / 2
+
+
+def test_attack_of_several_ranges_is_drawn_from_each() -> None:
+    """Turned by 0 or by 20 degrees, and nothing between."""
+    flat = replace(TRAINING, borderless_odds=0.0, turn=(0, 0), tilt=(0, 0))
+    turned = replace(flat, turn=(20, 20))
+    several = Stage(OnePerson(), places(), flat, others=(turned,))  # type: ignore[arg-type]
+    turns = set()
+    for number in range(8):
+        rng = np.random.default_rng(number)
+        _, points = light_of("print", setting_from(rng, several), several, rng)
+        across, down = points[45] - points[36]
+        turns.add(round(abs(float(np.degrees(np.arctan2(down, across)))) / 20))
+    assert turns == {0, 1}
 
 
 def test_detector_scenes_label_what_they_show() -> None:
