@@ -22,6 +22,7 @@ from tensorrt_fake import install_tensorrt
 
 pytest.importorskip("onnxruntime", reason="the fake computes with onnxruntime")
 MODEL = "lg_silent"
+NETWORKS = ("face", "context", "detail")
 
 
 @pytest.fixture
@@ -52,10 +53,9 @@ class Desk:
 
     def status(self) -> Status:
         """The silent model's networks."""
-        names = ("face", "context")
         engines = tuple(
             EngineInfo(MODEL, name, "0" * 64, self.backend, "gpu (prefer)", "gpu", "fp32")
-            for name in names
+            for name in NETWORKS
         )
         return Status(State.READY, 1, 0, 0, 1, (1031,), engines)
 
@@ -65,7 +65,7 @@ class Desk:
         if self.error is not None:
             raise self.error
 
-    def build(self, count: int = 2) -> None:
+    def build(self, count: int = len(NETWORKS)) -> None:
         """As `livegate engines build` in another process."""
         EngineBuilds().run(list(missing_engines(self.config, build_store(self.config)))[:count])
 
@@ -73,7 +73,7 @@ class Desk:
 def test_networks_are_named_as_here(config: Config) -> None:
     """The names that the other tests rely on."""
     jobs = list(missing_engines(config, build_store(config)))
-    assert [(job.model, job.network.name) for job in jobs] == [(MODEL, "face"), (MODEL, "context")]
+    assert [(job.model, job.network.name) for job in jobs] == [(MODEL, name) for name in NETWORKS]
 
 
 def test_engines_of_a_model_are_swapped_in_when_all_are_built(config: Config) -> None:
