@@ -153,7 +153,7 @@ def _middle(pixels: Tensor, side: int) -> Tensor:
 
 
 def _varied(batch: Mapping[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-    """Another exposure, contrast and colour, a little nearer or beside, mirrored half of the time.
+    """Another exposure, contrast and colour, nearer or beside, spoiled, half of the time mirrored.
 
     Nearer and beside give dots and stripes other periods than were drawn; paler and warmer give inks and
     screens that were not. Attacks outside the training ranges are what decides.

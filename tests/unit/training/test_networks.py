@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from livegate_training.export import IR_VERSION, OPSET, write_onnx  # noqa: E402
 from livegate_training.face import FaceCourse, openness, varied  # noqa: E402
 from livegate_training.networks import STRIDES, parameters_of  # noqa: E402
 from livegate_training.release import MANIFESTS, write_models  # noqa: E402
-from livegate_training.silent import SilentCourse  # noqa: E402
+from livegate_training.silent import GENUINE_CLASS, SilentCourse, scores_of  # noqa: E402
+from livegate_training.silentviews import VIEWS  # noqa: E402
 from livegate_training.training import Training  # noqa: E402
 from training_kit import marks  # noqa: E402
 
@@ -168,6 +170,21 @@ def test_exported_scale_is_in_the_weights(model: str, tmp_path: Path) -> None:
     with torch.no_grad():
         told = export.module(torch.from_numpy(pixels))
     np.testing.assert_allclose(session.run(None, {"pixels": pixels})[0], told[0].numpy(), atol=1e-5)
+
+
+def test_silent_scores_are_those_that_the_graphs_give() -> None:
+    """What training reports at 0.5 is what the runtime decides at 0.5."""
+    course, samples = SilentCourse(read_recipe("lg_silent", "tiny")), samples_for("lg_silent", 4)
+    network = course.network({}).eval()
+    rates = []
+    with torch.no_grad():
+        for export, (name, (_, side)) in zip(course.exported(network), VIEWS.items(), strict=True):
+            spare = (samples[name].shape[1] - side) // 2
+            view = samples[name][:, spare : spare + side, spare : spare + side]
+            rates.append(export.module(torch.from_numpy(view)).softmax(dim=1)[:, GENUINE_CLASS].numpy())
+    expected = [statistics.harmonic_mean(one) for one in np.transpose(rates).tolist()]
+    assert len(set(expected)) == len(expected)
+    np.testing.assert_allclose(scores_of(network, samples), expected, atol=1e-6)
 
 
 def test_detectors_grids_are_the_runtimes_rule() -> None:
