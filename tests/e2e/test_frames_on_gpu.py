@@ -45,13 +45,13 @@ def test_camera_is_judged_out_of_its_own_memory(monkeypatch: pytest.MonkeyPatch,
         with FrameProducer(path, camera="door", width=640, height=480, pixel_format="NV12") as producer:
             for _ in range(3):
                 with producer.loan() as pixels:
-                    pixels[:] = nv12_of(draw_face(1, 0, 480, 640)).pixels
+                    pixels[:] = nv12_of(draw_face(1, 4, 480, 640)).pixels
                 told += producer.results(timeout_s=HANG_S)
             assert len(box.gpu.mapped) == 1
         assert {one.outcome.decision for one in told} == {Decision.GENUINE}
         assert told[-1].outcome.gate is GateDecision.OPEN
         launches = [one.launches - many for one, many in zip(box.modules, before, strict=True)]
-        assert launches == [3, 3, 3]
+        assert launches == [3, 3, 3, 3]
         runs = service.status.graph_runs
         assert all(one.recorded_runs for one in runs.values())
     finally:
