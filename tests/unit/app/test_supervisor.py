@@ -96,7 +96,8 @@ def rig(**settings: object) -> Iterator[Rig]:
     assert made.supervisor.reports == ()
     assert camera_processes() == []
     assert camera_threads() == threads
-    assert open_fds() == fds
+    # What another thread of this process holds for a moment is not ours.
+    eventually(lambda: open_fds() == fds, f"{fds} descriptors, as before")
 
 
 @contextmanager
