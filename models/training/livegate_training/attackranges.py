@@ -84,7 +84,9 @@ COARSE = AttackRanges(
     glare=(0.45, 0.6),
     blue=(0.65, 0.8),
 )
-"""Of training, too, on the other side: the frozen test lies between, and nothing of it is drawn."""
+"""Of training, too, on the other side: dots, rasters, margins, bezels and saturations of the frozen test
+lie between the two, and neither draws one.
+"""
 VARIED = Finish(("dots", "dots", "lines", "dither"), ("columns", "rows", "mesh"), grain=(0.0, 0.06))
 """Of training: more kinds than the frozen test has."""
 TEST = AttackRanges(

@@ -21,6 +21,15 @@ BY_32 = Letterbox(multiple_of=32)
 SIDES = st.integers(1, 5000)
 ANYWHERE = st.floats(-1e6, 1e6, allow_subnormal=False)
 LENGTHS = st.floats(0, 1e7, allow_subnormal=False)
+ANY_VIEW = {
+    "width": SIDES,
+    "height": SIDES,
+    "x": ANYWHERE,
+    "y": ANYWHERE,
+    "box_width": LENGTHS,
+    "box_height": LENGTHS,
+    "enlarge": st.floats(0.01, 100, allow_subnormal=False),
+}
 
 
 @pytest.mark.parametrize(
@@ -75,15 +84,7 @@ def test_plan_crop_is_enlarged_and_shifted_inside(box: Box, expected: CropPlan) 
     assert plan_crop(100, 100, box, EnlargeShiftInside(enlarge=2.0)) == expected
 
 
-@given(
-    width=SIDES,
-    height=SIDES,
-    x=ANYWHERE,
-    y=ANYWHERE,
-    box_width=LENGTHS,
-    box_height=LENGTHS,
-    enlarge=st.floats(0.01, 100, allow_subnormal=False),
-)
+@given(**ANY_VIEW)
 @example(1, 1, 0.0, 0.0, 1.0, 1.0, 2.7)
 @example(640, 480, -500.0, -500.0, 100.0, 100.0, 2.7)
 @example(640, 480, 5000.0, 5000.0, 100.0, 100.0, 4.0)
@@ -161,15 +162,7 @@ def test_plan_square_grows_to_the_picture_and_moves_inside(
     assert (plan.width, plan.height, plan.roll_deg) == (side, side, 0)
 
 
-@given(
-    width=SIDES,
-    height=SIDES,
-    x=ANYWHERE,
-    y=ANYWHERE,
-    box_width=LENGTHS,
-    box_height=LENGTHS,
-    enlarge=st.floats(0.01, 100, allow_subnormal=False),
-)
+@given(**ANY_VIEW)
 def test_plan_square_of_any_box_shows_all_that_fits(
     width: int, height: int, x: float, y: float, box_width: float, box_height: float, enlarge: float
 ) -> None:
