@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from livegate.core.errors import LiveGateError
 
 if TYPE_CHECKING:
@@ -228,8 +230,7 @@ class GraphRuns:
     """Why nothing is recorded; empty where it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class StageTimes:
+class StageTimes(msgspec.Struct, frozen=True):
     """Where the time of one request went, in nanoseconds."""
 
     queue_ns: int = 0
@@ -341,8 +342,7 @@ Answer = Analysis | VideoVerdict
 """What a `Question` is answered with."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameAnswer:
+class FrameAnswer(msgspec.Struct, frozen=True):
     """The answer to one frame of a stream.
 
     `src_*` is the picture as it came, `frame_*` as it was looked at: upright; boxes are in these

@@ -5,9 +5,11 @@ No pixels and no secrets go through here: events carry sizes, codes, ids and tim
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import time
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -22,9 +24,11 @@ from structlog.stdlib import filter_by_level
 from livegate.core.challenge import ChallengeOutcome
 from livegate.core.config import LogConfig
 from livegate.core.results import EngineInfo, GateDecision, StageTimes
+from livegate.core.stageseconds import StageSeconds
 
 Logger = structlog.stdlib.BoundLogger
 Stage = Literal["queue", "decode", "preprocess", "infer", "postprocess"]
+STAGE_FIELDS = {stage: f"{stage}_ns" for stage in typing.get_args(Stage)}
 RELOAD_OUTCOMES = ("swapped", "failed", "refused")
 """The new models serve; they did not load, and the old ones go on; nothing was tried."""
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -83,12 +87,13 @@ class StageClock:
     def lap(self, stage: Stage) -> None:
         """Everything since the last lap was this stage."""
         now_ns = self._now_ns()
-        self._spent_ns[stage] = self._spent_ns.get(stage, 0) + now_ns - self._last_ns
+        field = STAGE_FIELDS[stage]
+        self._spent_ns[field] = self._spent_ns.get(field, 0) + now_ns - self._last_ns
         self._last_ns = now_ns
 
     def times(self) -> StageTimes:
         """What was spent so far."""
-        return StageTimes(**{f"{stage}_ns": spent for stage, spent in self._spent_ns.items()})
+        return StageTimes(**self._spent_ns)
 
 
 class Metrics:
@@ -112,25 +117,24 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self.stage_seconds = Histogram(
+        stages = (stage for stage, _ in StageTimes().items())
+        self.stage_seconds = StageSeconds(
             "livegate_stage_seconds",
             "Where the time of answered requests went",
-            ("stage",),
-            buckets=SECONDS,
-            registry=registry,
+            (*stages, "serialise"),
+            SECONDS,
         )
-        stages = (stage for stage, _ in StageTimes().items())
-        self._stages = {stage: self.stage_seconds.labels(stage) for stage in stages}
-        self._serialise = self.stage_seconds.labels("serialise")
+        registry.register(self.stage_seconds)
         self.queue_depth = Gauge(
             "livegate_queue_depth", "Requests that wait for a worker", registry=registry
         )
         self.workers_busy = Gauge(
             "livegate_workers_busy", "Requests that a worker works on", registry=registry
         )
-        self.verdicts = Counter(
+        self._verdicts = Counter(
             "livegate_verdicts", "Verdicts given", ("task", "decision"), registry=registry
         )
+        self._verdicts_of = functools.cache(self._verdicts.labels)
         self.faces = Counter("livegate_faces", "Faces found", registry=registry)
         self.unchanged = Counter(
             "livegate_frames_unchanged",
@@ -196,6 +200,10 @@ class Metrics:
             self.provider.remove(*labels)
         self._shown = shown
 
+    def count_verdict(self, task: str, decision: str) -> None:
+        """Count what a task decided."""
+        self._verdicts_of(task, decision).inc()
+
     def count_word(self, word: GateDecision | None) -> None:
         """Count what a gate said, if anything."""
         if word is not None:
@@ -203,15 +211,14 @@ class Metrics:
 
     def observe_stages(self, stages: StageTimes) -> None:
         """Count the stages of one answered request."""
-        for stage, spent_ns in stages.items():
-            self._stages[stage].observe(spent_ns / 1e9)
+        self.stage_seconds.observe(stages.items())
 
     @contextmanager
     def serialising(self) -> Iterator[None]:
         """Count how long an answer takes to be written, which it cannot tell itself."""
-        began_s = time.perf_counter()
+        began_ns = time.perf_counter_ns()
         yield
-        self._serialise.observe(time.perf_counter() - began_s)
+        self.stage_seconds.observe((("serialise", time.perf_counter_ns() - began_ns),))
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""

@@ -7,7 +7,7 @@ after DENY, and a failure takes away what was gathered before it.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from enum import Enum
 
 from livegate.core.config import GateConfig
@@ -53,11 +53,10 @@ class Gate:
     def hear(self, vote: Vote, captured_ns: int) -> GateDecision | None:
         """Count a frame; the new word, None when there is none. `captured_ns` never goes back."""
         self._votes.append((captured_ns, vote))
-        young = (v for at_ns, v in self._votes if captured_ns - at_ns <= self._evidence_ns)
-        count = Counter(young)
-        if vote is Vote.SPOOF and count[Vote.SPOOF] >= self._needed:
+        young = [v for at_ns, v in self._votes if captured_ns - at_ns <= self._evidence_ns]
+        if vote is Vote.SPOOF and young.count(Vote.SPOOF) >= self._needed:
             return self._say(GateDecision.DENY)
-        is_genuine = vote is Vote.GENUINE and count[Vote.GENUINE] >= self._needed
+        is_genuine = vote is Vote.GENUINE and young.count(Vote.GENUINE) >= self._needed
         if is_genuine and GateDecision.DENY not in self._said:
             return self._say(GateDecision.OPEN)
         return self._hold()

@@ -6,8 +6,11 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from livegate.core.challenge import ChallengeNews
 from livegate.core.config import AttentionConfig, GateConfig
@@ -31,8 +34,7 @@ OUT_OF_SIGHT_NS = 200_000_000
 """A detector misses a face now and then, but seldom in every frame of so long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """What one frame told. Sizes are the upright picture's; `faces` counts all that were found.
 
     `news` is what the onlooker said, if there is one.

@@ -7,7 +7,8 @@ what they look like, and a gate needs to know no more than that nobody has stepp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from livegate.core.results import Box, Face
 
@@ -19,8 +20,7 @@ TAKEOVER = 1.5
 """Somebody else's face must be so much larger to be the one in front."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """The person in front: a number, and the face in this frame, None when it is not seen in it.
 
     `is_new` tells the first frame. `is_late` tells that a younger frame was looked at before this one.

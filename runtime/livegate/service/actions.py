@@ -239,7 +239,7 @@ class ActionService:
 
     def _tally(self, word: Word) -> None:
         decision = "ALIVE" if word.is_alive else "NOT_ALIVE"
-        self._metrics.verdicts.labels("action_liveness", decision).inc()
+        self._metrics.count_verdict("action_liveness", decision)
 
 
 def check(request: VerifyRequest, config: Config) -> None:

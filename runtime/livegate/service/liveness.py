@@ -327,7 +327,7 @@ class LivenessService:
     def _count(self, stages: StageTimes, verdicts: tuple[Verdict, ...], faces: int) -> None:
         self._metrics.observe_stages(stages)
         for verdict in verdicts:
-            self._metrics.verdicts.labels(verdict.task, verdict.decision.value).inc()
+            self._metrics.count_verdict(verdict.task, verdict.decision.value)
         self._metrics.faces.inc(faces)
 
 

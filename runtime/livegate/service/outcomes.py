@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from livegate.core.challenge import ChallengeNews
 from livegate.core.errors import LiveGateError, as_livegate_error

@@ -6,7 +6,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from livegate.core.errors import LiveGateError
 from livegate.core.results import FrameAnswer, GateDecision, Reason

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from challenge_kit import FakeLive
 from livegate.core.errors import ErrorCode, LiveGateError
