@@ -11,6 +11,10 @@
  *   4. Each published frame is answered by one RESULT, in any order: a verdict (code 0), or the error
  *      code and the reason for which there is none (a newer frame took its place, too old, ...).
  *      A producer that does not read loses RESULTs, never frames; nothing is kept for it.
+ *      With CAP_RELOAN the server may send RELOANED instead: the same struct, and its slot is yours
+ *      again as if you had sent LOAN, under generation + 1. It spares two messages a frame, and the
+ *      memory is still in the cache. Who sends LOAN says in `reloaned` how many of these it has read,
+ *      so that one that is on its way is not taken for a second loan: LOANED then names that slot.
  *   5. Send BYE and close, or just close. The server takes back every slot at end-of-file, whatever
  *      state it was in; a slot that is being looked at is freed when the look is over.
  *
@@ -58,7 +62,8 @@ enum livegate_shm_type {
   LIVEGATE_SHM_RELEASE = 7,  /* producer -> server: a loan goes back unpublished */
   LIVEGATE_SHM_RETURNED = 8, /* server -> producer, answers RELEASE */
   LIVEGATE_SHM_BYE = 9,      /* both ways: the last word */
-  LIVEGATE_SHM_ERROR = 10    /* server -> producer */
+  LIVEGATE_SHM_ERROR = 10,   /* server -> producer */
+  LIVEGATE_SHM_RELOANED = 11 /* server -> producer: RESULT, and its slot is on loan again */
 };
 
 enum livegate_shm_pixel_format {
@@ -68,6 +73,7 @@ enum livegate_shm_pixel_format {
 
 /* hello.capabilities: what the producer asks for; grant.capabilities: what it got. */
 #define LIVEGATE_SHM_CAP_RESULTS 1ull /* send me RESULTs */
+#define LIVEGATE_SHM_CAP_RELOAN 2ull  /* and lend me their slots again: RELOANED */
 
 enum livegate_shm_reason {
   LIVEGATE_SHM_JUDGED = 0,   /* there is a verdict, or the analysis itself failed with `code` */
@@ -126,8 +132,8 @@ struct livegate_shm_grant {
 
 struct livegate_shm_loan {
   struct livegate_shm_header header;
-  uint32_t wait_ms; /* how long the answer may wait for a free slot; the server has a limit */
-  uint32_t reserved;
+  uint32_t wait_ms;  /* how long the answer may wait for a free slot; the server has a limit */
+  uint32_t reloaned; /* RELOANED messages read on this connection; 0 without CAP_RELOAN */
 } LIVEGATE_SHM_PACKED;
 
 struct livegate_shm_loaned {

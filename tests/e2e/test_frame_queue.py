@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ from livegate.preprocess.ops import LetterboxPlan
 from livegate.preprocess.scratch import Scratch
 from livegate.selftest.sealedframes import is_whole, number_of, paint
 from livegate.shm.broker import Broker
+from livegate.shm.layout import CAP_RELOAN, CAP_RESULTS, Loan, Reloaned, Result
 from livegate.shm.lease import Lease
 from livegate.shm.outcome import FrameResult
 from livegate.shm.ring import SlotState
@@ -93,29 +95,40 @@ def test_results_are_given_to_the_callback(path: Path) -> None:
     assert [result.frame_id for result in heard] == [77]
 
 
-def test_slot_of_the_next_frame_comes_with_this_ones_publishing(path: Path) -> None:
-    """It is on loan before anybody asks, and the next loan gives that one."""
-    with broker_at(path) as broker, produce(path) as producer:
-        for _ in range(2):
-            with producer.loan(timeout_s=HANG_S):
-                assert broker.status[0].slots[SlotState.LOANED] == 1
-            eventually(lambda: broker.status[0].slots[SlotState.LOANED] == 1, "a loan ahead")
-
-
-def test_loan_that_was_refused_ahead_is_asked_for_again(path: Path) -> None:
-    """No slot was free when the last frame was published; one is when the next comes."""
-    with broker_at(path) as broker, produce(path, slots=3) as producer:
-        kept = []
+def test_slot_of_a_judged_frame_comes_back_with_its_result(path: Path) -> None:
+    """It is on loan again before anybody asks, and the next loan writes to the same memory."""
+    with broker_at(path) as broker, Consumer(broker), produce(path) as producer:
+        with producer.loan() as pixels:
+            where = pixels.ctypes.data
         for _ in range(3):
-            with producer.loan(timeout_s=HANG_S):
-                pass
-            with broker.pop(timeout_s=HANG_S) as lease:
-                kept.append(lease.view())
-                lease.finish(GENUINE)
-        eventually(lambda: broker.tally.camera("door")[FrameEvent.NO_SLOT] == 1, "a refusal ahead")
-        kept.clear()
-        with producer.loan(timeout_s=HANG_S) as pixels:
-            assert pixels.shape == (240, 320, 3)
+            (result,) = producer.results(timeout_s=HANG_S)
+            assert result.has_verdict
+            assert broker.status[0].slots[SlotState.LOANED] == 1
+            with producer.loan() as pixels:
+                assert pixels.ctypes.data == where
+
+
+def test_slot_that_is_asked_for_while_it_comes_back_is_one_loan(path: Path) -> None:
+    """LOANED then names the slot of RELOANED; who has read that one may not have another."""
+    with broker_at(path) as broker, Consumer(broker), contextlib.closing(RawPeer(path)) as peer:
+        grant = peer.hello(capabilities=CAP_RESULTS | CAP_RELOAN)
+        assert grant.capabilities == CAP_RESULTS | CAP_RELOAN
+        peer.publish(peer.loan())
+        result = peer.receive()
+        assert isinstance(result, Reloaned)
+        again = peer.loan()
+        assert (again.slot, again.generation) == (result.slot, result.generation + 1)
+        peer.send(Loan(reloaned=1))
+        peer.expect_error(ErrorCode.FULL)
+
+
+def test_slot_does_not_come_back_to_who_did_not_ask_for_that(path: Path) -> None:
+    """A plain RESULT, and every slot is free."""
+    with broker_at(path) as broker, Consumer(broker), contextlib.closing(RawPeer(path)) as peer:
+        assert peer.hello().capabilities == CAP_RESULTS
+        peer.publish(peer.loan())
+        assert type(peer.receive()) is Result
+        assert broker.status[0].slots[SlotState.FREE] == 4
 
 
 def test_loan_left_by_an_exception_publishes_nothing(path: Path) -> None:

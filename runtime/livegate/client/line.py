@@ -1,13 +1,14 @@
 """The socket half of a producer: packets out, answers in, results kept on the way.
 
-For one thread. Results may come at any time, so whoever waits for an answer reads them first. What will
-be asked for anyway may be asked ahead; its answer is kept, too.
+For one thread. Results may come at any time, so whoever waits for an answer reads them first; a slot
+that comes back with one is kept for the next frame.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import struct
 import time
@@ -23,12 +24,16 @@ from livegate.shm.layout import (
     Error,
     Grant,
     Hello,
+    Loan,
+    Loaned,
     Message,
+    Reloaned,
     Result,
     decode,
     encode,
 )
 from livegate.shm.outcome import CODES, FrameResult, frame_result_from
+from livegate.shm.ring import HEARD, Ticket
 
 M = TypeVar("M", bound=Message)
 KEPT_RESULTS = 256
@@ -49,10 +54,13 @@ class FrameLine:
         self._timeout_s = timeout_s
         self._on_result = on_result
         self._request = 0
-        self._ahead = 0
-        """The number of what was asked ahead; 0 = nothing."""
-        self._answer_ahead: Message | None = None
+        self._reloans = 0
+        """How many RELOANED were read, modulo 2**32."""
+        self._back: Ticket | None = None
+        """The loan that came without being waited for."""
         self._socket = _dialled(path, timeout_s)
+        self._comes = select.poll()
+        self._comes.register(self._socket, select.POLLIN)
 
     def fileno(self) -> int:
         """The socket's descriptor."""
@@ -71,12 +79,14 @@ class FrameLine:
             LiveGateError: the server's refusal.
         """
         request = self.send(hello)
+        if not self._comes.poll(self._timeout_s * 1e3):
+            raise self._late("HELLO")
         try:
             packet, fds, _, _ = socket.recv_fds(
                 self._socket, MAX_MESSAGE_BYTES, 1, socket.MSG_CMSG_CLOEXEC
             )
         except OSError as error:
-            raise self._late_or_gone(error) from error
+            raise gone() from error
         try:
             if not packet:
                 raise gone()
@@ -103,26 +113,21 @@ class FrameLine:
                 return answer
         raise self._late(type(message).__name__)
 
-    def ask_ahead(self, message: Message) -> None:
-        """Send what `take_ahead` will want the answer to. Raises as `send`."""
-        self._answer_ahead = None
-        self._ahead = self.send(message)
+    def loan(self, timeout_s: float) -> Ticket:
+        """A slot to write: the one that came back with a result, or one that is asked for.
 
-    def take_ahead(self, kind: type[M], *, extra_s: float = 0.0) -> M | None:
-        """The answer to what was asked ahead; None where nothing was, or it was refused.
-
-        All that has come is taken in first: an old answer must not hide that the server is gone.
+        All that has come is taken in first: a slot must not hide that the server is gone.
 
         Raises:
-            LiveGateError: TIMEOUT; CONNECTION_CLOSE.
+            LiveGateError: QUEUE_FULL when none is free until the timeout; else as `ask` and `read`.
         """
-        deadline = time.monotonic() + self._timeout_s + extra_s
-        while self._ahead and self.read(0.0 if self._answer_ahead else deadline - time.monotonic()):
+        while self.read(0.0):
             pass
-        if self._ahead and self._answer_ahead is None:
-            raise self._late("what was asked ahead")
-        answer, self._answer_ahead, self._ahead = self._answer_ahead, None, 0
-        return answer if isinstance(answer, kind) else None
+        if self._back is None:
+            asked = self.ask(Loan(int(timeout_s * 1e3), self._reloans), Loaned, extra_s=timeout_s)
+            self._back = Ticket(asked.slot, asked.generation)  # also what came back meanwhile
+        ticket, self._back = self._back, None
+        return ticket
 
     def send(self, message: Message) -> int:
         """Send a message; its request number.
@@ -132,7 +137,6 @@ class FrameLine:
         """
         self._request = self._request % 0xFFFFFFFF + 1
         try:
-            self._socket.settimeout(self._timeout_s)
             self._socket.send(encode(message, request=self._request), socket.MSG_NOSIGNAL)
         except OSError as error:
             raise self._why_gone(error) from error
@@ -157,14 +161,17 @@ class FrameLine:
         return None
 
     def _keep(self, request: int, message: Message) -> None:
-        if request and request == self._ahead:
-            self._answer_ahead = message
-        elif isinstance(message, Result):
+        if isinstance(message, Result):
+            if isinstance(message, Reloaned):
+                self._back = Ticket(message.slot, message.generation + 1)
+                self._reloans = (self._reloans + 1) % HEARD
             result = frame_result_from(message)
             if self._on_result is None:
                 self.results.append(result)
             else:
                 self._on_result(result)
+        elif isinstance(message, Loaned):  # whoever asked has given up waiting
+            self._back = Ticket(message.slot, message.generation)
         elif isinstance(message, Error):
             raise LiveGateError(CODES.get(message.code, ErrorCode.INNER), message.text)
         elif isinstance(message, Bye):
@@ -172,11 +179,10 @@ class FrameLine:
 
     def _receive(self, timeout_s: float) -> tuple[int, Message] | None:
         """The next message; None at the timeout."""
-        self._socket.settimeout(max(0.0, timeout_s))
+        if not self._comes.poll(max(0.0, timeout_s) * 1e3):
+            return None
         try:
             packet = self._socket.recv(MAX_MESSAGE_BYTES)
-        except (BlockingIOError, TimeoutError):
-            return None
         except OSError as error:
             raise gone() from error
         if not packet:
@@ -190,10 +196,7 @@ class FrameLine:
                 pass
         except LiveGateError as reason:
             return reason
-        return self._late_or_gone(error)
-
-    def _late_or_gone(self, error: OSError) -> LiveGateError:
-        return self._late("HELLO") if isinstance(error, TimeoutError) else gone()
+        return self._late("a message") if isinstance(error, BlockingIOError) else gone()
 
     def _late(self, what: str) -> LiveGateError:
         return LiveGateError(
@@ -212,8 +215,9 @@ def gone() -> LiveGateError:
 
 def _dialled(path: Path, timeout_s: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # Not settimeout: with it a backlog that is full for a moment is an error at once (EAGAIN).
-    seconds, fraction = divmod(timeout_s, 1)
+    # For connect and send. Not settimeout: with it a backlog that is full for a moment is an error at
+    # once (EAGAIN), and each call costs another.
+    seconds, fraction = divmod(max(timeout_s, 1e-6), 1)  # 0 would be for ever
     limit = struct.pack("ll", int(seconds), int(fraction * 1e6))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
     try:
@@ -225,5 +229,4 @@ def _dialled(path: Path, timeout_s: float) -> socket.socket:
             f"no frame queue answers at {path}: {error.strerror or error}",
             hint="is the server running, and is frames.socket this path?",
         ) from error
-    connection.settimeout(timeout_s)
     return connection

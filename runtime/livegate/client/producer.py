@@ -16,7 +16,7 @@ A slot may also go into a stream of LivenessClient instead of the camera's queue
 A block that is left by an exception publishes nothing. `pixels` is not to be touched after its block:
 the server reads there. One thread at a time; one producer for each camera.
 
-The slot of the next frame is asked for with each frame that is published, so `loan` seldom waits.
+A frame that was answered has given its slot back to the camera, so `loan` then waits for nobody.
 
 A producer whose server went away says so (1024) at every call. It does not reconnect by itself, because
 a camera that quietly skips frames looks like a camera that sees nobody: call `reconnect`.
@@ -39,16 +39,17 @@ from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Pixels
 from livegate.shm.geometry import SlotGeometry
 from livegate.shm.layout import (
+    CAP_RELOAN,
+    CAP_RESULTS,
     Grant,
     Hello,
-    Loan,
-    Loaned,
     PixelFormat,
     Publish,
     Release,
     Returned,
 )
 from livegate.shm.outcome import FrameResult
+from livegate.shm.ring import Ticket
 from livegate.shm.segment import bytes_in_place, close_mapping
 
 
@@ -80,7 +81,8 @@ class FrameProducer:
             on_result: called by whichever method reads a result; without it `results` has them.
         """
         self._path = Path(socket_path)
-        self._hello = Hello(camera, width, height, PixelFormat[pixel_format], slots)
+        wants = CAP_RESULTS | CAP_RELOAN
+        self._hello = Hello(camera, width, height, PixelFormat[pixel_format], slots, wants)
         self._timeout_s = timeout_s
         self._on_result = on_result
         self._line: FrameLine | None = None
@@ -95,10 +97,7 @@ class FrameProducer:
         return self._grant.slots if self._grant else 0
 
     def fileno(self) -> int:
-        """The socket's descriptor, for a selector: readable means that `results` has something to read.
-
-        That is a result, the end, or the slot of the next frame, of which `results` tells nothing.
-        """
+        """The socket's descriptor, for a selector: readable means that there are `results`."""
         return self._connected().fileno()
 
     def connect(self) -> None:
@@ -163,7 +162,7 @@ class FrameProducer:
                 server is gone.
         """
         taken_ns = time.monotonic_ns() if captured_ns is None else captured_ns
-        loaned = self._loaned(timeout_s)
+        loaned = self._connected().loan(timeout_s)
         try:
             yield self._pixels(loaned)
         except BaseException:
@@ -172,9 +171,8 @@ class FrameProducer:
                 self._connected().ask(Release(loaned.generation, loaned.slot), Returned)
             raise
         self._frame_id = self._frame_id + 1 if frame_id is None else frame_id
-        line = self._connected()
-        line.send(Publish(loaned.generation, taken_ns, self._frame_id, loaned.slot))
-        line.ask_ahead(Loan(0))
+        publish = Publish(loaned.generation, taken_ns, self._frame_id, loaned.slot)
+        self._connected().send(publish)
 
     @contextlib.contextmanager
     def ticket(self, *, captured_ns: int | None = None, timeout_s: float = 0.0) -> Iterator[FrameTicket]:
@@ -194,7 +192,7 @@ class FrameProducer:
                 last ticket: skip the frame; CONNECTION_CLOSE when the server is gone.
         """
         taken_ns = time.monotonic_ns() if captured_ns is None else captured_ns
-        loaned = self._loaned(timeout_s)
+        loaned = self._connected().loan(timeout_s)
         segment_id = self._grant.segment_id if self._grant else 0
         pixels = self._pixels(loaned)
         found = FrameTicket(pixels, segment_id, loaned.slot, loaned.generation, taken_ns)
@@ -257,16 +255,11 @@ class FrameProducer:
         """Closed."""
         self.close()
 
-    def _loaned(self, timeout_s: float) -> Loaned:
-        """The slot that was asked for with the last frame, or one that is asked for now."""
-        line = self._connected()
-        ahead = line.take_ahead(Loaned, extra_s=timeout_s)
-        return ahead or line.ask(Loan(int(timeout_s * 1e3)), Loaned, extra_s=timeout_s)
-
-    def _pixels(self, loaned: Loaned) -> Pixels:
-        if self._map is None or self._geometry is None:
+    def _pixels(self, ticket: Ticket) -> Pixels:
+        if self._map is None or self._geometry is None or self._grant is None:
             raise gone()
-        return self._geometry.shape(bytes_in_place(self._map, loaned.offset, self._geometry))
+        offset = self._grant.first_offset + ticket.slot * self._grant.slot_bytes
+        return self._geometry.shape(bytes_in_place(self._map, offset, self._geometry))
 
     def _connected(self) -> FrameLine:
         if self._line is None:

@@ -38,7 +38,7 @@ from livegate.shm.budget import MIB, SegmentBudget
 from livegate.shm.connection import Peer
 from livegate.shm.door import Door, own_uid
 from livegate.shm.geometry import geometry_for
-from livegate.shm.layout import CAMERA_NAME, DropReason, Hello
+from livegate.shm.layout import CAMERA_NAME, CAP_RELOAN, CAP_RESULTS, DropReason, Hello
 from livegate.shm.lease import Lease, PublishedFrame
 from livegate.shm.queue import FrameQueue, Policy
 from livegate.shm.ring import SlotRing, SlotState, Ticket
@@ -48,6 +48,7 @@ from livegate.shm.tally import FrameTally
 from livegate.shm.turns import FrameQueues
 
 MIN_SLOTS = 3
+RELOANING = CAP_RESULTS | CAP_RELOAN
 TAKEOVER_S = 1.0
 """How long a new producer waits for the name of one that has just died."""
 Refused = Callable[[LiveGateError, Peer, bool], None]
@@ -194,7 +195,7 @@ class Broker:
         segment: Segment | None = None
         try:
             segment = make_segment(hello.camera, geometry, slots, self.budget)
-            source = self._source(hello.camera, segment, self._is_trusted(peer), answer)
+            source = self._source(hello, segment, self._is_trusted(peer), answer)
             limit = self._shares(slots)[1]
             self._queues.add(
                 hello.camera,
@@ -226,7 +227,7 @@ class Broker:
         self.tally.refuse(error.code)
         self._on_refused(error, peer, is_fatal)
 
-    def _source(self, camera: str, segment: Segment, is_trusted: bool, answer: Answer) -> FrameSource:
+    def _source(self, hello: Hello, segment: Segment, is_trusted: bool, answer: Answer) -> FrameSource:
         waiting, _ = self._shares(segment.slots)
         max_age_ns = self._config.max_frame_age_ms * 1_000_000 or None
 
@@ -242,7 +243,7 @@ class Broker:
             )
 
         return FrameSource(
-            camera,
+            hello.camera,
             segment,
             SlotRing(segment.slots),
             make_queue,
@@ -251,6 +252,7 @@ class Broker:
             tally=self.tally,
             on_release=self._queues.wake,
             glance=self._glance,
+            reloans=hello.capabilities & RELOANING == RELOANING,
         )
 
     def _shares(self, slots: int) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from typing import Protocol
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, as_livegate_error
 from livegate.shm.flood import MessageAllowance
 from livegate.shm.layout import (
+    CAP_RELOAN,
     CAP_RESULTS,
     MAX_MESSAGE_BYTES,
     Bye,
@@ -44,6 +45,7 @@ from livegate.shm.source import Answer, FrameSource
 HELLO_TIMEOUT_S = 2.0
 """A peer that says nothing must not keep its place among the connections."""
 
+CAPABILITIES = CAP_RESULTS | CAP_RELOAN
 NEVER_WAIT = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
@@ -95,7 +97,7 @@ class ProducerConnection:
         self._max_wait_s = max_wait_s
         self._source: FrameSource | None = None
         self._request = 0
-        self._wants_results = False
+        self._capabilities = 0
         self._send_lock = threading.Lock()
         self._handlers: dict[type[Message], Callable[[FrameSource, Message], None]] = {
             Loan: self._loan,
@@ -126,7 +128,7 @@ class ProducerConnection:
 
     def answer(self, result: Result) -> bool:
         """Send a result if the producer wants any; False when it is gone or does not read."""
-        return not self._wants_results or self._send(encode(result))
+        return not self._capabilities & CAP_RESULTS or self._send(encode(result))
 
     def _greet(self) -> None:
         self._socket.settimeout(HELLO_TIMEOUT_S)
@@ -146,7 +148,7 @@ class ProducerConnection:
                 f"the first message is {type(hello).__name__}",
                 hint="say HELLO first",
             )
-        self._wants_results = bool(hello.capabilities & CAP_RESULTS)
+        self._capabilities = hello.capabilities & CAPABILITIES
         self._source = self._host.admit(hello, self.peer, self.answer)
         self._grant(self._source)
 
@@ -157,7 +159,7 @@ class ProducerConnection:
             segment_bytes=segment.total_bytes,
             first_offset=segment.offset(0),
             slot_bytes=geometry.slot_bytes,
-            capabilities=CAP_RESULTS if self._wants_results else 0,
+            capabilities=self._capabilities,
             slots=segment.slots,
             stride=geometry.stride,
             uv_offset=geometry.uv_offset,
@@ -174,8 +176,11 @@ class ProducerConnection:
         return packet
 
     def _decoded(self, packet: bytes) -> Message:
-        self._request = request_of(packet)
-        self._request, message = decode(packet)
+        try:
+            self._request, message = decode(packet)
+        except RequestError:
+            self._request = request_of(packet)
+            raise
         return message
 
     def _handle(self, packet: bytes) -> bool:
@@ -195,7 +200,7 @@ class ProducerConnection:
     def _loan(self, source: FrameSource, message: Message) -> None:
         assert isinstance(message, Loan)
         wait_s = min(message.wait_ms / 1e3, self._max_wait_s)
-        ticket = source.loan(timeout_s=wait_s)
+        ticket = source.loan(timeout_s=wait_s, heard=message.reloaned)
         offset = source.segment.offset(ticket.slot)
         self._reply(Loaned(ticket.generation, offset, ticket.slot))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +18,7 @@ MIN_SIDE = 2
 MAX_SIDE = 16384
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SlotGeometry:
     """One picture in a slot. Bytes, but for width and height, which are pixels."""
 
@@ -26,32 +27,32 @@ class SlotGeometry:
     pixel_format: PixelFormat
     stride: int
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """What a row holds, without its padding."""
         return self.width * (3 if self.pixel_format is PixelFormat.BGR else 1)
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Rows in memory: NV12 has half as many again, for the colours."""
         return self.height if self.pixel_format is PixelFormat.BGR else self.height * 3 // 2
 
-    @property
+    @cached_property
     def picture_bytes(self) -> int:
         """From the first row's begin to the last row's padding."""
         return self.stride * self.rows
 
-    @property
+    @cached_property
     def slot_bytes(self) -> int:
         """Whole pages, so that no two slots share one."""
         return _up(self.picture_bytes, SLOT_ALIGN)
 
-    @property
+    @cached_property
     def uv_offset(self) -> int:
         """NV12: where the colours begin; 0 for BGR."""
         return self.stride * self.height if self.pixel_format is PixelFormat.NV12 else 0
 
-    @property
+    @cached_property
     def uv_stride(self) -> int:
         """NV12: from row to row of the colours; 0 for BGR."""
         return self.stride if self.pixel_format is PixelFormat.NV12 else 0
@@ -62,10 +63,13 @@ class SlotGeometry:
         Args:
             memory: (picture_bytes,) uint8.
         """
-        rows = memory.reshape(self.rows, self.stride)[:, : self.row_bytes]
         if self.pixel_format is PixelFormat.NV12:
-            return rows
-        return rows.reshape(self.height, self.width, 3)
+            size: tuple[int, ...] = (self.rows, self.width)
+            strides: tuple[int, ...] = (self.stride, 1)
+        else:
+            size, strides = (self.height, self.width, 3), (self.stride, 3, 1)
+        pixels: Pixels = np.ndarray(size, np.uint8, memory, strides=strides)
+        return pixels
 
 
 def geometry_for(width: int, height: int, pixel_format: int) -> SlotGeometry:

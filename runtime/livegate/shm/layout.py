@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar
+
+import msgspec
 
 from livegate.core.config import CAMERA_PATTERN
 from livegate.core.errors import ErrorCode, RequestError
@@ -22,6 +24,7 @@ CAMERA_BYTES = 64
 TEXT_BYTES = 200
 HEADER = struct.Struct("<IHHII")
 CAP_RESULTS = 1
+CAP_RELOAN = 2
 CAMERA_NAME = re.compile(CAMERA_PATTERN)
 
 
@@ -38,6 +41,7 @@ class MessageType(IntEnum):
     RETURNED = 8
     BYE = 9
     ERROR = 10
+    RELOANED = 11
 
 
 class PixelFormat(IntEnum):
@@ -58,16 +62,14 @@ class DropReason(IntEnum):
     GONE = 5
 
 
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One packet. CODES are struct codes of the fields, in order; `x` is reserved space."""
 
-    __slots__ = ()
     TYPE: ClassVar[MessageType]
     CODES: ClassVar[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Hello(Message):
+class Hello(Message, frozen=True):
     """A producer names its camera and what it wants; sizes in pixels."""
 
     TYPE: ClassVar[MessageType] = MessageType.HELLO
@@ -80,8 +82,7 @@ class Hello(Message):
     capabilities: int = CAP_RESULTS
 
 
-@dataclass(frozen=True, slots=True)
-class Grant(Message):
+class Grant(Message, frozen=True):
     """The memory that rides along: where its slots are, in bytes."""
 
     TYPE: ClassVar[MessageType] = MessageType.GRANT
@@ -97,17 +98,16 @@ class Grant(Message):
     uv_stride: int
 
 
-@dataclass(frozen=True, slots=True)
-class Loan(Message):
-    """May I have a slot; the answer may wait this long for one."""
+class Loan(Message, frozen=True):
+    """May I have a slot; the answer may wait this long for one. I have read so many RELOANED."""
 
     TYPE: ClassVar[MessageType] = MessageType.LOAN
-    CODES: ClassVar[str] = "I 4x"
+    CODES: ClassVar[str] = "I I"
     wait_ms: int = 0
+    reloaned: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Loaned(Message):
+class Loaned(Message, frozen=True):
     """A slot that is the producer's alone."""
 
     TYPE: ClassVar[MessageType] = MessageType.LOANED
@@ -117,8 +117,7 @@ class Loaned(Message):
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class Publish(Message):
+class Publish(Message, frozen=True):
     """The slot is written; from here on it is the server's."""
 
     TYPE: ClassVar[MessageType] = MessageType.PUBLISH
@@ -129,8 +128,7 @@ class Publish(Message):
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class Result(Message):
+class Result(Message, frozen=True):
     """What became of one published frame."""
 
     TYPE: ClassVar[MessageType] = MessageType.RESULT
@@ -153,8 +151,13 @@ class Result(Message):
     gate: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Release(Message):
+class Reloaned(Result, frozen=True):
+    """A result whose slot is the producer's again, under the next generation."""
+
+    TYPE: ClassVar[MessageType] = MessageType.RELOANED
+
+
+class Release(Message, frozen=True):
     """A loan goes back unpublished."""
 
     TYPE: ClassVar[MessageType] = MessageType.RELEASE
@@ -163,8 +166,7 @@ class Release(Message):
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class Returned(Message):
+class Returned(Message, frozen=True):
     """The answer to Release."""
 
     TYPE: ClassVar[MessageType] = MessageType.RETURNED
@@ -173,16 +175,14 @@ class Returned(Message):
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bye(Message):
+class Bye(Message, frozen=True):
     """The last word of either side."""
 
     TYPE: ClassVar[MessageType] = MessageType.BYE
     CODES: ClassVar[str] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Error(Message):
+class Error(Message, frozen=True):
     """A message was refused; after a fatal one the server closes."""
 
     TYPE: ClassVar[MessageType] = MessageType.ERROR
@@ -193,31 +193,41 @@ class Error(Message):
 
 
 MESSAGES: tuple[type[Message], ...] = (
-    Hello, Grant, Loan, Loaned, Publish, Result, Release, Returned, Bye, Error,
+    Hello, Grant, Loan, Loaned, Publish, Result, Release, Returned, Bye, Error, Reloaned,
 )  # fmt: skip
 
 
-def _struct(kind: type[Message]) -> struct.Struct:
-    return struct.Struct(f"<{kind.CODES}")
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """How a type of messages is packed: the whole packet, and what comes after the header."""
+
+    kind: type[Message]
+    whole: struct.Struct
+    body: struct.Struct
+    has_text: bool
 
 
-_BY_TYPE = {int(kind.TYPE): (kind, _struct(kind)) for kind in MESSAGES}
-_NAMES = {int(kind.TYPE): tuple(one.name for one in fields(kind)) for kind in MESSAGES}  # type: ignore[arg-type]
-MAX_MESSAGE_BYTES = HEADER.size + max(body.size for _, body in _BY_TYPE.values())
+def _wire_of(kind: type[Message]) -> _Wire:
+    whole = struct.Struct(f"{HEADER.format} {kind.CODES}")
+    return _Wire(kind, whole, struct.Struct(f"<{kind.CODES}"), has_text="s" in kind.CODES)
+
+
+_WIRES = {int(kind.TYPE): _wire_of(kind) for kind in MESSAGES}
+MAX_MESSAGE_BYTES = max(wire.whole.size for wire in _WIRES.values())
 
 
 def message_bytes(kind: type[Message]) -> int:
     """The size of a message on the wire, header included."""
-    return HEADER.size + _BY_TYPE[kind.TYPE][1].size
+    return _WIRES[kind.TYPE].whole.size
 
 
 def encode(message: Message, *, request: int = 0) -> bytes:
     """One packet; texts are cut to their field, on a character's border."""
-    body = _BY_TYPE[message.TYPE][1]
-    # dataclasses.astuple copies every value deeply, and a frame takes four messages.
-    values = [_to_wire(getattr(message, name), message) for name in _NAMES[message.TYPE]]
-    head = HEADER.pack(MAGIC, VERSION, message.TYPE, HEADER.size + body.size, request)
-    return head + body.pack(*values)
+    wire = _WIRES[message.TYPE]
+    values = msgspec.structs.astuple(message)
+    if wire.has_text:
+        values = tuple(_to_wire(value, message) for value in values)
+    return wire.whole.pack(MAGIC, VERSION, message.TYPE, wire.whole.size, request, *values)
 
 
 def decode(packet: bytes) -> tuple[int, Message]:
@@ -227,12 +237,14 @@ def decode(packet: bytes) -> tuple[int, Message]:
         RequestError: INVALID_PARAM when it is no message of ours or has another size than its type;
             UNREALIZED for another version.
     """
-    request, kind, body = _checked_header(packet)
-    try:
-        values = [_from_wire(value) for value in body.unpack_from(packet, HEADER.size)]
-    except UnicodeDecodeError as error:
-        raise _unreadable(f"a text in {kind.__name__} is not UTF-8") from error
-    return request, kind(*values)
+    request, wire = _checked_header(packet)
+    values = wire.body.unpack_from(packet, HEADER.size)
+    if wire.has_text:
+        try:
+            values = tuple(_from_wire(value) for value in values)
+        except UnicodeDecodeError as error:
+            raise _unreadable(f"a text in {wire.kind.__name__} is not UTF-8") from error
+    return request, wire.kind(*values)
 
 
 def request_of(packet: bytes) -> int:
@@ -244,7 +256,7 @@ def field_offsets(kind: type[Message]) -> dict[str, int]:
     """Where each field of a message begins, in bytes from the start of the packet."""
     offsets: dict[str, int] = {}
     at = HEADER.size
-    names = iter(field.name for field in fields(kind))  # type: ignore[arg-type]
+    names = iter(kind.__struct_fields__)
     for code in kind.CODES.split():
         if not code.endswith("x"):
             offsets[next(names)] = at
@@ -252,7 +264,7 @@ def field_offsets(kind: type[Message]) -> dict[str, int]:
     return offsets
 
 
-def _checked_header(packet: bytes) -> tuple[int, type[Message], struct.Struct]:
+def _checked_header(packet: bytes) -> tuple[int, _Wire]:
     if len(packet) < HEADER.size:
         raise _unreadable(f"a packet of {len(packet)} bytes, a header has {HEADER.size}")
     magic, version, kind_number, size, request = HEADER.unpack_from(packet)
@@ -264,14 +276,14 @@ def _checked_header(packet: bytes) -> tuple[int, type[Message], struct.Struct]:
             f"the message has version {version}, this side speaks {VERSION}",
             hint="build both sides from the same proto/livegate_shm.h",
         )
-    if kind_number not in _BY_TYPE:
+    wire = _WIRES.get(kind_number)
+    if wire is None:
         raise _unreadable(f"there is no message type {kind_number}")
-    kind, body = _BY_TYPE[kind_number]
-    if not size == len(packet) == HEADER.size + body.size:
+    if not size == len(packet) == wire.whole.size:
         raise _unreadable(
-            f"{kind.__name__} says {size} bytes and has {len(packet)}, not {HEADER.size + body.size}"
+            f"{wire.kind.__name__} says {size} bytes and has {len(packet)}, not {wire.whole.size}"
         )
-    return request, kind, body
+    return request, wire
 
 
 def _unreadable(fact: str) -> RequestError:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
+
+import msgspec
 
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Frame, FrameBlock, Pixels, RawPixels
@@ -15,8 +16,7 @@ from livegate.shm.outcome import Outcome
 from livegate.shm.ring import Reference, Ticket
 
 
-@dataclass(frozen=True, slots=True)
-class FrameView:
+class FrameView(msgspec.Struct, frozen=True):
     """The pixels of one leased frame.
 
     `pixels` lies inside the slot and is read-only, unless `is_copy`. BGR: (H, W, 3) uint8;
@@ -55,8 +55,7 @@ class FrameView:
         return Frame(self.pixels, self.captured_ns, self.raw)
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedFrame:
+class PublishedFrame(msgspec.Struct, frozen=True):
     """What waits in a queue: whose frame it is, and the ticket. Times are monotonic."""
 
     source: Holder

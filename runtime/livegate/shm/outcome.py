@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from livegate.core.errors import ErrorCode, RequestError
 from livegate.core.results import Box, Decision, GateDecision
@@ -33,6 +33,8 @@ _GATES: dict[int, GateDecision | None] = {
     **{number: gate for gate, number in GATE_NUMBERS.items()},
 }
 
+_REASONS = {int(reason): reason for reason in DropReason}
+
 CODES: dict[int, ErrorCode] = {int(code): code for code in ErrorCode}
 """Every error code by its number."""
 
@@ -47,8 +49,7 @@ DROP_CODES: dict[DropReason, ErrorCode] = {
 """What a producer is told when its frame was not looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """The word on one frame: an error code, or OK and a verdict.
 
     `score` is 0..1, higher = more genuine; NO_FACE_SCORE without a face. `box` is the best face's.
@@ -64,8 +65,7 @@ class Outcome:
     gate: GateDecision | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FrameResult:
+class FrameResult(msgspec.Struct, frozen=True):
     """What a producer hears about one of its frames; `reason` says why there is no verdict."""
 
     frame_id: int
@@ -89,10 +89,11 @@ def result_from_outcome(
     reason: DropReason = DropReason.JUDGED,
     queue_ns: int = 0,
     work_ns: int = 0,
+    kind: type[Result] = Result,
 ) -> Result:
-    """The packet for a producer."""
+    """The packet for a producer; Reloaned where the slot is its own again."""
     box = outcome.box or Box(0.0, 0.0, 0.0, 0.0)
-    return Result(
+    return kind(
         frame_id=frame_id,
         generation=generation,
         queue_ns=max(0, queue_ns),
@@ -120,22 +121,22 @@ def frame_result_from(result: Result) -> FrameResult:
             does not know: a newer server must not be misread.
     """
     try:
-        code, reason = CODES[result.code], DropReason(result.reason)
+        code, reason = CODES[result.code], _REASONS[result.reason]
         decision, gate = _DECISIONS[result.decision], _GATES[result.gate]
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
         raise RequestError(
             ErrorCode.UNREALIZED,
             f"the result of frame {result.frame_id} has a number that this side does not know: {error}",
             hint="build both sides from the same proto/livegate_shm.h",
         ) from error
-    box = Box(result.x, result.y, result.face_width, result.face_height)
+    has_box = result.face_width > 0 and result.face_height > 0
     outcome = Outcome(
         code=code,
         decision=decision,
         score=result.score,
         algo_task=result.algo_task,
         faces=result.faces,
-        box=box if box.area > 0 else None,
+        box=Box(result.x, result.y, result.face_width, result.face_height) if has_box else None,
         gate=gate,
     )
     return FrameResult(result.frame_id, outcome, reason, result.queue_ns, result.work_ns)

@@ -9,6 +9,10 @@ that is used once; a call with another one finds no such ticket.
     ^            | discard           | drop
     `------------+-------------------'
 
+A producer that asked for it gets a slot back on loan as soon as nobody needs it (`reloan`): the same
+memory, still in the cache, and no message more. If it asks for a slot before it has heard of that, the
+answer is that same loan; it says with each asking of how many it has heard.
+
 `close` (the producer is gone) frees everything that nobody is looking at, and refuses new loans; the
 ring is idle when the last lease has ended too.
 
@@ -28,12 +32,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import msgspec
+
 from livegate.core.errors import ErrorCode, QueueError, RequestError
 
 Clock = Callable[[], int]
 Reference = Callable[[], Any]
 """A weak reference: gives None when its object is dead."""
 LINGER_LOOK_S = 0.005
+HEARD = 1 << 32
 
 
 class SlotState(str, Enum):
@@ -45,8 +52,7 @@ class SlotState(str, Enum):
     LEASED = "LEASED"
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True):
     """One use of one slot."""
 
     slot: int
@@ -74,16 +80,24 @@ class SlotRing:
         """All slots free."""
         self.max_loans = max_loans
         self._slots = [_Slot() for _ in range(slots)]
+        self._loaned = 0
+        self._leased = 0
+        self._reloans = 0
+        self._reloaned: Ticket | None = None
+        """What `reloan` gave last, until it is asked for or used."""
         self._now_ns = now_ns
         self._changed = changed or threading.Condition()
+        self._waiting = 0
         self._is_closed = False
 
     def __len__(self) -> int:
         """How many slots there are."""
         return len(self._slots)
 
-    def loan(self, *, timeout_s: float = 0.0) -> Ticket:
-        """A free slot for the producer to write, of a new generation.
+    def loan(self, *, timeout_s: float = 0.0, heard: int = 0) -> Ticket:
+        """A free slot for the producer to write, of a new generation; or what `reloan` gave it.
+
+        `heard`: of how many loans of `reloan` the producer knows, modulo 2**32.
 
         Raises:
             QueueError: QUEUE_FULL when no slot is free, at the end of the timeout;
@@ -93,17 +107,44 @@ class SlotRing:
         deadline_ns = self._now_ns() + int(timeout_s * 1e9)
         with self._changed:
             while True:
+                if self._reloaned is not None and heard != self._reloans:
+                    ticket, self._reloaned = self._reloaned, None
+                    return ticket
                 slot = self._loanable()
                 if slot is not None:
-                    break
+                    return self._lend(slot)
                 left_s = (deadline_ns - self._now_ns()) / 1e9
                 if left_s <= 0:
                     raise self._too_many_loans() if self._is_at_limit else self._no_slot()
                 lingers = any(slot.views for slot in self._slots)
+                self._waiting += 1
                 self._changed.wait(min(left_s, LINGER_LOOK_S) if lingers else left_s)
-            self._slots[slot].state = SlotState.LOANED
-            self._slots[slot].generation += 1
-            return Ticket(slot, self._slots[slot].generation)
+                self._waiting -= 1
+
+    def reloan(self, ticket: Ticket) -> Ticket | None:
+        """The slot of a ticket that has ended, for the producer to write again.
+
+        None when it is not free, or the producer has as many loans as it may. A write that comes late
+        spoils a picture of that producer only, here as in `loan`.
+        """
+        with self._changed:
+            slot = self._slots[ticket.slot]
+            is_over = slot.generation == ticket.generation and slot.state is SlotState.FREE
+            if self._is_closed or not is_over or self._is_at_limit:
+                return None
+            self._reloans = (self._reloans + 1) % HEARD
+            self._reloaned = self._lend(ticket.slot)
+            return self._reloaned
+
+    def take_back(self, ticket: Ticket) -> None:
+        """A loan of `reloan` that the producer did not hear of; what it asked for meanwhile it keeps."""
+        with self._changed:
+            self._reloans = (self._reloans - 1) % HEARD
+            if ticket == self._reloaned:
+                self._reloaned = None
+                self._slots[ticket.slot].state = SlotState.FREE
+                self._loaned -= 1
+                self._tell()
 
     def discard(self, ticket: Ticket) -> None:
         """The producer gives a loan back. Raises as `publish`."""
@@ -120,7 +161,9 @@ class SlotRing:
 
     def lease(self, ticket: Ticket) -> None:
         """A reader takes a published frame. Raises as `publish`."""
-        self._move(ticket, SlotState.READY, SlotState.LEASED)
+        with self._changed:
+            self._find(ticket, SlotState.READY).state = SlotState.LEASED
+            self._leased += 1
 
     def drop(self, ticket: Ticket) -> None:
         """The queue gives a published frame up, unread. Raises as `publish`."""
@@ -135,20 +178,23 @@ class SlotRing:
             slot = self._find(ticket, SlotState.LEASED)
             if slot.views is not None:
                 raise _no_ticket(ticket, "its lease has ended already")
+            self._leased -= 1
             if views is not None and views() is not None:
                 slot.views = views
             else:
                 slot.state = SlotState.FREE
-            self._changed.notify_all()
+            self._tell()
 
     def close(self) -> None:
         """Reclaim every slot that nobody is looking at; refuse everything but `release`."""
         with self._changed:
             self._is_closed = True
+            self._reloaned = None
+            self._loaned = 0
             for slot in self._slots:
                 if slot.state is not SlotState.LEASED:
                     slot.state = SlotState.FREE
-            self._changed.notify_all()
+            self._tell()
 
     @property
     def is_idle(self) -> bool:
@@ -160,8 +206,7 @@ class SlotRing:
     @property
     def in_flight(self) -> int:
         """Leases that have not ended; ended ones whose arrays linger are not counted."""
-        with self._changed:
-            return sum(s.state is SlotState.LEASED and s.views is None for s in self._slots)
+        return self._leased
 
     def states(self) -> dict[SlotState, int]:
         """How many slots are in each state."""
@@ -182,9 +227,17 @@ class SlotRing:
         # that has been idle for longest.
         return min(free, key=lambda n: self._slots[n].generation, default=None)
 
+    def _lend(self, slot: int) -> Ticket:
+        """Put a free slot on loan, of a new generation; the lock is held."""
+        found = self._slots[slot]
+        found.state = SlotState.LOANED
+        found.generation += 1
+        self._loaned += 1
+        return Ticket(slot, found.generation)
+
     @property
     def _is_at_limit(self) -> bool:
-        return sum(slot.state is SlotState.LOANED for slot in self._slots) >= self.max_loans
+        return self._loaned >= self.max_loans
 
     def _too_many_loans(self) -> RequestError:
         return RequestError(
@@ -204,6 +257,15 @@ class SlotRing:
     def _move(self, ticket: Ticket, before: SlotState, after: SlotState) -> None:
         with self._changed:
             self._find(ticket, before).state = after
+            if before is SlotState.LOANED:
+                self._loaned -= 1
+                if ticket == self._reloaned:
+                    self._reloaned = None
+            self._tell()
+
+    def _tell(self) -> None:
+        """Something has changed; the lock is held."""
+        if self._waiting:
             self._changed.notify_all()
 
     def _find(self, ticket: Ticket, state: SlotState) -> _Slot:

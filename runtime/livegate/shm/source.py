@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from livegate.core.errors import ErrorCode, QueueError, RequestError
 from livegate.core.frame import FrameBlock, Pixels, require_past
-from livegate.shm.layout import DropReason, PixelFormat, Result
+from livegate.shm.layout import DropReason, PixelFormat, Reloaned, Result
 from livegate.shm.lease import Lease, PublishedFrame
 from livegate.shm.outcome import DROP_CODES, Outcome, result_from_outcome
 from livegate.shm.queue import FrameQueue
@@ -54,11 +54,12 @@ class FrameSource:
         clocks: Clocks | None = None,
         on_release: Callable[[], None] = lambda: None,
         glance: Glance = look_at_each,
+        reloans: bool = False,
     ) -> None:
         """Free slots and an empty queue.
 
         `make_queue` is given the queue's on_drop; `on_release` hears of a lease that ended while frames
-        of the camera wait.
+        of the camera wait. `reloans`: the producer takes the slot of a result back on loan.
         """
         self.camera = camera
         self.segment = segment
@@ -72,16 +73,17 @@ class FrameSource:
         self.since_ms = self._clocks.wall_ns() // 1_000_000
         self._on_release = on_release
         self._glance = glance
+        self._reloans = reloans
 
     @property
     def pixel_format(self) -> PixelFormat:
         """Of every frame."""
         return self.segment.geometry.pixel_format
 
-    def loan(self, *, timeout_s: float) -> Ticket:
+    def loan(self, *, timeout_s: float, heard: int = 0) -> Ticket:
         """A slot to write. Raises as SlotRing.loan."""
         try:
-            return self.ring.loan(timeout_s=timeout_s)
+            return self.ring.loan(timeout_s=timeout_s, heard=heard)
         except QueueError as error:
             if error.code is ErrorCode.QUEUE_FULL:
                 self._count(FrameEvent.NO_SLOT)
@@ -173,7 +175,8 @@ class FrameSource:
         self._count(FrameEvent.JUDGED if is_ok else FrameEvent.FAILED)
         work_ns = self._clocks.now_ns() - lease.leased_ns
         self._tell(published, outcome, DropReason.JUDGED, lease.queue_ns, work_ns)
-        self.free_if_idle()
+        if self.is_closed:
+            self.free_if_idle()
         if len(self.queue):  # nobody else waits for the end of this lease
             self._on_release()
 
@@ -219,6 +222,9 @@ class FrameSource:
         queue_ns: int,
         work_ns: int,
     ) -> None:
+        if self.is_closed:
+            return
+        again = self.ring.reloan(frame.ticket) if self._reloans else None
         result = result_from_outcome(
             outcome,
             frame_id=frame.frame_id,
@@ -227,9 +233,12 @@ class FrameSource:
             reason=reason,
             queue_ns=queue_ns,
             work_ns=work_ns,
+            kind=Reloaned if again else Result,
         )
-        if not self.is_closed and not self._answer(result):
+        if not self._answer(result):
             self._count(FrameEvent.RESULT_LOST)
+            if again:
+                self.ring.take_back(again)
 
     def _count(self, event: FrameEvent, amount: int = 1) -> None:
         self._tally.add(self.camera, event, amount)

@@ -14,10 +14,7 @@ OTHERS = "(others)"
 
 
 class FrameEvent(str, Enum):
-    """What is counted for each camera. Frames, but for COPIED_BYTES.
-
-    NO_SLOT counts askings: a producer that asks ahead asks once more when its frame comes.
-    """
+    """What is counted for each camera. Frames, but for COPIED_BYTES."""
 
     PUBLISHED = "published"
     DISCARDED = "discarded"
@@ -57,9 +54,11 @@ class FrameTally:
     def add(self, camera: str, event: FrameEvent, amount: int = 1) -> None:
         """Count."""
         with self._lock:
-            if camera not in self._counts and len(self._counts) >= self._max_cameras:
-                camera = OTHERS
-            self._counts.setdefault(camera, Counter())[event] += amount
+            counts = self._counts.get(camera)
+            if counts is None:
+                name = camera if len(self._counts) < self._max_cameras else OTHERS
+                counts = self._counts.setdefault(name, Counter())
+            counts[event] += amount
 
     def refuse(self, code: ErrorCode) -> None:
         """Count a connection or a message that was refused."""

@@ -1,8 +1,9 @@
-"""What was asked ahead is answered whenever the server likes; nothing else gets lost for it."""
+"""Slots that come back with results, and those that are asked for meanwhile; nothing gets lost."""
 
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,18 +13,26 @@ from livegate.client.line import FrameLine
 from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.shm.layout import (
     MAX_MESSAGE_BYTES,
-    DropReason,
+    Bye,
     Error,
     Loan,
     Loaned,
     Message,
+    Publish,
+    Reloaned,
+    Result,
     decode,
     encode,
 )
 from livegate.shm.outcome import Outcome, result_from_outcome
+from livegate.shm.ring import Ticket
+from support import HANG_S
 
 SLOT = Loaned(generation=3, offset=4096, slot=1)
-RESULT = result_from_outcome(Outcome(), frame_id=7, slot=0, generation=2, reason=DropReason.JUDGED)
+
+
+def result(frame_id: int, kind: type[Result]) -> Result:
+    return result_from_outcome(Outcome(), frame_id=frame_id, slot=2, generation=8, kind=kind)
 
 
 class Pair:
@@ -35,10 +44,10 @@ class Pair:
             listener.listen()
             self.line = FrameLine(path, 0.01, None)
             self.server, _ = listener.accept()
+            self.server.settimeout(0)
 
-    def asked(self) -> int:
-        """The number of the next message that the server reads."""
-        return decode(self.server.recv(MAX_MESSAGE_BYTES))[0]
+    def heard(self) -> tuple[int, Message]:
+        return decode(self.server.recv(MAX_MESSAGE_BYTES))
 
     def say(self, message: Message, request: int = 0) -> None:
         self.server.send(encode(message, request=request))
@@ -52,58 +61,83 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
     made.server.close()
 
 
-def test_take_ahead_answer_that_came_between_is_given_once(pair: Pair) -> None:
-    """While results were read; what came with it is kept, and the next time nothing was asked."""
-    pair.line.ask_ahead(Loan(0))
-    pair.say(SLOT, pair.asked())
-    pair.say(RESULT)
-    while pair.line.read(0.0):
-        pass
-    assert [pair.line.take_ahead(Loaned) for _ in range(2)] == [SLOT, None]
-    assert [result.frame_id for result in pair.line.results] == [7]
+def test_loan_that_came_back_with_a_result_is_not_asked_for(pair: Pair) -> None:
+    """The slot under its next generation, once; the results are told as ever."""
+    pair.say(result(7, Result))
+    pair.say(result(8, Reloaned))
+    assert pair.line.loan(0.0) == Ticket(2, 9)
+    assert [one.frame_id for one in pair.line.results] == [7, 8]
+    with pytest.raises(BlockingIOError):
+        pair.heard()
 
 
-def test_take_ahead_that_was_refused_is_nothing(pair: Pair) -> None:
-    """No error: whoever wants a slot asks again."""
-    pair.line.ask_ahead(Loan(0))
-    pair.say(Error(int(ErrorCode.QUEUE_FULL), 0, "no slot"), pair.asked())
-    assert pair.line.take_ahead(Loaned) is None
+def test_loan_that_is_asked_for_says_how_many_came_back(pair: Pair) -> None:
+    """So the server knows whether one is on its way; and how long it may wait for a slot."""
+    for frame_id in (1, 2):
+        pair.say(result(frame_id, Reloaned))
+        pair.line.loan(0.0)
+    with pytest.raises(LiveGateError):
+        pair.line.loan(0.02)
+    assert pair.heard() == (1, Loan(20, 2))
 
 
-def test_take_ahead_that_is_not_answered_in_time_can_be_asked_for_again(pair: Pair) -> None:
-    """1011, and the answer that comes late still counts."""
-    pair.line.ask_ahead(Loan(0))
+def test_loan_that_came_back_while_it_was_asked_for_is_the_same_one(pair: Pair) -> None:
+    """RELOANED and LOANED name one slot: it is written once."""
+    pair.server.settimeout(HANG_S)
+
+    def answer() -> None:
+        request, _ = pair.heard()
+        pair.say(result(7, Reloaned))
+        pair.say(Loaned(generation=9, offset=8192, slot=2), request)
+
+    server = threading.Thread(target=answer)
+    server.start()
+    assert pair.line.loan(HANG_S) == Ticket(2, 9)
+    server.join()
     with pytest.raises(LiveGateError) as caught:
-        pair.line.take_ahead(Loaned)
+        pair.line.loan(0.0)
     assert caught.value.code is ErrorCode.TIMEOUT
-    pair.say(SLOT, pair.asked())
-    assert pair.line.take_ahead(Loaned) == SLOT
 
 
-def test_take_ahead_tells_of_a_refused_publish_first(pair: Pair) -> None:
-    """Its error is not taken for the answer, which is there the next time."""
-    published = pair.line.send(SLOT)
-    pair.line.ask_ahead(Loan(0))
-    pair.asked()
-    pair.say(Error(int(ErrorCode.NO_EXIST), 0, "no such ticket"), published)
-    pair.say(SLOT, pair.asked())
+def test_loan_that_is_answered_too_late_is_kept(pair: Pair) -> None:
+    """1011; the answer that comes then is the next loan, or the slot would be on loan for ever."""
     with pytest.raises(LiveGateError) as caught:
-        pair.line.take_ahead(Loaned)
+        pair.line.loan(0.0)
+    assert caught.value.code is ErrorCode.TIMEOUT
+    pair.say(SLOT, pair.heard()[0])
+    assert pair.line.loan(0.0) == Ticket(1, 3)
+
+
+def test_loan_tells_of_a_refused_publish_first(pair: Pair) -> None:
+    """Its error is not taken for the answer, and what came back is there the next time."""
+    published = pair.line.send(Publish(1, 2, 3, 4))
+    pair.say(result(7, Reloaned))
+    pair.say(Error(int(ErrorCode.NO_EXIST), 0, "no such ticket"), published)
+    with pytest.raises(LiveGateError) as caught:
+        pair.line.loan(0.0)
     assert caught.value.code is ErrorCode.NO_EXIST
-    assert pair.line.take_ahead(Loaned) == SLOT
+    assert pair.line.loan(0.0) == Ticket(2, 9)
 
 
-def test_take_ahead_of_a_server_that_is_gone_is_no_slot_of_it(pair: Pair) -> None:
-    """An answer that was read before says nothing of now: 1024."""
-    pair.line.ask_ahead(Loan(0))
-    pair.say(SLOT, pair.asked())
-    assert pair.line.read(1.0)
+@pytest.mark.parametrize("says_bye", [True, False])
+def test_loan_of_a_server_that_is_gone_is_no_slot_of_it(pair: Pair, says_bye: bool) -> None:
+    """What came back before says nothing of now: 1024."""
+    pair.say(result(7, Reloaned))
+    if says_bye:
+        pair.say(Bye())
     pair.server.close()
     with pytest.raises(LiveGateError) as caught:
-        pair.line.take_ahead(Loaned)
+        pair.line.loan(0.0)
     assert caught.value.code is ErrorCode.CONNECTION_CLOSE
 
 
-def test_take_ahead_where_nothing_was_asked_is_nothing(pair: Pair) -> None:
-    """And nothing is waited for."""
-    assert pair.line.take_ahead(Loaned, extra_s=1e6) is None
+def test_send_to_a_server_that_does_not_read_ends_at_the_timeout(pair: Pair) -> None:
+    """1011, not for ever."""
+
+    def fill() -> None:
+        while True:
+            pair.line.send(Publish(1, 2, 3, 4))
+
+    with pytest.raises(LiveGateError) as caught:
+        fill()
+    assert caught.value.code is ErrorCode.TIMEOUT

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from livegate.core.errors import ErrorCode, RequestError
 from livegate.core.resources import resource_dir

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    precondition,
+    rule,
+)
 
 from frame_queue_kit import ScriptedCondition, StillClock, refused
 from livegate.core.errors import ErrorCode, QueueError, RequestError
@@ -145,6 +152,99 @@ def test_loan_waits_for_views_that_nobody_announces() -> None:
     assert max(wait for wait in changed.waits if wait is not None) < 0.1
 
 
+def judged(ring: SlotRing) -> Ticket:
+    ticket = ring.loan()
+    ring.publish(ticket)
+    ring.lease(ticket)
+    ring.release(ticket)
+    return ticket
+
+
+def test_reloan_lends_the_same_slot_under_the_next_generation() -> None:
+    """What was judged may be written again; the ticket is good for one use, as any other."""
+    ring = SlotRing(3)
+    ticket = judged(ring)
+    again = ring.reloan(ticket)
+    assert again == Ticket(ticket.slot, ticket.generation + 1)
+    assert ring.states()[LOANED] == 1
+    ring.publish(again)
+    assert ring.reloan(again) is None
+
+
+def test_loan_of_who_has_not_heard_of_the_reloan_is_that_one_once() -> None:
+    """Both are on their way at the same time; afterwards the producer holds what it may hold."""
+    ring = SlotRing(3)
+    again = ring.reloan(judged(ring))
+    assert ring.loan(heard=0) == again
+    for heard in (0, 1):
+        with refused(ErrorCode.FULL):
+            ring.loan(heard=heard)
+
+
+def test_loan_of_who_has_heard_of_the_reloan_is_one_too_many() -> None:
+    """A ticket on its way through a stream is not given to another picture."""
+    ring = SlotRing(3)
+    ring.reloan(judged(ring))
+    with refused(ErrorCode.FULL):
+        ring.loan(heard=1)
+
+
+def test_loan_that_waits_gets_what_comes_back() -> None:
+    """The only slot is judged meanwhile, and lent again before the waiting one could take it."""
+    clock = StillClock()
+    changed = ScriptedCondition(clock)
+    ring = SlotRing(1, now_ns=clock, changed=changed)
+    ticket = ring.loan()
+    ring.publish(ticket)
+    ring.lease(ticket)
+    changed.then(lambda: (ring.release(ticket), ring.reloan(ticket)))
+    assert ring.loan(timeout_s=10) == Ticket(0, 2)
+
+
+def test_reloan_that_was_not_heard_of_is_taken_back() -> None:
+    """The producer did not read: its slot is free, and what it has heard of is counted as before."""
+    ring = SlotRing(3)
+    lost = ring.reloan(judged(ring))
+    assert lost is not None
+    ring.take_back(lost)
+    assert ring.states()[FREE] == 3
+    again = ring.reloan(judged(ring))
+    with refused(ErrorCode.FULL):
+        ring.loan(heard=1)
+    assert ring.loan(heard=0) == again
+
+
+def test_reloan_that_was_asked_for_is_not_taken_back() -> None:
+    """The result got lost, the slot did not."""
+    ring = SlotRing(3)
+    lost = ring.reloan(judged(ring))
+    assert lost is not None
+    assert ring.loan(heard=0) == lost
+    ring.take_back(lost)
+    ring.publish(lost)
+
+
+def test_reloan_of_a_slot_that_is_not_free_is_none() -> None:
+    """Somebody holds an array of it, it was lent since, another loan is out, or the ring is closed."""
+    ring, ticket = leased_ring()
+    held = np.zeros(8, np.uint8)
+    ring.release(ticket, views=weakref.ref(held))
+    assert ring.reloan(ticket) is None
+    del held
+    other = ring.loan()
+    assert ring.reloan(ticket) is None
+    ring.discard(other)
+    assert ring.reloan(other) is not None
+    ring = SlotRing(1)
+    old = judged(ring)
+    ring.discard(ring.loan())
+    assert ring.reloan(old) is None
+    ring = SlotRing(1)
+    last = judged(ring)
+    ring.close()
+    assert ring.reloan(last) is None
+
+
 def test_close_frees_all_but_what_is_looked_at() -> None:
     """The dead producer's loan and frames come back at once; the lease ends in its own time."""
     ring = SlotRing(3, max_loans=2)
@@ -176,21 +276,50 @@ class SlotMachine(RuleBasedStateMachine):
         self.ring = SlotRing(4, max_loans=2)
         self.model = dict.fromkeys(range(4), (FREE, 0))
         self.given: set[Ticket] = set()
+        self.reloans = 0
+        self.untold: Ticket | None = None
 
     def count(self, state: SlotState) -> int:
         return sum(found is state for found, _ in self.model.values())
 
-    @rule(target=tickets)
-    def loan(self) -> Ticket:
+    @rule(target=tickets, has_heard=st.booleans())
+    def loan(self, has_heard: bool) -> Ticket:
+        heard = self.reloans if has_heard else self.reloans + 1
+        if self.untold is not None and not has_heard:
+            assert self.ring.loan(heard=heard) == self.untold
+            self.untold = None
+            return Ticket(0, 0)
         if self.count(LOANED) == 2:
             with refused(ErrorCode.FULL):
-                self.ring.loan()
+                self.ring.loan(heard=heard)
             return Ticket(0, 0)
         if not self.count(FREE):
             with refused(ErrorCode.QUEUE_FULL):
-                self.ring.loan()
+                self.ring.loan(heard=heard)
             return Ticket(0, 0)
-        ticket = self.ring.loan()
+        return self.lent(self.ring.loan(heard=heard))
+
+    @rule(target=tickets, ticket=tickets)
+    def reloan(self, ticket: Ticket) -> Ticket:
+        is_over = self.model[ticket.slot] == (FREE, ticket.generation)
+        if not is_over or self.count(LOANED) == 2:
+            assert self.ring.reloan(ticket) is None
+            return Ticket(0, 0)
+        self.untold = self.ring.reloan(ticket)
+        self.reloans += 1
+        assert self.untold is not None
+        return self.lent(self.untold)
+
+    @precondition(lambda self: self.untold is not None)
+    @rule()
+    def take_back(self) -> None:
+        assert self.untold is not None
+        self.ring.take_back(self.untold)
+        self.model[self.untold.slot] = (FREE, self.untold.generation)
+        self.untold = None
+        self.reloans -= 1
+
+    def lent(self, ticket: Ticket) -> Ticket:
         assert ticket not in self.given, "a generation was used twice"
         self.given.add(ticket)
         state, generation = self.model[ticket.slot]
@@ -204,6 +333,7 @@ class SlotMachine(RuleBasedStateMachine):
         if self.model.get(ticket.slot) == (before, ticket.generation):
             call(ticket)
             self.model[ticket.slot] = (after, ticket.generation)
+            self.untold = None if ticket == self.untold else self.untold
         else:
             with pytest.raises(RequestError):
                 call(ticket)

@@ -14,7 +14,7 @@ from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.results import Decision
 from livegate.shm.budget import MIB, SegmentBudget
 from livegate.shm.geometry import geometry_for
-from livegate.shm.layout import DropReason, PixelFormat, Result
+from livegate.shm.layout import DropReason, PixelFormat, Reloaned, Result
 from livegate.shm.lease import Lease, PublishedFrame
 from livegate.shm.outcome import Outcome
 from livegate.shm.queue import FrameQueue, Policy
@@ -36,6 +36,7 @@ class Desk:
         policy: Policy = Policy.NEWEST_WINS,
         pixel_format: PixelFormat = PixelFormat.BGR,
         glance: Glance = look_at_each,
+        reloans: bool = False,
     ) -> None:
         self.clock = StillClock()
         self.told: list[Result] = []
@@ -62,6 +63,7 @@ class Desk:
             clocks=Clocks(self.clock, lambda: WALL_NS + self.clock.now_ns),
             on_release=self.wake,
             glance=glance,
+            reloans=reloans,
         )
 
     def hear(self, result: Result) -> bool:
@@ -91,6 +93,50 @@ def desk() -> Iterator[Desk]:
     made = Desk()
     yield made
     made.source.close()
+
+
+def test_slot_of_a_result_is_on_loan_again_where_that_was_asked_for() -> None:
+    """Of a judged frame and of one that was replaced; the ticket that follows can be published."""
+    desk = Desk(reloans=True)
+    first = desk.publish(1)
+    desk.lease().finish(Outcome())
+    second = Ticket(first.slot, first.generation + 1)
+    desk.source.publish(second, captured_ns=0, frame_id=2)
+    third = desk.publish(3)
+    assert third.slot != second.slot
+    assert desk.words()[1:] == [(2, ErrorCode.QUEUE_FULL, DropReason.REPLACED)]
+    assert [type(result) for result in desk.told] == [Reloaned, Reloaned]
+    desk.source.publish(Ticket(second.slot, second.generation + 1), captured_ns=0, frame_id=4)
+    desk.source.close()
+
+
+def test_slot_of_a_result_that_was_lost_is_free() -> None:
+    """Else a producer that does not read would hold a loan that it knows nothing of."""
+    desk = Desk(reloans=True)
+    desk.is_heard = False
+    desk.publish(1)
+    desk.lease().finish(Outcome())
+    assert desk.source.slots == {
+        SlotState.FREE: 3,
+        SlotState.LOANED: 0,
+        SlotState.READY: 0,
+        SlotState.LEASED: 0,
+    }
+    assert desk.count(FrameEvent.RESULT_LOST) == 1
+    desk.source.close()
+
+
+def test_slot_whose_picture_is_held_does_not_come_back(desk: Desk) -> None:
+    """Nobody writes where somebody reads: a plain result, and another slot for the next frame."""
+    desk = Desk(reloans=True)
+    desk.publish(1)
+    lease = desk.lease()
+    held = lease.frame()
+    lease.finish(Outcome())
+    assert [type(result) for result in desk.told] == [Result]
+    assert desk.source.loan(timeout_s=0).slot != 0
+    del held
+    desk.source.close()
 
 
 def test_judged_frame_is_told_with_its_times(desk: Desk) -> None:
