@@ -32,6 +32,16 @@ def leased_ring() -> tuple[SlotRing, Ticket]:
     return ring, ticket
 
 
+def only_slot_leased() -> tuple[ScriptedCondition, SlotRing, Ticket]:
+    clock = StillClock()
+    changed = ScriptedCondition(clock)
+    ring = SlotRing(1, now_ns=clock, changed=changed)
+    ticket = ring.loan()
+    ring.publish(ticket)
+    ring.lease(ticket)
+    return changed, ring, ticket
+
+
 def test_slot_goes_round_and_comes_back_free() -> None:
     """loan, publish, lease, release: one slot moves, the others stay."""
     ring = SlotRing(3)
@@ -139,12 +149,7 @@ def test_release_while_a_view_lives_keeps_the_slot() -> None:
 
 def test_loan_waits_for_views_that_nobody_announces() -> None:
     """A dying array wakes nobody, so the wait looks again by itself."""
-    clock = StillClock()
-    changed = ScriptedCondition(clock)
-    ring = SlotRing(1, now_ns=clock, changed=changed)
-    ticket = ring.loan()
-    ring.publish(ticket)
-    ring.lease(ticket)
+    changed, ring, ticket = only_slot_leased()
     held = [np.zeros(8, np.uint8)]
     ring.release(ticket, views=weakref.ref(held[0]))
     changed.then(lambda: None, held.clear)
@@ -191,12 +196,7 @@ def test_loan_of_who_has_heard_of_the_reloan_is_one_too_many() -> None:
 
 def test_loan_that_waits_gets_what_comes_back() -> None:
     """The only slot is judged meanwhile, and lent again before the waiting one could take it."""
-    clock = StillClock()
-    changed = ScriptedCondition(clock)
-    ring = SlotRing(1, now_ns=clock, changed=changed)
-    ticket = ring.loan()
-    ring.publish(ticket)
-    ring.lease(ticket)
+    changed, ring, ticket = only_slot_leased()
     changed.then(lambda: (ring.release(ticket), ring.reloan(ticket)))
     assert ring.loan(timeout_s=10) == Ticket(0, 2)
 
