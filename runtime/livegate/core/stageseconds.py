@@ -1,8 +1,7 @@
 """The histogram of stage times.
 
-prometheus_client's own takes two locks for each number; five numbers for each frame made it a
-twentieth of what a frame costs beside its networks. This one takes one lock for all five, and is read
-as any other when somebody scrapes.
+prometheus_client's own takes two locks for each number, ten for a frame. This one takes one for all
+five, and is read as any other when somebody scrapes.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ that is used once; a call with another one finds no such ticket.
     ^            | discard           | drop
     `------------+-------------------'
 
-A producer that asked for it gets a slot back on loan as soon as nobody needs it (`reloan`): the same
-memory, still in the cache, and no message more. If it asks for a slot before it has heard of that, the
-answer is that same loan; it says with each asking of how many it has heard.
+A producer that wants it gets a slot back on loan as soon as nobody needs it (`again`): the same memory,
+still in the cache, and no message more. If it asks for a slot before it has heard of that, the answer
+is that same loan; it says with each asking of how many it has heard.
 
 `close` (the producer is gone) frees everything that nobody is looking at, and refuses new loans; the
 ring is idle when the last lease has ended too.
@@ -84,7 +84,7 @@ class SlotRing:
         self._leased = 0
         self._reloans = 0
         self._reloaned: Ticket | None = None
-        """What `reloan` gave last, until it is asked for or used."""
+        """What was lent again last, until it is asked for or used."""
         self._now_ns = now_ns
         self._changed = changed or threading.Condition()
         self._waiting = 0
@@ -95,9 +95,9 @@ class SlotRing:
         return len(self._slots)
 
     def loan(self, *, timeout_s: float = 0.0, heard: int = 0) -> Ticket:
-        """A free slot for the producer to write, of a new generation; or what `reloan` gave it.
+        """A free slot for the producer to write, of a new generation; or what was lent to it again.
 
-        `heard`: of how many loans of `reloan` the producer knows, modulo 2**32.
+        `heard`: how many slots were lent again that the producer has heard of, modulo 2**32.
 
         Raises:
             QueueError: QUEUE_FULL when no slot is free, at the end of the timeout;
@@ -121,23 +121,8 @@ class SlotRing:
                 self._changed.wait(min(left_s, LINGER_LOOK_S) if lingers else left_s)
                 self._waiting -= 1
 
-    def reloan(self, ticket: Ticket) -> Ticket | None:
-        """The slot of a ticket that has ended, for the producer to write again.
-
-        None when it is not free, or the producer has as many loans as it may. A write that comes late
-        spoils a picture of that producer only, here as in `loan`.
-        """
-        with self._changed:
-            slot = self._slots[ticket.slot]
-            is_over = slot.generation == ticket.generation and slot.state is SlotState.FREE
-            if self._is_closed or not is_over or self._is_at_limit:
-                return None
-            self._reloans = (self._reloans + 1) % HEARD
-            self._reloaned = self._lend(ticket.slot)
-            return self._reloaned
-
     def take_back(self, ticket: Ticket) -> None:
-        """A loan of `reloan` that the producer did not hear of; what it asked for meanwhile it keeps."""
+        """Lent again, and the producer did not hear of it; what it asked for meanwhile it keeps."""
         with self._changed:
             self._reloans = (self._reloans - 1) % HEARD
             if ticket == self._reloaned:
@@ -148,7 +133,7 @@ class SlotRing:
 
     def discard(self, ticket: Ticket) -> None:
         """The producer gives a loan back. Raises as `publish`."""
-        self._move(ticket, SlotState.LOANED, SlotState.FREE)
+        self._end_loan(ticket, SlotState.FREE)
 
     def publish(self, ticket: Ticket) -> None:
         """The producer has written the slot.
@@ -157,7 +142,7 @@ class SlotRing:
             RequestError: OUT_OF_RANGE for a slot that the ring does not have; NO_EXIST when the slot
                 is not on loan under this generation.
         """
-        self._move(ticket, SlotState.LOANED, SlotState.READY)
+        self._end_loan(ticket, SlotState.READY)
 
     def lease(self, ticket: Ticket) -> None:
         """A reader takes a published frame. Raises as `publish`."""
@@ -165,12 +150,18 @@ class SlotRing:
             self._find(ticket, SlotState.READY).state = SlotState.LEASED
             self._leased += 1
 
-    def drop(self, ticket: Ticket) -> None:
-        """The queue gives a published frame up, unread. Raises as `publish`."""
-        self._move(ticket, SlotState.READY, SlotState.FREE)
+    def drop(self, ticket: Ticket, *, again: bool = False) -> Ticket | None:
+        """The queue gives a published frame up, unread. `again` as in `release`. Raises as `publish`."""
+        with self._changed:
+            return self._free(self._find(ticket, SlotState.READY), ticket.slot, again)
 
-    def release(self, ticket: Ticket, *, views: Reference | None = None) -> None:
+    def release(
+        self, ticket: Ticket, *, views: Reference | None = None, again: bool = False
+    ) -> Ticket | None:
         """A reader is done; with `views`, the slot is free when that reference is empty.
+
+        With `again` the producer gets a slot that is free back on loan, if it may have one more: this
+        ticket. A write that comes late spoils a picture of that producer only, here as in `loan`.
 
         Raises as `publish`.
         """
@@ -181,9 +172,9 @@ class SlotRing:
             self._leased -= 1
             if views is not None and views() is not None:
                 slot.views = views
-            else:
-                slot.state = SlotState.FREE
-            self._tell()
+                self._tell()
+                return None
+            return self._free(slot, ticket.slot, again and not self._is_closed)
 
     def close(self) -> None:
         """Reclaim every slot that nobody is looking at; refuse everything but `release`."""
@@ -227,6 +218,15 @@ class SlotRing:
         # that has been idle for longest.
         return min(free, key=lambda n: self._slots[n].generation, default=None)
 
+    def _free(self, slot: _Slot, number: int, again: bool) -> Ticket | None:
+        """A slot is nobody's, or the producer's once more; the lock is held."""
+        slot.state, ticket = SlotState.FREE, None
+        if again and not self._is_at_limit:
+            ticket = self._reloaned = self._lend(number)
+            self._reloans = (self._reloans + 1) % HEARD
+        self._tell()
+        return ticket
+
     def _lend(self, slot: int) -> Ticket:
         """Put a free slot on loan, of a new generation; the lock is held."""
         found = self._slots[slot]
@@ -254,13 +254,12 @@ class SlotRing:
             hint="skip this frame, or ask for more slots",
         )
 
-    def _move(self, ticket: Ticket, before: SlotState, after: SlotState) -> None:
+    def _end_loan(self, ticket: Ticket, after: SlotState) -> None:
         with self._changed:
-            self._find(ticket, before).state = after
-            if before is SlotState.LOANED:
-                self._loaned -= 1
-                if ticket == self._reloaned:
-                    self._reloaned = None
+            self._find(ticket, SlotState.LOANED).state = after
+            self._loaned -= 1
+            if ticket == self._reloaned:
+                self._reloaned = None
             self._tell()
 
     def _tell(self) -> None:

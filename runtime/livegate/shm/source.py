@@ -170,11 +170,11 @@ class FrameSource:
     def finish(self, lease: Lease, outcome: Outcome, views: Reference | None) -> None:
         """End a lease: the slot first, so that it is free when the producer hears of it."""
         published = lease.published
-        self.ring.release(published.ticket, views=views)
+        again = self.ring.release(published.ticket, views=views, again=self._reloans)
         is_ok = outcome.code is ErrorCode.OK
         self._count(FrameEvent.JUDGED if is_ok else FrameEvent.FAILED)
         work_ns = self._clocks.now_ns() - lease.leased_ns
-        self._tell(published, outcome, DropReason.JUDGED, lease.queue_ns, work_ns)
+        self._tell(published, outcome, DropReason.JUDGED, lease.queue_ns, work_ns, again)
         if self.is_closed:
             self.free_if_idle()
         if len(self.queue):  # nobody else waits for the end of this lease
@@ -204,15 +204,16 @@ class FrameSource:
 
     def _dropped(self, frame: PublishedFrame, reason: DropReason) -> None:
         """A published frame will not be looked at."""
+        again = None
         try:
-            self.ring.drop(frame.ticket)
+            again = self.ring.drop(frame.ticket, again=self._reloans)
         except RequestError:
             # When the producer leaves at the same moment, its ring takes every slot back by itself.
             if not self.is_closed:
                 raise
         self._count(DROP_EVENTS[reason])
         queue_ns = self._clocks.now_ns() - frame.published_ns
-        self._tell(frame, Outcome(code=DROP_CODES[reason]), reason, queue_ns, 0)
+        self._tell(frame, Outcome(code=DROP_CODES[reason]), reason, queue_ns, 0, again)
 
     def _tell(
         self,
@@ -221,10 +222,11 @@ class FrameSource:
         reason: DropReason,
         queue_ns: int,
         work_ns: int,
+        again: Ticket | None,
     ) -> None:
+        """Send the result; `again`: its slot, if that is the producer's once more."""
         if self.is_closed:
             return
-        again = self.ring.reloan(frame.ticket) if self._reloans else None
         result = result_from_outcome(
             outcome,
             frame_id=frame.frame_id,

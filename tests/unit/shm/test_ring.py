@@ -158,91 +158,88 @@ def test_loan_waits_for_views_that_nobody_announces() -> None:
 
 
 def judged(ring: SlotRing) -> Ticket:
+    """What the producer gets back for a frame that was judged."""
     ticket = ring.loan()
     ring.publish(ticket)
     ring.lease(ticket)
-    ring.release(ticket)
-    return ticket
-
-
-def test_reloan_lends_the_same_slot_under_the_next_generation() -> None:
-    """What was judged may be written again; the ticket is good for one use, as any other."""
-    ring = SlotRing(3)
-    ticket = judged(ring)
-    again = ring.reloan(ticket)
+    again = ring.release(ticket, again=True)
     assert again == Ticket(ticket.slot, ticket.generation + 1)
+    return again
+
+
+def test_slot_lent_again_is_good_for_one_use() -> None:
+    """As any other loan: published it is the queue's, and dropped it may be lent again."""
+    ring = SlotRing(3)
+    again = judged(ring)
     assert ring.states()[LOANED] == 1
     ring.publish(again)
-    assert ring.reloan(again) is None
+    assert ring.drop(again, again=True) == Ticket(again.slot, again.generation + 1)
+    with refused(ErrorCode.NO_EXIST):
+        ring.publish(again)
 
 
-def test_loan_of_who_has_not_heard_of_the_reloan_is_that_one_once() -> None:
+def test_loan_of_who_has_not_heard_is_what_was_lent_again_once() -> None:
     """Both are on their way at the same time; afterwards the producer holds what it may hold."""
     ring = SlotRing(3)
-    again = ring.reloan(judged(ring))
+    again = judged(ring)
     assert ring.loan(heard=0) == again
     for heard in (0, 1):
         with refused(ErrorCode.FULL):
             ring.loan(heard=heard)
 
 
-def test_loan_of_who_has_heard_of_the_reloan_is_one_too_many() -> None:
+def test_loan_of_who_has_heard_is_one_too_many() -> None:
     """A ticket on its way through a stream is not given to another picture."""
     ring = SlotRing(3)
-    ring.reloan(judged(ring))
+    judged(ring)
     with refused(ErrorCode.FULL):
         ring.loan(heard=1)
 
 
-def test_loan_that_waits_gets_what_comes_back() -> None:
-    """The only slot is judged meanwhile, and lent again before the waiting one could take it."""
+def test_loan_that_waits_gets_what_is_lent_again() -> None:
+    """The only slot is judged meanwhile, and lent before the waiting one could take it."""
     changed, ring, ticket = only_slot_leased()
-    changed.then(lambda: (ring.release(ticket), ring.reloan(ticket)))
+    changed.then(lambda: ring.release(ticket, again=True))
     assert ring.loan(timeout_s=10) == Ticket(0, 2)
 
 
-def test_reloan_that_was_not_heard_of_is_taken_back() -> None:
+def test_slot_lent_again_that_was_not_heard_of_is_taken_back() -> None:
     """The producer did not read: its slot is free, and what it has heard of is counted as before."""
     ring = SlotRing(3)
-    lost = ring.reloan(judged(ring))
-    assert lost is not None
-    ring.take_back(lost)
+    ring.take_back(judged(ring))
     assert ring.states()[FREE] == 3
-    again = ring.reloan(judged(ring))
+    again = judged(ring)
     with refused(ErrorCode.FULL):
         ring.loan(heard=1)
     assert ring.loan(heard=0) == again
 
 
-def test_reloan_that_was_asked_for_is_not_taken_back() -> None:
+def test_slot_lent_again_that_was_asked_for_is_not_taken_back() -> None:
     """The result got lost, the slot did not."""
     ring = SlotRing(3)
-    lost = ring.reloan(judged(ring))
-    assert lost is not None
+    lost = judged(ring)
     assert ring.loan(heard=0) == lost
     ring.take_back(lost)
     ring.publish(lost)
 
 
-def test_reloan_of_a_slot_that_is_not_free_is_none() -> None:
-    """Somebody holds an array of it, it was lent since, another loan is out, or the ring is closed."""
+def test_slot_is_not_lent_again_while_somebody_reads_it() -> None:
+    """An array of it lives."""
     ring, ticket = leased_ring()
     held = np.zeros(8, np.uint8)
-    ring.release(ticket, views=weakref.ref(held))
-    assert ring.reloan(ticket) is None
-    del held
-    other = ring.loan()
-    assert ring.reloan(ticket) is None
-    ring.discard(other)
-    assert ring.reloan(other) is not None
-    ring = SlotRing(1)
-    old = judged(ring)
-    ring.discard(ring.loan())
-    assert ring.reloan(old) is None
-    ring = SlotRing(1)
-    last = judged(ring)
+    assert ring.release(ticket, views=weakref.ref(held), again=True) is None
+    assert ring.states()[LEASED] == 1
+
+
+def test_slot_is_not_lent_again_beyond_the_limit_or_after_the_end() -> None:
+    """Another loan is out; the producer is gone."""
+    ring, ticket = leased_ring()
+    ring.loan()
+    assert ring.release(ticket, again=True) is None
+    ring, ticket = leased_ring()
     ring.close()
-    assert ring.reloan(last) is None
+    assert ring.release(ticket, again=True) is None
+    assert ring.is_idle
 
 
 def test_close_frees_all_but_what_is_looked_at() -> None:
@@ -299,17 +296,6 @@ class SlotMachine(RuleBasedStateMachine):
             return Ticket(0, 0)
         return self.lent(self.ring.loan(heard=heard))
 
-    @rule(target=tickets, ticket=tickets)
-    def reloan(self, ticket: Ticket) -> Ticket:
-        is_over = self.model[ticket.slot] == (FREE, ticket.generation)
-        if not is_over or self.count(LOANED) == 2:
-            assert self.ring.reloan(ticket) is None
-            return Ticket(0, 0)
-        self.untold = self.ring.reloan(ticket)
-        self.reloans += 1
-        assert self.untold is not None
-        return self.lent(self.untold)
-
     @precondition(lambda self: self.untold is not None)
     @rule()
     def take_back(self) -> None:
@@ -350,13 +336,28 @@ class SlotMachine(RuleBasedStateMachine):
     def lease(self, ticket: Ticket) -> None:
         self.step("lease", ticket, READY, LEASED)
 
-    @rule(ticket=tickets)
-    def drop(self, ticket: Ticket) -> None:
-        self.step("drop", ticket, READY, FREE)
+    @rule(target=tickets, ticket=tickets, again=st.booleans())
+    def drop(self, ticket: Ticket, again: bool) -> Ticket:
+        return self.end("drop", ticket, READY, again)
 
-    @rule(ticket=consumes(tickets))
-    def release(self, ticket: Ticket) -> None:
-        self.step("release", ticket, LEASED, FREE)
+    @rule(target=tickets, ticket=consumes(tickets), again=st.booleans())
+    def release(self, ticket: Ticket, again: bool) -> Ticket:
+        return self.end("release", ticket, LEASED, again)
+
+    def end(self, name: str, ticket: Ticket, before: SlotState, again: bool) -> Ticket:
+        """A frame leaves the server; what the producer has in its hands then."""
+        is_lent = self.count(LOANED) < 2
+        if not again or self.model.get(ticket.slot) != (before, ticket.generation):
+            self.step(name, ticket, before, FREE)
+            return Ticket(0, 0)
+        lent = getattr(self.ring, name)(ticket, again=True)
+        self.model[ticket.slot] = (FREE, ticket.generation)
+        assert (lent is not None) is is_lent
+        if lent is None:
+            return Ticket(0, 0)
+        self.untold = lent
+        self.reloans += 1
+        return self.lent(lent)
 
     @rule(slot=st.integers(-2, 6), generation=st.integers(0, 5), call=st.sampled_from(
         [("publish", LOANED, READY), ("lease", READY, LEASED), ("release", LEASED, FREE)]
