@@ -37,6 +37,7 @@ from livegate.shm.ring import HEARD, Ticket
 
 M = TypeVar("M", bound=Message)
 KEPT_RESULTS = 256
+MAX_POLL_MS = 2**31 - 1
 
 
 class FrameLine:
@@ -58,6 +59,10 @@ class FrameLine:
         """How many RELOANED were read, modulo 2**32."""
         self._back: Ticket | None = None
         """The loan that came without being waited for."""
+        self._used: dict[int, int] = {}
+        """By slot, the generation that was given out last: what comes late is not given out again."""
+        self._asked = 0
+        """The number of the last LOAN."""
         self._socket = _dialled(path, timeout_s)
         self._comes = select.poll()
         self._comes.register(self._socket, select.POLLIN)
@@ -79,7 +84,7 @@ class FrameLine:
             LiveGateError: the server's refusal.
         """
         request = self.send(hello)
-        if not self._comes.poll(self._timeout_s * 1e3):
+        if not self._has_come(self._timeout_s):
             raise self._late("HELLO")
         try:
             packet, fds, _, _ = socket.recv_fds(
@@ -123,11 +128,25 @@ class FrameLine:
         """
         while self.read(0.0):
             pass
-        if self._back is None:
-            asked = self.ask(Loan(int(timeout_s * 1e3), self._reloans), Loaned, extra_s=timeout_s)
-            self._back = Ticket(asked.slot, asked.generation)  # also what came back meanwhile
-        ticket, self._back = self._back, None
+        ticket = self._back or self._lent(timeout_s)
+        self._back = None  # also what came back meanwhile
+        self._used[ticket.slot] = ticket.generation
         return ticket
+
+    def _lent(self, timeout_s: float) -> Ticket:
+        """A slot that is asked for. Raises as `loan`."""
+        try:
+            asked = self.ask(Loan(int(timeout_s * 1e3), self._reloans), Loaned, extra_s=timeout_s)
+        except LiveGateError as error:
+            # One may have come back while it was refused.
+            if self._back is None or error.code not in (ErrorCode.QUEUE_FULL, ErrorCode.FULL):
+                raise
+            return self._back
+        return Ticket(asked.slot, asked.generation)
+
+    def _came_back(self, ticket: Ticket) -> None:
+        if ticket.generation > self._used.get(ticket.slot, 0):
+            self._back = ticket
 
     def send(self, message: Message) -> int:
         """Send a message; its request number.
@@ -136,6 +155,8 @@ class FrameLine:
             LiveGateError: CONNECTION_CLOSE, or the reason that the server gave before it hung up.
         """
         self._request = self._request % 0xFFFFFFFF + 1
+        if isinstance(message, Loan):
+            self._asked = self._request
         try:
             self._socket.send(encode(message, request=self._request), socket.MSG_NOSIGNAL)
         except OSError as error:
@@ -157,13 +178,15 @@ class FrameLine:
         """The answer to what was asked; None for anything else, which is kept."""
         if request == asked and isinstance(message, kind):
             return message
+        if request == asked and isinstance(message, Error):
+            raise _refusal(message)
         self._keep(request, message)
         return None
 
     def _keep(self, request: int, message: Message) -> None:
         if isinstance(message, Result):
             if isinstance(message, Reloaned):
-                self._back = Ticket(message.slot, message.generation + 1)
+                self._came_back(Ticket(message.slot, message.generation + 1))
                 self._reloans = (self._reloans + 1) % HEARD
             result = frame_result_from(message)
             if self._on_result is None:
@@ -171,15 +194,16 @@ class FrameLine:
             else:
                 self._on_result(result)
         elif isinstance(message, Loaned):  # whoever asked has given up waiting
-            self._back = Ticket(message.slot, message.generation)
+            self._came_back(Ticket(message.slot, message.generation))
         elif isinstance(message, Error):
-            raise LiveGateError(CODES.get(message.code, ErrorCode.INNER), message.text)
+            if request == 0 or request != self._asked:  # else whoever asked does not wait any more
+                raise _refusal(message)
         elif isinstance(message, Bye):
             raise gone()
 
     def _receive(self, timeout_s: float) -> tuple[int, Message] | None:
         """The next message; None at the timeout."""
-        if not self._comes.poll(max(0.0, timeout_s) * 1e3):
+        if not self._has_come(timeout_s):
             return None
         try:
             packet = self._socket.recv(MAX_MESSAGE_BYTES)
@@ -188,6 +212,9 @@ class FrameLine:
         if not packet:
             raise gone()
         return decode(packet)
+
+    def _has_come(self, timeout_s: float) -> bool:
+        return bool(self._comes.poll(min(max(0.0, timeout_s) * 1e3, MAX_POLL_MS)))
 
     def _why_gone(self, error: OSError) -> LiveGateError:
         """A send failed: the server may have left its reason in what we have not read yet."""
@@ -206,6 +233,10 @@ class FrameLine:
         )
 
 
+def _refusal(message: Error) -> LiveGateError:
+    return LiveGateError(CODES.get(message.code, ErrorCode.INNER), message.text)
+
+
 def gone() -> LiveGateError:
     """1024."""
     return LiveGateError(
@@ -215,8 +246,9 @@ def gone() -> LiveGateError:
 
 def _dialled(path: Path, timeout_s: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # For connect and send. Not settimeout: with it a backlog that is full for a moment is an error at
-    # once (EAGAIN), and each call costs another.
+    # A limit for connect and send. Not settimeout, or somebody's setdefaulttimeout: with it a backlog
+    # that is full for a moment is an error at once (EAGAIN), and each call costs another.
+    connection.setblocking(True)
     seconds, fraction = divmod(max(timeout_s, 1e-6), 1)  # 0 would be for ever
     limit = struct.pack("ll", int(seconds), int(fraction * 1e6))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

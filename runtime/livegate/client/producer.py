@@ -16,7 +16,7 @@ A slot may also go into a stream of LivenessClient instead of the camera's queue
 A block that is left by an exception publishes nothing. `pixels` is not to be touched after its block:
 the server reads there. One thread at a time; one producer for each camera.
 
-A frame that was answered has given its slot back to the camera, so `loan` then waits for nobody.
+A frame that was answered mostly has given its slot back to the camera; `loan` then waits for nobody.
 
 A producer whose server went away says so (1024) at every call. It does not reconnect by itself, because
 a camera that quietly skips frames looks like a camera that sees nobody: call `reconnect`.
@@ -78,7 +78,8 @@ class FrameProducer:
             pixel_format: BGR: (H, W, 3); NV12: (H * 3 / 2, W), both sides even.
             slots: how many are asked for; the server may grant another number.
             timeout_s: how long an answer of the server may take.
-            on_result: called by whichever method reads a result; without it `results` has them.
+            on_result: called by whichever method reads a result, and calls none of ours itself;
+                without it `results` has them.
         """
         self._path = Path(socket_path)
         wants = CAP_RESULTS | CAP_RELOAN
@@ -97,7 +98,7 @@ class FrameProducer:
         return self._grant.slots if self._grant else 0
 
     def fileno(self) -> int:
-        """The socket's descriptor, for a selector: readable means that there are `results`."""
+        """The socket's descriptor, for a selector: readable means: call `results`."""
         return self._connected().fileno()
 
     def connect(self) -> None:

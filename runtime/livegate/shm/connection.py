@@ -148,7 +148,8 @@ class ProducerConnection:
                 f"the first message is {type(hello).__name__}",
                 hint="say HELLO first",
             )
-        self._capabilities = hello.capabilities & CAPABILITIES
+        wants_results = hello.capabilities & CAP_RESULTS  # without them no slot can come back with one
+        self._capabilities = hello.capabilities & CAPABILITIES if wants_results else 0
         self._source = self._host.admit(hello, self.peer, self.answer)
         self._grant(self._source)
 

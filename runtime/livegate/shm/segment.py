@@ -7,7 +7,8 @@ would not do: a hole that is punched under it takes a page of memory for each pa
 the limit that it meets kills us, while preadv reads zeros from a hole.
 
 Arrays are made with np.frombuffer. It holds the mapping alive for as long as any view lives;
-np.ndarray(buffer=...) does not, and reading through it after the close is a segfault.
+np.ndarray over the mapping does not, and reading through it after the close is a segfault; over such
+an array (SlotGeometry.shape) it is a view as any other.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,6 +75,9 @@ class FrameSource:
         self._on_release = on_release
         self._glance = glance
         self._reloans = reloans
+        self._telling = threading.Lock()
+        """Held while a slot is freed and its producer told, so that word of a slot that is lent again
+        goes out in the order of these loans, and before the answer to a LOAN that is that slot."""
 
     @property
     def pixel_format(self) -> PixelFormat:
@@ -83,11 +87,13 @@ class FrameSource:
     def loan(self, *, timeout_s: float, heard: int = 0) -> Ticket:
         """A slot to write. Raises as SlotRing.loan."""
         try:
-            return self.ring.loan(timeout_s=timeout_s, heard=heard)
+            ticket = self.ring.loan(timeout_s=timeout_s, heard=heard)
         except QueueError as error:
             if error.code is ErrorCode.QUEUE_FULL:
                 self._count(FrameEvent.NO_SLOT)
             raise
+        with self._telling:
+            return ticket
 
     def discard(self, ticket: Ticket) -> None:
         """A loan comes back. Raises as SlotRing.discard."""
@@ -170,11 +176,12 @@ class FrameSource:
     def finish(self, lease: Lease, outcome: Outcome, views: Reference | None) -> None:
         """End a lease: the slot first, so that it is free when the producer hears of it."""
         published = lease.published
-        again = self.ring.release(published.ticket, views=views, again=self._reloans)
         is_ok = outcome.code is ErrorCode.OK
         self._count(FrameEvent.JUDGED if is_ok else FrameEvent.FAILED)
         work_ns = self._clocks.now_ns() - lease.leased_ns
-        self._tell(published, outcome, DropReason.JUDGED, lease.queue_ns, work_ns, again)
+        with self._telling:
+            again = self.ring.release(published.ticket, views=views, again=self._reloans)
+            self._tell(published, outcome, DropReason.JUDGED, lease.queue_ns, work_ns, again)
         if self.is_closed:
             self.free_if_idle()
         if len(self.queue):  # nobody else waits for the end of this lease
@@ -204,16 +211,17 @@ class FrameSource:
 
     def _dropped(self, frame: PublishedFrame, reason: DropReason) -> None:
         """A published frame will not be looked at."""
-        again = None
-        try:
-            again = self.ring.drop(frame.ticket, again=self._reloans)
-        except RequestError:
-            # When the producer leaves at the same moment, its ring takes every slot back by itself.
-            if not self.is_closed:
-                raise
-        self._count(DROP_EVENTS[reason])
+        outcome, again = Outcome(code=DROP_CODES[reason]), None
         queue_ns = self._clocks.now_ns() - frame.published_ns
-        self._tell(frame, Outcome(code=DROP_CODES[reason]), reason, queue_ns, 0, again)
+        with self._telling:
+            try:
+                again = self.ring.drop(frame.ticket, again=self._reloans)
+            except RequestError:
+                # When the producer leaves at the same moment, its ring takes every slot back by itself.
+                if not self.is_closed:
+                    raise
+            self._count(DROP_EVENTS[reason])
+            self._tell(frame, outcome, reason, queue_ns, 0, again)
 
     def _tell(
         self,
@@ -224,7 +232,10 @@ class FrameSource:
         work_ns: int,
         again: Ticket | None,
     ) -> None:
-        """Send the result; `again`: its slot, if that is the producer's once more."""
+        """Send the result; `again`: its slot, if that is the producer's once more.
+
+        `_telling` is held.
+        """
         if self.is_closed:
             return
         result = result_from_outcome(

@@ -31,8 +31,8 @@ from support import HANG_S
 SLOT = Loaned(generation=3, offset=4096, slot=1)
 
 
-def result(frame_id: int, kind: type[Result]) -> Result:
-    return result_from_outcome(Outcome(), frame_id=frame_id, slot=2, generation=8, kind=kind)
+def result(frame_id: int, kind: type[Result], generation: int = 8) -> Result:
+    return result_from_outcome(Outcome(), frame_id=frame_id, slot=2, generation=generation, kind=kind)
 
 
 class Pair:
@@ -73,9 +73,9 @@ def test_loan_that_came_back_with_a_result_is_not_asked_for(pair: Pair) -> None:
 
 def test_loan_that_is_asked_for_says_how_many_came_back(pair: Pair) -> None:
     """So the server knows whether one is on its way; and how long it may wait for a slot."""
-    for frame_id in (1, 2):
-        pair.say(result(frame_id, Reloaned))
-        pair.line.loan(0.0)
+    for generation in (1, 2):
+        pair.say(result(7, Reloaned, generation))
+        assert pair.line.loan(0.0) == Ticket(2, generation + 1)
     with pytest.raises(LiveGateError):
         pair.line.loan(0.02)
     assert pair.heard() == (1, Loan(20, 2))
@@ -108,6 +108,44 @@ def test_loan_that_is_answered_too_late_is_kept(pair: Pair) -> None:
     assert pair.line.loan(0.0) == Ticket(1, 3)
 
 
+def test_loan_that_was_used_does_not_come_back(pair: Pair) -> None:
+    """Whatever comes late of it: RELOANED after its LOANED, LOANED after its RELOANED."""
+    pair.say(result(7, Reloaned))
+    assert pair.line.loan(0.0) == Ticket(2, 9)
+    pair.say(result(7, Reloaned))
+    pair.say(Loaned(generation=9, offset=8192, slot=2))
+    with pytest.raises(LiveGateError) as caught:
+        pair.line.loan(0.0)
+    assert caught.value.code is ErrorCode.TIMEOUT
+
+
+@pytest.mark.parametrize("code", [ErrorCode.QUEUE_FULL, ErrorCode.FULL])
+def test_loan_that_is_refused_while_one_comes_back_is_that_one(pair: Pair, code: ErrorCode) -> None:
+    """The server had no slot, then it had; what was refused is not told afterwards."""
+    pair.server.settimeout(HANG_S)
+
+    def answer() -> None:
+        request, _ = pair.heard()
+        pair.say(result(7, Reloaned))
+        pair.say(Error(int(code), 0, "none"), request)
+
+    server = threading.Thread(target=answer)
+    server.start()
+    assert pair.line.loan(HANG_S) == Ticket(2, 9)
+    server.join()
+
+
+def test_loan_that_nobody_waits_for_is_refused_in_silence(pair: Pair) -> None:
+    """Whoever asked has been told that no answer came; `results` tells of what was published."""
+    with pytest.raises(LiveGateError):
+        pair.line.loan(0.0)
+    pair.say(Error(int(ErrorCode.QUEUE_FULL), 0, "no slot"), pair.heard()[0])
+    pair.say(result(7, Result))
+    while pair.line.read(0.0):
+        pass
+    assert [one.frame_id for one in pair.line.results] == [7]
+
+
 def test_loan_tells_of_a_refused_publish_first(pair: Pair) -> None:
     """Its error is not taken for the answer, and what came back is there the next time."""
     published = pair.line.send(Publish(1, 2, 3, 4))
@@ -131,8 +169,18 @@ def test_loan_of_a_server_that_is_gone_is_no_slot_of_it(pair: Pair, says_bye: bo
     assert caught.value.code is ErrorCode.CONNECTION_CLOSE
 
 
-def test_send_to_a_server_that_does_not_read_ends_at_the_timeout(pair: Pair) -> None:
-    """1011, not for ever."""
+@pytest.fixture
+def default_timeout() -> Iterator[None]:
+    """Somebody else's wish for every new socket of the process."""
+    socket.setdefaulttimeout(0.3)
+    yield
+    socket.setdefaulttimeout(None)
+
+
+@pytest.mark.usefixtures("default_timeout")
+def test_send_to_a_server_that_does_not_read_ends_at_the_timeout(tmp_path: Path) -> None:
+    """1011, not for ever; also where the process has a default of its own for sockets."""
+    pair = Pair(tmp_path / "frames.sock")
 
     def fill() -> None:
         while True:
@@ -141,3 +189,5 @@ def test_send_to_a_server_that_does_not_read_ends_at_the_timeout(pair: Pair) -> 
     with pytest.raises(LiveGateError) as caught:
         fill()
     assert caught.value.code is ErrorCode.TIMEOUT
+    pair.line.close()
+    pair.server.close()

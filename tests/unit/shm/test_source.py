@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from livegate.shm.ring import SlotRing, SlotState, Ticket
 from livegate.shm.segment import make_segment
 from livegate.shm.source import Clocks, FrameSource, Glance, look_at_each
 from livegate.shm.tally import FrameEvent, FrameTally
+from support import HANG_S
 
 WALL_NS = 1_800_000_000_000_000_000
 
@@ -126,7 +128,34 @@ def test_slot_of_a_result_that_was_lost_is_free() -> None:
     desk.source.close()
 
 
-def test_slot_whose_picture_is_held_does_not_come_back(desk: Desk) -> None:
+def test_slot_that_comes_back_is_told_of_before_it_is_given() -> None:
+    """RELOANED, then LOANED: the other way round a producer would take one loan for two."""
+    desk = Desk(reloans=True)
+    asked = threading.Event()
+    order: list[str] = []
+
+    def ask() -> None:
+        asked.set()
+        desk.source.loan(timeout_s=0)
+        order.append("LOANED")
+
+    def hear(result: Result) -> bool:
+        asker.start()
+        assert asked.wait(HANG_S)
+        asker.join(0.05)  # it has every chance to be first
+        order.append("RELOANED")
+        return True
+
+    asker = threading.Thread(target=ask)
+    desk.source._answer = hear
+    desk.publish(1)
+    desk.lease().finish(Outcome())
+    asker.join(HANG_S)
+    assert order == ["RELOANED", "LOANED"]
+    desk.source.close()
+
+
+def test_slot_whose_picture_is_held_does_not_come_back() -> None:
     """Nobody writes where somebody reads: a plain result, and another slot for the next frame."""
     desk = Desk(reloans=True)
     desk.publish(1)
