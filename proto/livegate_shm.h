@@ -12,10 +12,9 @@
  *      code and the reason for which there is none (a newer frame took its place, too old, ...).
  *      A producer that does not read loses RESULTs, never frames; nothing is kept for it.
  *      With CAP_RELOAN the server may send RELOANED instead: the same struct, and its slot is yours
- *      again as if you had sent LOAN, under generation + 1. It spares two messages a frame, and the
- *      memory is still in the cache. Who sends LOAN says in `reloaned` how many of these it has read,
- *      so that one that is on its way is not taken for a second loan: LOANED then names that slot,
- *      and comes after its RELOANED.
+ *      again as if you had sent LOAN, under generation + 1. It spares two messages a frame. Who sends
+ *      LOAN says in `reloaned` how many of these it has read, so that one that is on its way is not
+ *      taken for a second loan: LOANED then names that slot, and comes after its RELOANED.
  *   5. Send BYE and close, or just close. The server takes back every slot at end-of-file, whatever
  *      state it was in; a slot that is being looked at is freed when the look is over.
  *

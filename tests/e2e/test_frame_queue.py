@@ -122,6 +122,12 @@ def test_slot_that_is_asked_for_while_it_comes_back_is_one_loan(path: Path) -> N
         peer.expect_error(ErrorCode.FULL)
 
 
+def test_slots_come_back_to_nobody_who_wants_no_results(path: Path) -> None:
+    """The grant says what was got."""
+    with broker_at(path), contextlib.closing(RawPeer(path)) as peer:
+        assert peer.hello(capabilities=CAP_RELOAN).capabilities == 0
+
+
 def test_slot_does_not_come_back_to_who_did_not_ask_for_that(path: Path) -> None:
     """A plain RESULT, and every slot is free."""
     with broker_at(path) as broker, Consumer(broker), contextlib.closing(RawPeer(path)) as peer:

@@ -78,7 +78,7 @@ class FrameProducer:
             pixel_format: BGR: (H, W, 3); NV12: (H * 3 / 2, W), both sides even.
             slots: how many are asked for; the server may grant another number.
             timeout_s: how long an answer of the server may take.
-            on_result: called by whichever method reads a result, and calls none of ours itself;
+            on_result: called by whichever method reads a result, and must not call the producer;
                 without it `results` has them.
         """
         self._path = Path(socket_path)

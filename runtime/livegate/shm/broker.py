@@ -38,7 +38,7 @@ from livegate.shm.budget import MIB, SegmentBudget
 from livegate.shm.connection import Peer
 from livegate.shm.door import Door, own_uid
 from livegate.shm.geometry import geometry_for
-from livegate.shm.layout import CAMERA_NAME, CAP_RELOAN, CAP_RESULTS, DropReason, Hello
+from livegate.shm.layout import CAMERA_NAME, CAP_RELOAN, DropReason, Hello, granted
 from livegate.shm.lease import Lease, PublishedFrame
 from livegate.shm.queue import FrameQueue, Policy
 from livegate.shm.ring import SlotRing, SlotState, Ticket
@@ -48,7 +48,6 @@ from livegate.shm.tally import FrameTally
 from livegate.shm.turns import FrameQueues
 
 MIN_SLOTS = 3
-RELOANING = CAP_RESULTS | CAP_RELOAN
 TAKEOVER_S = 1.0
 """How long a new producer waits for the name of one that has just died."""
 Refused = Callable[[LiveGateError, Peer, bool], None]
@@ -252,7 +251,7 @@ class Broker:
             tally=self.tally,
             on_release=self._queues.wake,
             glance=self._glance,
-            reloans=hello.capabilities & RELOANING == RELOANING,
+            reloans=bool(granted(hello.capabilities) & CAP_RELOAN),
         )
 
     def _shares(self, slots: int) -> tuple[int, int]:

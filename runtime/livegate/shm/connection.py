@@ -21,7 +21,6 @@ from typing import Protocol
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, as_livegate_error
 from livegate.shm.flood import MessageAllowance
 from livegate.shm.layout import (
-    CAP_RELOAN,
     CAP_RESULTS,
     MAX_MESSAGE_BYTES,
     Bye,
@@ -37,6 +36,7 @@ from livegate.shm.layout import (
     Returned,
     decode,
     encode,
+    granted,
     request_of,
 )
 from livegate.shm.ring import Ticket
@@ -45,7 +45,6 @@ from livegate.shm.source import Answer, FrameSource
 HELLO_TIMEOUT_S = 2.0
 """A peer that says nothing must not keep its place among the connections."""
 
-CAPABILITIES = CAP_RESULTS | CAP_RELOAN
 NEVER_WAIT = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
@@ -148,8 +147,7 @@ class ProducerConnection:
                 f"the first message is {type(hello).__name__}",
                 hint="say HELLO first",
             )
-        wants_results = hello.capabilities & CAP_RESULTS  # without them no slot can come back with one
-        self._capabilities = hello.capabilities & CAPABILITIES if wants_results else 0
+        self._capabilities = granted(hello.capabilities)
         self._source = self._host.admit(hello, self.peer, self.answer)
         self._grant(self._source)
 

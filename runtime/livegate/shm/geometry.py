@@ -20,7 +20,10 @@ MAX_SIDE = 16384
 
 @dataclass(frozen=True)
 class SlotGeometry:
-    """One picture in a slot. Bytes, but for width and height, which are pixels."""
+    """One picture in a slot. Bytes, but for width and height, which are pixels.
+
+    Without `slots`: what every frame asks for is worked out once and kept.
+    """
 
     width: int
     height: int

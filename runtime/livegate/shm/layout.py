@@ -216,6 +216,11 @@ _WIRES = {int(kind.TYPE): _wire_of(kind) for kind in MESSAGES}
 MAX_MESSAGE_BYTES = max(wire.whole.size for wire in _WIRES.values())
 
 
+def granted(capabilities: int) -> int:
+    """What a producer gets of what it asks for; no slot comes back with a result that is not sent."""
+    return capabilities & (CAP_RESULTS | CAP_RELOAN) if capabilities & CAP_RESULTS else 0
+
+
 def message_bytes(kind: type[Message]) -> int:
     """The size of a message on the wire, header included."""
     return _WIRES[kind.TYPE].whole.size

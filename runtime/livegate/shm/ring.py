@@ -9,9 +9,9 @@ that is used once; a call with another one finds no such ticket.
     ^            | discard           | drop
     `------------+-------------------'
 
-A producer that wants it gets a slot back on loan as soon as nobody needs it (`again`): the same memory,
-still in the cache, and no message more. If it asks for a slot before it has heard of that, the answer
-is that same loan; it says with each asking of how many it has heard.
+A producer that wants it gets a slot back on loan as soon as nobody needs it (`again`), without a
+message more. If it asks for a slot before it has heard of that, the answer is that same loan; it says
+with each asking of how many it has heard.
 
 `close` (the producer is gone) frees everything that nobody is looking at, and refuses new loans; the
 ring is idle when the last lease has ended too.
@@ -174,7 +174,7 @@ class SlotRing:
                 slot.views = views
                 self._tell()
                 return None
-            return self._free(slot, ticket.slot, again and not self._is_closed)
+            return self._free(slot, ticket.slot, again)
 
     def close(self) -> None:
         """Reclaim every slot that nobody is looking at; refuse everything but `release`."""
@@ -221,7 +221,7 @@ class SlotRing:
     def _free(self, slot: _Slot, number: int, again: bool) -> Ticket | None:
         """A slot is nobody's, or the producer's once more; the lock is held."""
         slot.state, ticket = SlotState.FREE, None
-        if again and not self._is_at_limit:
+        if again and not (self._is_closed or self._is_at_limit):
             ticket = self._reloaned = self._lend(number)
             self._reloans = (self._reloans + 1) % HEARD
         self._tell()
