@@ -7,7 +7,8 @@
  *      this memory, fallocated it and sealed its size; map it read-write, shared, segment_bytes long.
  *   3. For each frame: send LOAN, get LOANED (a slot that is yours alone), write the pixels at
  *      `offset`, send PUBLISH. From PUBLISH on the slot is the server's: do not touch it again.
- *      A loan that you do not want to publish goes back with RELEASE, answered by RETURNED.
+ *      A loan that you do not want to publish goes back with RELEASE, answered by RETURNED. A PUBLISH
+ *      that is refused (ERROR) ends the loan as one that is not.
  *   4. Each published frame is answered by one RESULT, in any order: a verdict (code 0), or the error
  *      code and the reason for which there is none (a newer frame took its place, too old, ...).
  *      A producer that does not read loses RESULTs, never frames; nothing is kept for it.

@@ -19,7 +19,7 @@ from frame_queue_kit import RawPeer, open_fds, refused
 from frame_queue_rig import GENUINE, Consumer, Zygote, broker_at, eventually
 from livegate.client.producer import FrameProducer
 from livegate.core.config import FramesConfig
-from livegate.core.errors import ErrorCode
+from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.core.resources import resource_dir
 from livegate.core.results import Decision
 from livegate.manifests.schema import InputTensor
@@ -572,6 +572,19 @@ def test_stale_captured_frame_is_not_judged(path: Path) -> None:
             pass
         (result,) = producer.results(timeout_s=60)
         assert (result.outcome.code, result.has_verdict) == (ErrorCode.TIMEOUT, False)
+
+
+def test_producer_whose_clock_was_wrong_goes_on(path: Path) -> None:
+    """A capture in the future is refused, and the next frame gets a slot all the same."""
+    with broker_at(path) as broker, Consumer(broker), produce(path) as producer:
+        for _ in range(5):
+            with producer.loan(captured_ns=time.time_ns()):
+                pass
+            with pytest.raises(LiveGateError, match="in the future"):
+                producer.results(timeout_s=60)
+        with producer.loan():
+            pass
+        assert producer.results(timeout_s=60)[0].has_verdict
 
 
 def test_broker_stopped_before_its_start_is_harmless(path: Path) -> None:

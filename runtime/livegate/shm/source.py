@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -105,9 +106,14 @@ class FrameSource:
     ) -> None:
         """Queue a written slot, unless a glance is enough; exactly one result tells what became of it.
 
-        Raises as `claim`.
+        Raises as `claim`; a loan that was good is over then, too: its producer has let go of it.
         """
-        frame = self.claim(ticket, captured_ns=captured_ns, frame_id=frame_id)
+        try:
+            frame = self.claim(ticket, captured_ns=captured_ns, frame_id=frame_id)
+        except RequestError:
+            with contextlib.suppress(RequestError):
+                self.discard(ticket)
+            raise
         if self._may_glance(frame) and self._glance(frame):
             return
         try:

@@ -314,14 +314,27 @@ def test_frame_captured_long_before_its_publishing_is_old(desk: Desk) -> None:
     assert desk.words() == [(1, 1011, DropReason.EXPIRED)]
 
 
-def test_frame_from_the_future_is_refused_and_stays_on_loan(desk: Desk) -> None:
-    """A wall-clock time would make a frame young for ever."""
-    ticket = desk.source.loan(timeout_s=0)
-    with pytest.raises(RequestError, match="in the future") as caught:
-        desk.source.publish(ticket, captured_ns=WALL_NS, frame_id=1)
-    assert caught.value.code is ErrorCode.PARAM_FAILURE
-    desk.source.discard(ticket)
-    assert desk.count(FrameEvent.DISCARDED) == 1
+def test_frame_from_the_future_is_refused_and_its_slot_comes_back(desk: Desk) -> None:
+    """A wall-clock time would make a frame young for ever; a camera that says it keeps its slots."""
+    for number in range(1, 2 * len(desk.source.ring) + 1):
+        ticket = desk.source.loan(timeout_s=0)
+        with pytest.raises(RequestError, match="in the future") as caught:
+            desk.source.publish(ticket, captured_ns=WALL_NS, frame_id=number)
+        assert caught.value.code is ErrorCode.PARAM_FAILURE
+        assert desk.count(FrameEvent.DISCARDED) == number
+    desk.publish(1)
+    assert not desk.words()
+
+
+def test_refused_publish_ends_no_other_loan(desk: Desk) -> None:
+    """The ticket that was used up is named as ever, and the slot is on loan under the next one."""
+    old = desk.source.loan(timeout_s=0)
+    desk.source.discard(old)
+    while (new := desk.source.loan(timeout_s=0)).slot != old.slot:
+        desk.source.discard(new)
+    with pytest.raises(RequestError, match="in the future"):
+        desk.source.publish(old, captured_ns=WALL_NS, frame_id=1)
+    desk.source.discard(new)
 
 
 def test_negative_number_is_refused_and_the_slot_stays_on_loan(desk: Desk) -> None:
