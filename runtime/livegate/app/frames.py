@@ -8,6 +8,7 @@ wrong with a frame, its producer hears an error and no verdict, so a gate stays 
 from __future__ import annotations
 
 import threading
+import time
 
 from livegate.core.errors import ErrorCode, LiveGateError, QueueError
 from livegate.core.telemetry import get_logger
@@ -31,15 +32,16 @@ class FrameFace:
         """
         self._broker = broker
         self._cameras = cameras
-        self._count = threads
+        self._begun_ns = [0] * threads
+        """When each thread took its frame, 0 between two: written by that thread alone."""
         self._threads: list[threading.Thread] = []
         broker.start()
 
     def consume(self) -> None:
         """Begin to judge: the service is warm."""
-        for number in range(self._count):
+        for number in range(len(self._begun_ns)):
             name = f"livegate-frames-{number}"
-            thread = threading.Thread(target=self._consume, name=name, daemon=True)
+            thread = threading.Thread(target=self._consume, args=(number,), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -49,11 +51,19 @@ class FrameFace:
         for thread in self._threads:
             thread.join(timeout_s)
 
-    def _consume(self) -> None:
+    @property
+    def longest_run_s(self) -> float:
+        """Seconds since the slowest thread took its frame; 0 without any."""
+        begun_ns = [begun_ns for begun_ns in self._begun_ns if begun_ns]
+        return (time.monotonic_ns() - min(begun_ns)) / 1e9 if begun_ns else 0.0
+
+    def _consume(self, number: int) -> None:
         flush_denormals()
         while True:
+            self._begun_ns[number] = 0
             try:
                 lease = self._broker.pop(timeout_s=POP_TIMEOUT_S)
+                self._begun_ns[number] = lease.leased_ns
                 self._cameras.look(lease)
                 del lease
             except QueueError as error:

@@ -168,7 +168,8 @@ class Server:
         self._frames: FrameFace | None = None
         self._supervisor: CameraSupervisor | None = None
         if broker and path:
-            self._frames = FrameFace(broker, self._cameras, self._service.status.workers)
+            self._frames = face = FrameFace(broker, self._cameras, self._service.status.workers)
+            self._service.watch(lambda: face.longest_run_s)
             metrics.registry.register(FrameCollector(broker))
             self._supervisor = CameraSupervisor(
                 config.ingest, config.limits, path, report=self._cameras.report

@@ -74,7 +74,7 @@ class Status:
     algo_tasks: tuple[int, ...]
     engines: tuple[EngineInfo, ...]
     longest_run_s: float = 0.0
-    """How long the slowest worker has been at one picture of its request."""
+    """How long the slowest worker has been at one picture of its request or at one frame."""
     build: BuildProgress | None = None
     """The engine that is being built, in BUILDING."""
     graph_runs: Mapping[tuple[str, str], GraphRuns] = field(default_factory=dict)
@@ -101,7 +101,12 @@ class LivenessService:
         self._holder = PipelineHolder()
         self._is_draining = False
         self._local = threading.local()
+        self._longest_runs: list[Callable[[], float]] = [lambda: pool.longest_run_s]
         metrics.retired.set_function(lambda: self._holder.retired)
+
+    def watch(self, longest_run_s: Callable[[], float]) -> None:
+        """Heed threads beside the workers: how long the slowest has been at one picture, in seconds."""
+        self._longest_runs.append(longest_run_s)
 
     def start(self, pipeline: Pipeline) -> None:
         """Begin to answer: the pipeline's engines are loaded and warm."""
@@ -154,7 +159,7 @@ class LivenessService:
             queue_capacity=self._pool.capacity,
             algo_tasks=_algo_tasks(pipeline) if pipeline else (),
             engines=pipeline.engines if pipeline else (),
-            longest_run_s=self._pool.longest_run_s,
+            longest_run_s=max(one() for one in self._longest_runs),
             build=build,
             graph_runs=pipeline.graph_runs if pipeline else {},
         )

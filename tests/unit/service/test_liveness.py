@@ -159,6 +159,17 @@ def test_analyze_many_slow_pictures_are_no_worker_that_is_stuck(
     assert spent == [20, 20, 20]
 
 
+def test_status_heeds_the_threads_beside_the_workers(box: Box) -> None:
+    """The slowest of all of them, whoever has it."""
+    runs = [0.0, 0.0]
+    box.service.watch(lambda: runs[0])
+    box.service.watch(lambda: runs[1])
+    assert not box.service.status.is_stuck
+    runs[:] = STUCK_S + 1, 2.0
+    assert box.service.status.longest_run_s == STUCK_S + 1
+    assert box.service.status.is_stuck
+
+
 @pytest.mark.parametrize(("compiles", "is_stuck"), [(False, True), (True, False)])
 def test_status_worker_whose_engine_compiles_in_a_run_is_not_stuck(
     compiles: bool, is_stuck: bool
