@@ -64,7 +64,9 @@ def configure_logging(config: LogConfig) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=config.level.upper(), force=True)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # we say ourselves when we start and stop
+    # We say ourselves when we start and stop, and nobody says the URLs and headers of what is fetched.
+    for name in ("uvicorn", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def get_logger(name: str) -> Logger:

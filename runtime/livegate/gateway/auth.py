@@ -36,8 +36,16 @@ def _encode_java(text: str) -> str:
     return quote_plus(text, safe="*").replace("~", "%7E")
 
 
-# Clients differ in how they encode blanks, "~" and "*"; either is accepted.
-ENCODINGS: tuple[Encode, ...] = (_encode_python, _encode_java)
+def _encode_javascript(text: str) -> str:
+    return quote(text, safe="~()*!'")
+
+
+def _encode_go(text: str) -> str:
+    return quote_plus(text, safe="~")
+
+
+# Clients differ in how they encode blanks, "~" and "()*!'"; any is accepted.
+ENCODINGS: tuple[Encode, ...] = (_encode_python, _encode_java, _encode_javascript, _encode_go)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,10 +107,7 @@ class FrsError(RequestError):
         self.row = row
 
 
-_BUSY = (
-    *(ErrorCode.QUEUE_FULL, ErrorCode.QUEUE_STOPED, ErrorCode.NOT_INIT),
-    *(ErrorCode.INPROGRESS, ErrorCode.OUT_OF_MEM),
-)
+_BUSY = tuple(code for code in ErrorCode if code.http_status == 503)
 _ROWS: dict[ErrorCode, FrsCode] = {
     ErrorCode.NO_EXIST: FrsCode.NO_API,
     ErrorCode.UNREALIZED: FrsCode.NO_API,

@@ -63,16 +63,7 @@ class LinkfaceError(RequestError):
         self.row = row
 
 
-BUSY = frozenset(
-    (
-        ErrorCode.QUEUE_FULL,
-        ErrorCode.QUEUE_STOPED,
-        ErrorCode.NOT_INIT,
-        ErrorCode.INPROGRESS,
-        ErrorCode.OUT_OF_MEM,
-        ErrorCode.TIMEOUT,
-    )
-)
+BUSY = frozenset(code for code in ErrorCode if code.http_status == 503) | {ErrorCode.TIMEOUT}
 """Try again: the table has no status for it, so it is INTERNAL_ERROR with 503."""
 _ROWS: dict[ErrorCode, LinkfaceStatus] = {
     ErrorCode.NO_EXIST: LinkfaceStatus.NOT_FOUND,

@@ -12,13 +12,15 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from livegate.core.errors import ErrorCode, SetupError
 
 PORTS = {"http": 80, "https": 443}
 MAX_URL = 2048
 VISIBLE = re.compile(r"[!-~]+")
+FOREIGN = re.compile(r"[^\x00-\x7f]+")
+"""What is not ASCII: sent as it is by some clients, and by all that a query's decoding has passed."""
 HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 HIDDEN = re.compile(r"\\|%2e|%2f|%5c|%00", re.IGNORECASE)
 """Spellings of dots and slashes that servers undo, some of them."""
@@ -55,11 +57,15 @@ class Location:
 def location_from_url(url: str, base: Location | None = None) -> Location:
     """Take a URL apart; with a base (a redirect's) it may be a relative one.
 
+    Letters of a path or a query that are not ASCII are escaped, as UTF-8.
+
     Raises:
         ValueError: it is none that is fetched: another scheme, a user in it, dots that climb, ….
     """
+    if len(url) <= MAX_URL:
+        url = FOREIGN.sub(lambda found: quote(found[0]), url)
     if not VISIBLE.fullmatch(url) or len(url) > MAX_URL:
-        raise ValueError("a URL is at most 2048 visible ASCII characters")
+        raise ValueError("a URL is at most 2048 visible characters, counted when they are escaped")
     if base is not None:
         url = urljoin(_text(base), url)
     parts = urlsplit(url)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 
 from livegate.core.results import Action, ActionEvent, ActionResult, Reason
 
-Window = tuple[int, int]
+Window = tuple[float, float]
+ALWAYS: Window = (-math.inf, math.inf)
 Almost = Callable[[Action], float]
 
 
@@ -20,8 +23,9 @@ def compare(
 ) -> tuple[tuple[ActionResult, ...], tuple[Reason, ...]]:
     """A result for each action that was asked for, and the reasons why not all of it is well.
 
-    Without windows each action must be seen after the one before it. With windows each must have its
-    peak within its own. The same action again at once (a second nod) is one action.
+    Each action must be seen after the one before it, and with windows have its peak within its own.
+    Only windows that are in another order than the actions replace theirs. No movement counts for two
+    actions; the same one again at once (a second nod) is one action.
 
     Args:
         wanted: the actions in the order of the request.
@@ -31,28 +35,45 @@ def compare(
         refuse_unasked: whether another movement refuses the whole; blinks never do.
     """
     ordered = sorted(events, key=lambda event: event.peak_ms)
-    matched = _in_windows(wanted, windows, ordered) if windows else _in_order(wanted, ordered)
+    keeps_order = _rise(windows)
+    if not windows:
+        matched = _in_order(wanted, [ALWAYS] * len(wanted), ordered)
+    elif keeps_order:
+        earliest = _in_order(wanted, windows, ordered)
+        matched = _surest(wanted, windows, ordered, earliest)
+    else:
+        matched = _in_windows(wanted, windows, ordered)
     results, reasons = [], []
-    for action, event in zip(wanted, matched, strict=True):
+    for number, (action, event) in enumerate(zip(wanted, matched, strict=True)):
         if event is not None:
             results.append(
                 ActionResult(action, is_accepted=True, confidence=event.confidence, event=event)
             )
             continue
-        is_seen = any(event.action is action for event in ordered)
-        otherwise = Reason.ACTION_OUTSIDE_WINDOW if windows else Reason.ACTION_OUT_OF_ORDER
-        reasons.append(otherwise if is_seen else Reason.ACTION_MISSING)
+        reasons.append(_why_not(action, windows[number] if windows else ALWAYS, ordered))
         results.append(ActionResult(action, is_accepted=False, confidence=almost(action)))
-    if refuse_unasked and not reasons and _has_more(wanted, matched, ordered, is_windowed=bool(windows)):
+    if refuse_unasked and not reasons and _has_more(wanted, ordered, keeps_order=keeps_order):
         reasons.append(Reason.ACTION_NOT_ASKED_FOR)
     return tuple(results), tuple(dict.fromkeys(reasons))
 
 
-def _in_order(wanted: Sequence[Action], events: Sequence[ActionEvent]) -> list[ActionEvent | None]:
+def _rise(windows: Sequence[Window]) -> bool:
+    """Whether none begins or ends before the one before it."""
+    return all(a[0] <= b[0] and a[1] <= b[1] for a, b in itertools.pairwise(windows))
+
+
+def _is_in(event: ActionEvent, action: Action, window: Window) -> bool:
+    return event.action is action and window[0] <= event.peak_ms <= window[1]
+
+
+def _in_order(
+    wanted: Sequence[Action], windows: Sequence[Window], events: Sequence[ActionEvent]
+) -> list[ActionEvent | None]:
+    """The first of each after the one before it."""
     matched: list[ActionEvent | None] = []
     after_ms = -1
-    for action in wanted:
-        later = (one for one in events if one.action is action and one.peak_ms > after_ms)
+    for action, window in zip(wanted, windows, strict=True):
+        later = (e for e in events if _is_in(e, action, window) and e.peak_ms > after_ms)
         event = next(later, None)
         matched.append(event)
         if event is not None:
@@ -60,27 +81,52 @@ def _in_order(wanted: Sequence[Action], events: Sequence[ActionEvent]) -> list[A
     return matched
 
 
-def _in_windows(
-    wanted: Sequence[Action], windows: Sequence[Window], events: Sequence[ActionEvent]
+def _surest(
+    wanted: Sequence[Action],
+    windows: Sequence[Window],
+    events: Sequence[ActionEvent],
+    earliest: Sequence[ActionEvent | None],
 ) -> list[ActionEvent | None]:
-    matched: list[ActionEvent | None] = []
-    for action, (first_ms, last_ms) in zip(wanted, windows, strict=True):
-        inside = [e for e in events if e.action is action and first_ms <= e.peak_ms <= last_ms]
-        matched.append(max(inside, key=lambda event: event.confidence, default=None))
+    """From the last to the first, the surest between the earliest before it and the one behind it."""
+    matched = list(earliest)
+    before_ms = math.inf
+    for number in reversed(range(len(wanted))):
+        if earliest[number] is None:
+            continue
+        after_ms = max((e.peak_ms for e in earliest[:number] if e is not None), default=-1)
+        between = (e for e in events if after_ms < e.peak_ms < before_ms)
+        inside = (e for e in between if _is_in(e, wanted[number], windows[number]))
+        best = max(inside, key=lambda event: event.confidence)
+        matched[number], before_ms = best, best.peak_ms
     return matched
 
 
-def _has_more(
-    wanted: Sequence[Action],
-    matched: Sequence[ActionEvent | None],
-    events: Sequence[ActionEvent],
-    *,
-    is_windowed: bool,
-) -> bool:
+def _in_windows(
+    wanted: Sequence[Action], windows: Sequence[Window], events: Sequence[ActionEvent]
+) -> list[ActionEvent | None]:
+    """For the window that ends first the first that is left: so as many as can be are met."""
+    matched: list[ActionEvent | None] = [None] * len(wanted)
+    left = list(events)
+    for number in sorted(range(len(wanted)), key=lambda number: windows[number][1]):
+        inside = (event for event in left if _is_in(event, wanted[number], windows[number]))
+        matched[number] = event = next(inside, None)
+        if event is not None:
+            left.remove(event)
+    return matched
+
+
+def _why_not(action: Action, window: Window, events: Sequence[ActionEvent]) -> Reason:
+    if any(_is_in(event, action, window) for event in events):
+        return Reason.ACTION_OUT_OF_ORDER
+    is_seen = any(event.action is action for event in events)
+    return Reason.ACTION_OUTSIDE_WINDOW if is_seen else Reason.ACTION_MISSING
+
+
+def _has_more(wanted: Sequence[Action], events: Sequence[ActionEvent], *, keeps_order: bool) -> bool:
     """Whether the person did anything else; the same action again, next to its like, is nothing else."""
     seen = [event.action for event in events if event.action is not Action.BLINK]
     asked = [action for action in wanted if action is not Action.BLINK]
-    if is_windowed:
+    if not keeps_order:
         return bool(set(seen) - set(asked))
     return _collapsed(seen) != _collapsed(asked)
 

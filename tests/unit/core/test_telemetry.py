@@ -153,6 +153,17 @@ def test_configure_logging_level_hides_what_is_below(capsys: pytest.CaptureFixtu
     assert events == ["loud"]
 
 
+@pytest.mark.usefixtures("_logging_is_put_back")
+def test_configure_logging_never_shows_what_is_fetched(capsys: pytest.CaptureFixture[str]) -> None:
+    """The HTTP client's own words hold URLs and headers, and keys in both."""
+    configure_logging(LogConfig(format="json", level="debug"))
+    logging.getLogger("httpcore.http11").debug("receive_response_headers.complete Signature=SECRET")
+    logging.getLogger("httpx").info("GET https://store/?Signature=SECRET")
+    logging.getLogger("some.library").debug("loud")
+    events = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    assert events == ["loud"]
+
+
 def test_writing_an_answer_is_a_stage_of_its_own() -> None:
     """Counted once for each answer that was written."""
     metrics = Metrics()

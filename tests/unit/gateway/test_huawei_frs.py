@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,32 @@ def test_parse_form_fields_twice_are_refused() -> None:
     assert row(plugin().parse, form, part * 2 + b"--b--") is FrsCode.BAD_PARAM
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":[' + b"[]," * 100_000 + b"0]}",
+        b'{"image_base64":[' + b"[]," * 100_000 + b"0]}",
+        b"[" + b"{}," * 100_000 + b"0]",
+        b'{"image_base64":"",' + b",".join(b'"k%d":0' % n for n in range(50_000)) + b"}",
+    ],
+)
+def test_parse_large_text_takes_no_memory_before_it_is_refused(body: bytes) -> None:
+    """Taken apart it would need twenty times its bytes."""
+    dialect = plugin()
+    tracemalloc.start()
+    with pytest.raises(FrsError):
+        dialect.parse(head(FACE), body)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100_000
+
+
+@pytest.mark.parametrize("attributes", ["2,12", "2, 12", " 2 ,12 "])
+def test_parse_attributes_may_have_blanks(attributes: str) -> None:
+    """As the actions may."""
+    assert parse({"image_base64": IMAGE, "attributes": attributes}, FACE).algo_tasks == (9001,)
+
+
 VIDEO = {"video_base64": "AAAA", "actions": "1"}
 TIMES = "0-9,9-20,30-31"
 
@@ -200,7 +227,7 @@ def test_parse_video_question_reads_json_and_form_alike() -> None:
     assert found.actions == (5,) * 10
 
 
-@pytest.mark.parametrize("url", ["/bucket/folder/o.jpg", "http://host/a.jpg", "https://host/a"])
+@pytest.mark.parametrize("url", ["/bucket/folder/o.jpg", "HTTP://host/a.jpg", "https://host/a"])
 def test_parse_of_a_url_wants_it_fetched_and_then_looks_at_the_bytes(url: str) -> None:
     """What is fetched meets the same checks as what is sent."""
     found = parse({"image_url": url}, FACE)
@@ -252,6 +279,9 @@ def test_render_error_of_a_fetch_names_why(reason: Failure) -> None:
         ({"nod_threshold": 0.5}, FrsCode.BAD_PARAM),
         ({"nod_threshold": 90.5}, FrsCode.BAD_PARAM),
         ({"nod_threshold": "nan"}, FrsCode.BAD_PARAM),
+        ({"nod_threshold": "1_0"}, FrsCode.BAD_PARAM),
+        ({"nod_threshold": "１０"}, FrsCode.BAD_PARAM),
+        ({"nod_threshold": " 10\n"}, FrsCode.BAD_PARAM),
         ({"nod_threshold": True}, FrsCode.BAD_PARAM),
         ({"nod_threshold": []}, FrsCode.BAD_PARAM),
         ({"nod_threshold": 10**400}, FrsCode.BAD_PARAM),
@@ -406,6 +436,14 @@ def test_render_error_gateway_codes_carry_the_requests_id() -> None:
         "error_code",
         "error_msg",
     }
+
+
+@pytest.mark.parametrize("code", [code for code in ErrorCode if code.http_status == 503])
+def test_render_error_what_passes_by_itself_is_503(code: ErrorCode) -> None:
+    """Clients ask again after 503 and call somebody after 500; device memory that ran out is one."""
+    answer = plugin().render_error(LiveGateError(code, "a fact"), None)
+    assert answer.status == 503
+    assert json.loads(answer.body)["error_code"] == FrsCode.BUSY.value
 
 
 # --- the table ------------------------------------------------------------------------------------

@@ -510,6 +510,14 @@ def test_what_the_service_says_of_a_recording_has_its_status(
         assert said(selfie)[0] is LinkfaceStatus.CORRUPT_IMAGE
 
 
+@pytest.mark.parametrize("code", [code for code in ErrorCode if code.http_status == 503])
+def test_what_passes_by_itself_is_503(code: ErrorCode) -> None:
+    """Clients ask again after 503 and call somebody after 500; device memory that ran out is one."""
+    dialect = plugin()
+    answer = dialect.render_error(LiveGateError(code, "a fact"), asked(dialect, HACK, file=JPEG))
+    assert (answer.status, said(answer)[0]) == (503, LinkfaceStatus.INTERNAL_ERROR)
+
+
 def test_busy_box_is_503_and_a_slow_body_408() -> None:
     """The statuses that the cloud's table has not."""
     dialect = plugin()

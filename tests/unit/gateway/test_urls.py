@@ -25,6 +25,8 @@ def admits(url: str, *prefixes: str) -> bool:
         ("HTTPS://Host.Example:8443/a?b=c#d", Location("https", "host.example", 8443, "/a?b=c")),
         ("http://[::1]:81/", Location("http", "::1", 81, "/")),
         ("http://h/a%20b", Location("http", "h", 80, "/a%20b")),
+        ("http://h/张.jpg?名=三", Location("http", "h", 80, "/%E5%BC%A0.jpg?%E5%90%8D=%E4%B8%89")),
+        ("http://h/..／a", Location("http", "h", 80, "/..%EF%BC%8Fa")),
     ],
 )
 def test_location_from_url_takes_it_apart(url: str, expected: Location) -> None:
@@ -58,6 +60,9 @@ def test_location_from_url_takes_it_apart(url: str, expected: Location) -> None:
         "http://h_st/",
         "http://-h/",
         "http://h/" + "a" * 2048,
+        "http://h/" + "张" * 300,
+        "http://h/\ud800",
+        "http://h／a",
     ],
 )
 def test_location_from_url_refuses_what_can_be_read_in_two_ways(url: str) -> None:

@@ -78,6 +78,48 @@ def test_windows_replace_the_order() -> None:
     assert reasons((LEFT,), events(NOD, LEFT), ((1000, 2000),)) == (Reason.ACTION_NOT_ASKED_FOR,)
 
 
+def test_windows_that_rise_keep_the_order() -> None:
+    """Wide ones, too: a recording that is not as asked for would pass else."""
+    both = ((0, 10_000), (0, 10_000))
+    assert reasons((LEFT, NOD), events(LEFT, NOD), both) == ()
+    assert reasons((LEFT, NOD), events(NOD, LEFT), both) == (Reason.ACTION_OUT_OF_ORDER,)
+    assert reasons((LEFT, NOD), events(NOD, LEFT), ((0, 3000), (400, 3000))) == (
+        Reason.ACTION_OUT_OF_ORDER,
+    )
+    assert reasons((LEFT, NOD), events(NOD, LEFT, NOD), both) == (Reason.ACTION_NOT_ASKED_FOR,)
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [((0, 5000), (0, 5000)), ((0, 500), (500, 5000)), ((0, 5000), (0, 4000)), ((400, 600), (0, 500))],
+)
+def test_one_movement_counts_for_one_action(windows: Sequence[Window]) -> None:
+    """In windows that overlap, that touch at its peak, that do not rise."""
+    (_, why) = compare((NOD, NOD), windows, events(NOD), lambda _: 0.2, refuse_unasked=True)
+    assert why == (Reason.ACTION_OUT_OF_ORDER,)
+
+
+def test_every_window_is_met_where_that_can_be() -> None:
+    """The wide window does not take what the narrow one needs."""
+    first, second = events(NOD, NOD)
+    for windows in (((0, 5000), (0, 1000)), ((0, 1000), (0, 5000))):
+        results, why = compare((NOD, NOD), windows, (first, second), lambda _: 0.2, refuse_unasked=True)
+        assert why == ()
+        assert {result.event for result in results} == {first, second}
+
+
+def test_window_takes_its_best_that_leaves_room() -> None:
+    """The surest that comes after the action before and before the action behind."""
+    turn = ActionEvent(LEFT, 0, 500, 900, 0.7)
+    nods = [
+        ActionEvent(NOD, t, t, t, sure) for t, sure in ((200, 1.0), (600, 0.6), (800, 0.8), (2000, 0.9))
+    ]
+    mouth = ActionEvent(MOUTH, 1000, 1000, 1000, 0.7)
+    windows = ((0, 3000),) * 3
+    found = compare((LEFT, NOD, MOUTH), windows, (turn, mouth, *nods), lambda _: 0, refuse_unasked=False)
+    assert [result.event for result in found[0]] == [turn, nods[2], mouth]
+
+
 def test_window_takes_its_best() -> None:
     """Two in one window: the surer one."""
     weak, strong = ActionEvent(NOD, 0, 100, 200, 0.6), ActionEvent(NOD, 300, 400, 500, 0.9)

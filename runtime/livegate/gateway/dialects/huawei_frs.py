@@ -8,7 +8,6 @@ leaves open is decided in docs/dialects/huawei_frs.md.
 from __future__ import annotations
 
 import hmac
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -50,6 +49,26 @@ VIDEO_CODES = frozenset(code for code in ErrorCode if 2001 <= code < 2030) | {
     ErrorCode.OUT_OF_RANGE,
     ErrorCode.PARAM_FAILURE,
 }
+DEGREES = re.compile(r"[0-9]{1,9}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?")
+Scalar = str | int | float | bool | None
+
+
+class Message(msgspec.Struct, kw_only=True):
+    """The fields that are read: what else a body holds is passed over without memory for it."""
+
+    image_base64: Scalar = None
+    image_file: Scalar = None
+    image_url: Scalar = None
+    attributes: Scalar = None
+    video_base64: Scalar = None
+    video_file: Scalar = None
+    video_url: Scalar = None
+    actions: Scalar = None
+    action_time: Scalar = None
+    nod_threshold: Scalar = None
+
+
+_decoder = msgspec.json.Decoder(Message)
 Fields = Mapping[str, Any]
 """The fields of a request: JSON values; of a form, texts, and bytes for *_file."""
 
@@ -166,7 +185,7 @@ class Plugin:
 
     def _face_detect(self, head: Head, fields: Fields) -> Question | Fetch:
         attributes = _text(fields, "attributes")
-        if attributes and not all(NUMBER.fullmatch(part) for part in attributes.split(",")):
+        if attributes and not all(NUMBER.fullmatch(part.strip()) for part in attributes.split(",")):
             raise FrsError(FrsCode.BAD_PARAM, "attributes is a list of numbers with commas between")
         return self._about_picture(head, fields, (DETECTION,))
 
@@ -254,13 +273,12 @@ def _nod_threshold_deg(value: Any) -> float:
     """A number in JSON, a text in a form."""
     if value is None or value == "":
         return DEFAULT_NOD_DEG
-    try:
-        degrees = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        degrees = math.nan
-    if not NOD_DEG[0] <= degrees <= NOD_DEG[1]:
+    if isinstance(value, str) and DEGREES.fullmatch(value):
+        value = float(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not NOD_DEG[0] <= value <= NOD_DEG[1]:
         raise FrsError(FrsCode.BAD_PARAM, "nod_threshold is a number from 1 to 90")
-    return degrees
+    return float(value)
 
 
 def _fields(head: Head, body: bytes) -> Fields:
@@ -272,12 +290,14 @@ def _json_fields(body: bytes) -> Fields:
     if not body.strip():
         return {}
     try:
-        found = msgspec.json.decode(body)
+        return msgspec.structs.asdict(_decoder.decode(body))
+    except msgspec.ValidationError as error:
+        fact, _, path = str(error).partition(" - at `$.")
+        if not path:
+            raise FrsError(FrsCode.BAD_JSON, "It is not an object.") from error
+        raise FrsError(FrsCode.BAD_PARAM, f"{path.rstrip('`')}: {fact}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrsError(FrsCode.BAD_JSON, f"{error}.") from error
-    if not isinstance(found, dict):
-        raise FrsError(FrsCode.BAD_JSON, "It is not an object.")
-    return found
 
 
 def _form_fields(content_type: str, body: bytes) -> Fields:
@@ -315,7 +335,7 @@ def _sent_bytes(fields: Fields, name: str) -> bytes:
 
 
 def _checked_url(url: str) -> str:
-    if OBS_PATH.fullmatch(url) or url.startswith(("http://", "https://")):
+    if OBS_PATH.fullmatch(url) or url.lower().startswith(("http://", "https://")):
         return url
     raise FrsError(FrsCode.BAD_URL, "It is neither /bucket/object nor an http or https URL.")
 
