@@ -35,13 +35,14 @@ from livegate.core.frame import Frame
 from livegate.core.results import Action, GateDecision, Reason
 from livegate.core.telemetry import StageClock, get_logger
 from livegate.pipelines.action_session import ActionSession, Sighting, Word
-from livegate.pipelines.continuity import NEAR_MS
 from livegate.pipelines.holder import PipelineLease
 from livegate.pipelines.steps import Steps
 from livegate.pipelines.subject import Subject
 from livegate.preprocess.scratch import Scratch
 
 MS = 1_000_000
+NEAR_MS = 400
+"""Frames further apart than this are too few to see a movement, or a swap, in."""
 SLOW_MS = 90
 """A face that changes over a longer gap may only have moved: measured, heads that nod at 10 pictures a
 second change as much as faces that are swapped."""
@@ -234,7 +235,8 @@ class LiveChallenge:
             return self._tell(PromptKind.GOOD, self._challenge.actions[self._steps.done - 1])
         if self._steps.next is not None:
             return self._tell(PromptKind.DO)
-        if session.owes_judging or self._now_ns() - captured_ns > self._max_age_ns:
+        is_stale = self._now_ns() - captured_ns > self._max_age_ns
+        if session.owes_judging or is_stale or sighting.sample is None:
             return self._tell(PromptKind.LOOK_STRAIGHT)
         return self._conclude(())
 

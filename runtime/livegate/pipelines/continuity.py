@@ -2,6 +2,7 @@
 
 No network here tells faces apart, and none is needed for what joins of recordings show: the whole
 picture changes at once, or the face does, or the head is elsewhere, or nobody is there for a while.
+Whatever is not too long a while is compared: a gap in which nothing was is where takes are joined.
 The face is compared as a small grey picture, its correlation with the one before it.
 """
 
@@ -17,8 +18,6 @@ from livegate.core.results import Box, FaceSample, Reason
 
 Small = NDArray[np.float32]
 SCENE_SIDE, FACE_SIDE, SHIFT = 32, 24, 2
-NEAR_MS = 400
-"""Pictures further apart than this may differ."""
 
 
 class Continuity:
@@ -42,7 +41,7 @@ class Continuity:
     def see(self, pts_ms: int, frame: Frame) -> None:
         """The next picture, with a face or without."""
         scene = scene_of(frame)
-        if self._scene is not None and pts_ms - self._scene_ms <= NEAR_MS:
+        if self._scene is not None and pts_ms - self._scene_ms <= self._config.gone_ms:
             change = float(np.abs(scene - self._scene).mean())
             if change > self._config.max_scene_change:
                 self._break(Reason.VIDEO_CUT)
@@ -54,10 +53,9 @@ class Continuity:
         apart_ms = sample.pts_ms - self._seen_ms
         if apart_ms > self._config.gone_ms:
             self._break(Reason.FACE_LOST)
-        elif self._person and person != self._person:
-            self._break(Reason.PERSON_CHANGED)
-        if before is not None and self._face is not None and apart_ms <= NEAR_MS:
-            if face_change(face, self._face) > self._config.max_face_change:
+        elif before is not None and self._face is not None:
+            is_another = person != self._person
+            if is_another or face_change(face, self._face) > self._config.max_face_change:
                 self._break(Reason.PERSON_CHANGED)
             if _speed(before, sample) > self._config.max_deg_per_s:
                 self._break(Reason.VIDEO_CUT)

@@ -173,9 +173,7 @@ class Session:
         faces: tuple[Face, ...] = found[FACES]
         counting, objections = self._counting(faces, frame)
         with self._lock:
-            subject = self._tracker.follow(counting, captured_ns)
-            if subject.is_new:
-                self._gate.meet()
+            subject = self._followed(counting, captured_ns)
         # What judges a person is shown the person in front only; the finding stays whole.
         chosen = {FACES: (subject.face,) if subject.face else ()}
         chosen = plan.pipeline.run(frame, plan.judging, clock, scratch, chosen)
@@ -217,11 +215,18 @@ class Session:
             seen = self._attention.glance(frame, captured_ns)
             if seen is None or (seen.told.width, seen.told.height) != (frame.width, frame.height):
                 return None
-            subject = self._tracker.follow((seen.face,) if seen.face else (), captured_ns)
+            subject = self._followed((seen.face,) if seen.face else (), captured_ns)
             if subject.is_new or subject.person != seen.told.person:
                 self._attention.forget()
                 return None
         return replace(seen.told, gate=None, reasons=(Reason.UNCHANGED,))
+
+    def _followed(self, faces: Sequence[Face], captured_ns: int) -> Subject:
+        """Who is in front; the gate begins anew with a new one. The lock is held."""
+        subject = self._tracker.follow(faces, captured_ns)
+        if subject.is_new:
+            self._gate.meet()
+        return subject
 
     def _remember(
         self, plan: _Plan, frame: Frame, captured_ns: int, subject: Subject, look: Look

@@ -334,7 +334,7 @@ def test_pictures_are_sampled_and_old_ones_left_out() -> None:
 
 
 def test_verdict_that_is_too_late_waits_for_a_younger_picture() -> None:
-    """OPEN is said of somebody who stands there now."""
+    """OPEN is said of somebody who stands there now, and of nobody who is not in the picture."""
     rig = Rig()
     rig.see()
     rig.see(NOD)
@@ -346,6 +346,10 @@ def test_verdict_that_is_too_late_waits_for_a_younger_picture() -> None:
     rig.on_see = slow
     assert rig.see().gate is None
     assert not rig.live.is_over
+    rig.on_see = lambda: None
+    assert rig.see(person=0, age_ms=800).gate is None
+    assert not rig.live.is_over
+    assert rig.see(age_ms=500).gate is OPEN
 
 
 def test_frame_that_finds_another_one_under_way_is_skipped() -> None:

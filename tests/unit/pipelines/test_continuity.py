@@ -70,6 +70,27 @@ def test_face_out_of_sight_is_lost() -> None:
     assert continuity.reasons == (Reason.FACE_LOST,)
 
 
+@pytest.mark.parametrize("apart_ms", [399, 401, 450, 499, 500])
+def test_takes_joined_with_a_gap_are_cuts(apart_ms: int) -> None:
+    """As long as the gap is not one in which somebody was lost."""
+    assert watched((0, scene(1), 0, 1), (apart_ms, scene(1), 0, 1)) == ()
+    assert watched((0, scene(1), 0, 1), (apart_ms, scene(2), 0, 1)) == (Reason.PERSON_CHANGED,)
+    brighter = scene(1, brightness=60)
+    assert Reason.VIDEO_CUT in watched((0, scene(1), 0, 1), (apart_ms, brighter, 0, 1))
+    jump_deg = 1.1 * ActionsConfig().max_deg_per_s * apart_ms / 1000
+    assert watched((0, scene(1), 0, 1), (apart_ms, scene(1), jump_deg, 1)) == (Reason.VIDEO_CUT,)
+
+
+def test_face_swapped_while_it_was_hidden_is_a_change() -> None:
+    """Frames go on, the wall with them, and another face comes back at the same place."""
+    continuity = Continuity(ActionsConfig())
+    for pts_ms in range(0, 451, 50):
+        continuity.see(pts_ms, Frame(WALL, 0))
+    for pts_ms, seed in ((0, 1), (450, 2)):
+        continuity.follow(FaceSample(pts_ms, 0.0, 0.0, 0.0, 0.3), 1, scene(seed), BOX)
+    assert continuity.reasons == (Reason.PERSON_CHANGED,)
+
+
 @pytest.mark.parametrize("shift", [(5, 0), (-5, 3), (0, -5), (4, 4)])
 def test_box_that_wanders_over_a_face_is_no_change(shift: tuple[int, int]) -> None:
     """By up to a twelfth of its side: the face is the same, and another one there is not."""

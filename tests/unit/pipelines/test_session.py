@@ -574,6 +574,17 @@ def test_after_a_glance_that_showed_something_else_the_next_frame_is_looked_at()
     assert camera.session.glance(camera.picture, after_ns + 1) is None
 
 
+def test_new_person_in_a_picture_that_looks_the_same_gets_a_word_of_his_own() -> None:
+    """Who was gone for longer than gate.gone_ms is another one, also where nothing else changed."""
+    camera = seldom(gone_ms=100)
+    for _ in range(3):
+        camera.look()
+    camera.clock.now_ns += 150 * MS
+    told = [camera.look() for _ in range(3)]
+    assert [look.person for look in told] == [2, 2, 2]
+    assert [look.gate for look in told] == [HOLD, None, OPEN]
+
+
 def test_glance_says_nothing_of_a_picture_that_must_be_turned_or_that_somebody_watches() -> None:
     """Turning takes memory, and who answers a challenge is seen in every frame."""
     for view, is_watched in ((View(), False), (View(mirror=True), False), (View(), True)):
