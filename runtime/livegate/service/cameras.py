@@ -116,6 +116,9 @@ class Cameras:
             # Before its producer hears of it: one that leaves at once would be told to watchers first.
             self._publish(lease.camera, answer)
             lease.finish(outcome_of_answer(answer))
+        if not lease.has_producer:  # its camera may have been forgotten, and remembered by this look
+            with self._lock:
+                self._let_go(lease.camera)
 
     def left(self, camera: str) -> None:
         """A producer is gone."""
@@ -123,8 +126,7 @@ class Cameras:
             line = self._lines.get(camera)
             session = line.session if line is not None else None
             is_ours = line is not None and line.report is not None
-            if line is not None and not (is_ours or line.watches or camera in self._configured):
-                del self._lines[camera]
+            self._let_go(camera)
         if session is not None:
             session.unsee()
         if line is not None and not is_ours:  # of a camera of ours its own process tells more
@@ -192,11 +194,12 @@ class Cameras:
         """Into the log, but not for every frame of a camera that fails all the time."""
         now_s = time.monotonic()
         with self._lock:
-            line = self._line(lease.camera)
-            code, at_s = line.complained
+            line = self._lines.get(lease.camera)
+            code, at_s = line.complained if line else (ErrorCode.OK, 0.0)
             if code is failure.code and now_s - at_s < COMPLAIN_S:
                 return
-            line.complained = failure.code, now_s
+            if line:
+                line.complained = failure.code, now_s
         inside = error if failure.code is ErrorCode.INNER else None
         event = {"camera": lease.camera, "frame": lease.frame_id, "code": int(failure.code)}
         log.warning("frame failed", why=failure.message, exc_info=inside, **event)
@@ -216,6 +219,12 @@ class Cameras:
         if line is None:
             line = self._lines[camera] = _Line()
         return line
+
+    def _let_go(self, camera: str) -> None:
+        """Forget a camera that nobody configured, added or watches; the lock is held."""
+        line = self._lines.get(camera)
+        if line is not None and not (line.report or line.watches or camera in self._configured):
+            del self._lines[camera]
 
     def _failure(
         self, camera: str, error: LiveGateError, *, frame_id: int = 0, frame_pts: int = 0
@@ -336,8 +345,8 @@ class Cameras:
             line.watches.discard(watch)
             if watch.challenge is not None and line.challenge is watch.challenge:
                 _look_on(line, None)
-            if not (line.watches or is_here or camera in self._configured):
-                del self._lines[camera]
+            if not is_here:
+                self._let_go(camera)
 
     def stop(self, error: LiveGateError) -> None:
         """End every watch, and refuse new ones."""

@@ -499,6 +499,38 @@ def test_camera_of_nobody_is_forgotten_with_its_last_watcher() -> None:
     assert caught.value.code is ErrorCode.NO_EXIST
 
 
+def test_camera_added_while_the_last_watcher_leaves_keeps_its_view() -> None:
+    """Else its region would be gone, and a face outside of it opened."""
+    region = (0.0, 0.0, 0.5, 1.0)
+    adds: list[CameraConfig] = []
+
+    def producers() -> tuple[CameraStatus, ...]:
+        while adds:
+            cameras.add(adds.pop())
+        return ()
+
+    cameras = cameras_with(producers=producers)
+    cameras.add(CameraConfig(name="yard", url="file:yard.mp4"))
+    watch = watching(cameras, "yard")
+    cameras.remove("yard")
+    adds.append(CameraConfig(name="yard", url="file:yard.mp4", region=region))
+    cameras.unwatch(watch)
+    assert not adds
+    assert cameras._lines["yard"].view.region == region
+
+
+@pytest.mark.parametrize("error", [None, EngineError("broken")])
+def test_camera_that_left_while_it_was_looked_at_is_forgotten(
+    error: EngineError | None, judged: Cameras, judge: Judge
+) -> None:
+    """However its look ended: names that are never used again would add up."""
+    judge.error = error
+    lease: Any = OneFrame("ghost")
+    lease.has_producer = False
+    judged.look(lease)
+    assert "ghost" not in judged._lines
+
+
 # --- challenges ---------------------------------------------------------------------------------
 
 
