@@ -42,6 +42,7 @@ from livegate.ingest.failure import (
     wrong_codec,
     wrong_size,
 )
+from livegate.ingest.lag import Lag
 from livegate.ingest.location import Location, SourceKind
 from livegate.ingest.pace import Pace
 from livegate.ingest.picture import Picture
@@ -55,6 +56,8 @@ CONTAINERS = (
 DEVICES = ("video4linux2", "v4l2")
 MAX_DAMAGED = 30
 """Packets in a row that do not decode: this is no drop-out any more."""
+MOST_SILENCES = 3
+"""A link that says nothing for the timeout of a read is given up, libav's own waits included."""
 CEILING_PIXELS = 8192 * 8192
 MAX_BARREN = 900
 """Packets in a row without a picture: the longest distance of key frames that is waited for."""
@@ -87,6 +90,7 @@ class Capture:
         self._clock = clock
         self._pause = pause
         self._pace = Pace(clock)
+        self._lag = self._no_lag()
         self._reformatter = VideoReformatter()
         self._container: InputContainer | None = None
         self._stream: VideoStream | None = None
@@ -110,6 +114,10 @@ class Capture:
             raise
         rate = self._stream.average_rate
         self._pace.begin(float(rate) if rate else None)
+        self._lag = self._no_lag()
+
+    def _no_lag(self) -> Lag:
+        return Lag(int(MOST_SILENCES * self._timeouts.read_s * 1e9))
 
     def close(self) -> None:
         """Let the source go; calling it twice is fine."""
@@ -272,9 +280,9 @@ class Capture:
         self._require_size(frame.width, frame.height)
         pts_ms = None if frame.time is None else round(frame.time * 1000)
         if self._location.is_live:
-            return Picture(
-                frame, self._reformatter, read_ns // 10**6 if pts_ms is None else pts_ms, read_ns
-            )
+            captured_ns = self._lag.captured_ns(None if pts_ms is None else pts_ms * 10**6, read_ns)
+            told_ms = read_ns // 10**6 if pts_ms is None else pts_ms
+            return Picture(frame, self._reformatter, told_ms, captured_ns)
         wait_s = self._pace.wait_s(pts_ms)
         if wait_s > 0:
             self._pause(wait_s)
