@@ -364,7 +364,11 @@ class GateConfig(Section, frozen=True):
     needed: Annotated[int, Meta(ge=1, le=64, description="frames of one mind that decide (k of n)")] = 3
     window: Annotated[int, Meta(ge=1, le=64, description="latest frames that count (n)")] = 5
     hysteresis: Annotated[
-        Fraction, Meta(description="a score this near to the threshold counts for neither side")
+        Fraction,
+        Meta(
+            description="a score this near to the threshold counts for neither side, but half of the way to "
+            "0 and to 1 always counts"
+        ),
     ] = 0.05
     evidence_ms: Annotated[
         Positive, Meta(description="frames older than this do not count any more")

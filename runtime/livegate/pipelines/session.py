@@ -301,9 +301,11 @@ class Session:
         return gate, (_reason(vote, said, silent),)
 
     def _vote(self, silent: Verdict) -> Vote:
-        """A frame near the threshold says nothing (hysteresis)."""
+        """A frame near the threshold says nothing (hysteresis); half of each side always speaks."""
         threshold = silent.threshold or 0.0
-        if silent.decision is Decision.NO_FACE or abs(silent.score - threshold) < self._hysteresis:
+        side = 1 - threshold if silent.score >= threshold else threshold
+        near = min(self._hysteresis, side / 2)
+        if silent.decision is Decision.NO_FACE or abs(silent.score - threshold) < near:
             return Vote.NEITHER
         return Vote.GENUINE if silent.decision is Decision.GENUINE else Vote.SPOOF
 

@@ -38,7 +38,7 @@ class FakePipeline:
 
     def __init__(self) -> None:
         self.faces: tuple[Face, ...] = (face(10, 10, 20),)
-        self.score = 0.9
+        self.score, self.threshold = 0.9, 0.5
         self.judged: list[tuple[Face, ...]] = []
         self.sizes: list[tuple[int, int]] = []
         self.error: Exception | None = None
@@ -75,11 +75,10 @@ class FakePipeline:
         for number in algo_tasks:
             if number == SILENT:
                 score = found["silent_liveness"]
-                decision = Decision.GENUINE if score >= 0.5 else Decision.SPOOF
+                decision = Decision.GENUINE if score >= self.threshold else Decision.SPOOF
                 decision = Decision.NO_FACE if score < 0 else decision
-                verdicts.append(
-                    Verdict(SILENT, "silent_liveness", decision, score, (), (score,), (), 0.5)
-                )
+                told = (SILENT, "silent_liveness", decision, score, (), (score,), ())
+                verdicts.append(Verdict(*told, self.threshold))
             else:
                 verdicts.append(Verdict(9001, FACES, Decision.FACE, 0.9, (), (0.9,)))
         return tuple(verdicts)
@@ -175,6 +174,18 @@ def test_score_near_the_threshold_decides_nothing() -> None:
         look = camera.look()
         assert look.gate in (None, HOLD)
         assert look.reasons == (Reason.SCORE_NEAR_THRESHOLD,)
+
+
+@pytest.mark.parametrize("threshold", [0.02, 0.5, 0.96, 0.99])
+def test_gate_opens_and_denies_at_any_threshold(threshold: float) -> None:
+    """The sure ones decide, however little room is left beside the threshold."""
+    for score, word in ((1.0, OPEN), (0.0, DENY)):
+        camera = Camera(hysteresis=0.05)
+        camera.pipeline.threshold, camera.pipeline.score = threshold, score
+        assert word in [camera.look().gate for _ in range(5)]
+    camera = Camera(hysteresis=0.5)
+    camera.pipeline.threshold, camera.pipeline.score = threshold, threshold + (1 - threshold) / 3
+    assert camera.look().reasons == (Reason.SCORE_NEAR_THRESHOLD,)
 
 
 def test_stale_frame_opens_nothing() -> None:
