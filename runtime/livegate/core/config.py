@@ -366,7 +366,7 @@ class GateConfig(Section, frozen=True):
     hysteresis: Annotated[
         Fraction,
         Meta(
-            description="a score this near to the threshold counts for neither side, but half of the way to "
+            description="a score this near to the threshold counts for neither side; half of the way to "
             "0 and to 1 always counts"
         ),
     ] = 0.05

@@ -20,7 +20,9 @@ MAX_HEAD_BYTES = 64 << 10
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's, which waits for ever for a head that does not come, and takes one of any size."""
+    """uvicorn's, which waits for ever for a head that does not come, takes one of any size, and waits
+    for ever, too, for one who does not read his answer.
+    """
 
     head_timeout_s = 10.0
 
@@ -28,11 +30,13 @@ class _Protocol(HttpToolsProtocol):
         """The first head has its time from now."""
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._is_lost = False
         super().connection_made(transport)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing to wait for any more."""
+        self._is_lost = True
         self._head_is_here()
         super().connection_lost(exc)
 
@@ -42,11 +46,24 @@ class _Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
             self._give_up()
+        # Bytes that begin no request have ended uvicorn's own wait for the next one.
+        elif self.timeout_keep_alive_task is None and (not self.cycle or self.cycle.response_complete):
+            self._expect_head()
 
     def on_message_begin(self) -> None:
         """A later request on the same connection."""
         super().on_message_begin()
         self._expect_head()
+
+    def on_response_complete(self) -> None:
+        """An answer that ends the connection has to be read, too."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._give_up()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing came for a while."""
+        self._give_up()
 
     def on_headers_complete(self) -> None:
         """From now on the body's limits hold."""
@@ -64,9 +81,11 @@ class _Protocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _give_up(self) -> None:
+        """Close; who does not read what he was sent meanwhile has a while for it."""
         self._head_is_here()
-        if not self.transport.is_closing():
+        if not self._is_lost:
             self.transport.close()
+            self._head_timer = self.loop.call_later(KEEP_ALIVE_S, self.transport.abort)
 
 
 class _Server(uvicorn.Server):
