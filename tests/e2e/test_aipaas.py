@@ -282,13 +282,19 @@ def test_head_that_does_not_come_ends_the_connection(folder: Path) -> None:
 
 
 def test_bodies_in_flight_have_a_budget(folder: Path) -> None:
-    """What all bodies together may take is bounded; the surplus is 5003, and comes back free."""
+    """What all bodies together may take is bounded; the surplus is 5003, and comes back free.
+
+    A length that somebody only declares takes nothing of it.
+    """
     running = start(folder, "--set", "http.max_in_flight_mib=1")
     host, _, port = running.http.partition(":")
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{{"
     try:
         with socket.create_connection((host, int(port)), timeout=60) as greedy:
             greedy.sendall(head.encode())
+            for _ in range(3):
+                assert "results" in post(running, body(jpeg())).json()["data"]
+            greedy.sendall(bytes(990_000))
             wait_until(lambda: post(running, bytes(100_000)).json()["data"]["task_code"] == 5003)
         wait_until(lambda: "results" in post(running, body(jpeg())).json()["data"])
     finally:

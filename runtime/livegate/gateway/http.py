@@ -38,6 +38,7 @@ log = get_logger("livegate.http")
 REQUEST_ID = "X-Request-Id"
 LARGE_BODY_BYTES = 1 << 18
 """Bodies above are parsed in a thread, so that one does not hold up the others' I/O."""
+Take = Callable[[int], None]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -100,18 +101,19 @@ class Gateway:
         code = ErrorCode.OK
         try:
             dialect.authenticate(head)
-            with self._reserve(self._declared_bytes(request)):
+            with self._memory() as take:
                 # The body, which is longer than its pictures, is let go before the queue.
-                found = await _parse(dialect, head, await self._body(request))
-                with self._reserve(found.max_bytes if isinstance(found, Fetch) else 0):
-                    read = await self._fetched(found)
-                    if isinstance(read, HttpAnswer):
-                        answer = read
-                    else:
-                        parsed = read
-                        asked = await self._asked(request, parsed)
-                        with self._metrics.serialising():
-                            answer = dialect.render(parsed, asked)
+                found = await _parse(dialect, head, await self._body(request, take))
+                if isinstance(found, Fetch):
+                    take(found.max_bytes)
+                read = await self._fetched(found)
+                if isinstance(read, HttpAnswer):
+                    answer = read
+                else:
+                    parsed = read
+                    asked = await self._asked(request, parsed)
+                    with self._metrics.serialising():
+                        answer = dialect.render(parsed, asked)
         except Exception as error:  # noqa: BLE001 - every error leaves in the dialect's manner
             failure = _failure(error, parsed, head.request_id)
             code = failure.code
@@ -121,49 +123,53 @@ class Gateway:
         self._metrics.request_seconds.labels(dialect.name).observe(time.perf_counter() - started_s)
         return _response(answer, head.request_id, closes=code is ErrorCode.TIMEOUT)
 
-    def _declared_bytes(self, request: Request) -> int:
-        """What a body says that it has, or the limit.
-
-        Raises:
-            RequestError: OUT_OF_RANGE.
-        """
-        limit = self._config.max_body_mib << 20
-        declared = request.headers.get("content-length", "")
-        wanted = int(declared) if declared.isdigit() and len(declared) < 19 else limit
-        if wanted > limit:
-            raise _too_large(wanted, limit)
-        return wanted
-
     @contextlib.contextmanager
-    def _reserve(self, wanted: int) -> Iterator[None]:
-        """Memory for a body, or for what is fetched, until the request is answered.
+    def _memory(self) -> Iterator[Take]:
+        """Memory for a body, and for what is fetched, until the request is answered.
 
-        Raises:
-            QueueError: QUEUE_FULL for all together.
+        What is yielded takes so many bytes more. It raises:
+            QueueError: QUEUE_FULL for all requests together.
         """
+        taken = 0
+
+        def take(wanted: int) -> None:
+            nonlocal taken
+            self._require_room(wanted)
+            self._reserved += wanted
+            taken += wanted
+
+        try:
+            yield take
+        finally:
+            self._reserved -= taken
+
+    def _require_room(self, wanted: int) -> None:
         if self._reserved + wanted > self._config.max_in_flight_mib << 20:
             raise QueueError(
                 ErrorCode.QUEUE_FULL,
                 f"the bodies in flight need more than {self._config.max_in_flight_mib} MiB",
                 hint="try again in a moment, or raise http.max_in_flight_mib",
             )
-        self._reserved += wanted
-        try:
-            yield
-        finally:
-            self._reserved -= wanted
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, request: Request, take: Take) -> bytes:
         """The whole body, within its limits of size and time.
+
+        Memory is taken for what has come: a length that is only declared keeps nobody else out.
 
         Raises:
             RequestError: OUT_OF_RANGE.
+            QueueError: as `_memory`; at once where what is declared has no room now.
             DeadlineError: it came too slowly.
             ClientDisconnect: it stopped coming.
         """
         limit = self._config.max_body_mib << 20
+        declared = request.headers.get("content-length", "")
+        wanted = int(declared) if declared.isdigit() and len(declared) < 19 else 0
+        if wanted > limit:
+            raise _too_large(wanted, limit)
+        self._require_room(wanted)
         try:
-            return await asyncio.wait_for(_read(request, limit), self._config.body_timeout_s)
+            return await asyncio.wait_for(_read(request, limit, take), self._config.body_timeout_s)
         except asyncio.TimeoutError as error:
             raise DeadlineError(
                 f"the body did not arrive within {self._config.body_timeout_s:g} s",
@@ -212,12 +218,13 @@ async def _parse(dialect: Dialect, head: Head, body: bytes) -> Question | Fetch 
     return await asyncio.to_thread(dialect.parse, head, body)
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, limit: int, take: Take) -> bytes:
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit:
             raise _too_large(size, limit)
+        take(len(chunk))
         chunks.append(chunk)
     return b"".join(chunks)
 

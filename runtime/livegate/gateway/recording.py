@@ -29,13 +29,17 @@ EBML, FLV, ASF = b"\x1aE\xdf\xa3", b"FLV\1", b"0&\xb2u\x8ef\xcf\x11"
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Pictures of one resolution, or a video; `nonce` and `created_ms` where a container told them."""
+    """Pictures of one resolution, or a video; `nonce` and `created_ms` where a container told them.
+
+    `is_sealed`: it came under its device's key.
+    """
 
     images: tuple[bytes, ...] = field(default=(), repr=False)
     video: bytes = field(default=b"", repr=False)
     motions: tuple[Motion, ...] = ()
     nonce: Nonce | None = None
     created_ms: int = 0
+    is_sealed: bool = False
 
 
 class RecordingReader:
@@ -66,8 +70,8 @@ class RecordingReader:
         Raises:
             RequestError: it is none, or not within the limits.
         """
-        recording, is_sealed = self._told_apart(content)
-        if self._must_be_sealed and not is_sealed:
+        recording = self._told_apart(content)
+        if self._must_be_sealed and not recording.is_sealed:
             raise RequestError(
                 ErrorCode.DECODE_FAIL,
                 "this box takes sealed containers only",
@@ -80,16 +84,17 @@ class RecordingReader:
             require_bytes(len(recording.video), self._video)
         return recording
 
-    def _told_apart(self, content: bytes) -> tuple[Recording, bool]:
+    def _told_apart(self, content: bytes) -> Recording:
         if is_container(content):
             told = liveness_data_from_container(content, self._keys, self._container)
             nonce = (told.device_id, told.nonce)
-            found = Recording(told.images, told.video, told.motions, nonce, told.created_ms)
-            return found, told.is_sealed
+            return Recording(
+                told.images, told.video, told.motions, nonce, told.created_ms, told.is_sealed
+            )
         if is_other_picture(content) or read_header(content) is not None:
-            return Recording(images=(content,)), False
+            return Recording(images=(content,))
         if is_video(content):
-            return Recording(video=content), False
+            return Recording(video=content)
         raise RequestError(
             ErrorCode.DECODE_FAIL,
             "it is neither a container of LiveGate nor a picture nor a video; what the cloud's own SDK "

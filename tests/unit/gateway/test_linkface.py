@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 
 import support
-from livegate.client.container import pack_liveness_data
-from livegate.core.config import LinkfaceApp
+from livegate.client.container import key_from_text, pack_liveness_data
+from livegate.core.config import Device, LinkfaceApp
 from livegate.core.errors import DeadlineError, ErrorCode, LiveGateError, QueueError, RequestError
 from livegate.core.request import AnalyzeRequest, Question, VerifyRequest
 from livegate.core.results import Reason
@@ -18,6 +19,7 @@ from livegate.gateway.dialect import Fetch, Head, HttpAnswer
 from livegate.gateway.dialects.linkface import NOT_HERE, Plugin
 from livegate.gateway.fetch import Failure, FetchError
 from livegate.gateway.linkface import LinkfaceError, LinkfaceStatus, linkface_table_markdown
+from livegate.gateway.nonces import Nonces
 from livegate.ingest.liveness_data import Motion
 from support import config_with, encoded, noise, png_bomb
 from unit.gateway.test_hackness import GENUINE, NOBODY, SPOOF, pictures
@@ -421,6 +423,20 @@ def test_container_of_a_request_without_a_verdict_may_come_again() -> None:
     dialect.render_error(QueueError(ErrorCode.QUEUE_FULL, "full"), question)
     dialect.render(asked(dialect, HACK, file=container), pictures(NOBODY))
     assert "judged already" in refusal(dialect, HACK, file=container)[1]
+
+
+def test_containers_without_a_seal_push_out_none_that_has_one() -> None:
+    """Whoever has no key could fill the memory with containers from the future, and refuse the rest."""
+    dialect = plugin(devices=(Device(id="kiosk-7", key=HEX * 2),))
+    small = (Nonces(300, capacity=4, now_s=lambda: NOW_S) for _ in range(2))
+    dialect._sealed, dialect._open = small
+    for _ in range(6):
+        with contextlib.suppress(LinkfaceError):
+            asked(dialect, HACK, file=packed(offset_s=290))
+    assert refusal(dialect, HACK, file=packed(60))[0] is LinkfaceStatus.WRONG_LIVENESS_DATA
+    sealed = packed(60, images=[JPEG], key=key_from_text("kiosk-7", HEX * 2))
+    assert asked(dialect, HACK, file=sealed)
+    assert "judged already" in refusal(dialect, HACK, file=sealed)[1]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ def test_plain_video_is_a_recording(suffix: str, tmp_path: Path) -> None:
 def test_container_is_opened(seal: DeviceKey | None) -> None:
     """Its pictures, its motions, and what makes it new."""
     found = reader().read(container_from_liveness_data(TOLD, seal))
-    assert found == Recording((JPEG,), b"", (Motion.NOD,), ("kiosk-7", bytes(16)), TOLD.created_ms)
+    told = ("kiosk-7", bytes(16)), TOLD.created_ms, seal is not None
+    assert found == Recording((JPEG,), b"", (Motion.NOD,), *told)
 
 
 def test_sealed_container_is_required_where_the_operator_says_so() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from livegate.core.config import Config
@@ -28,7 +29,7 @@ from livegate.gateway.motions import (
     motion_fields,
     wanted_motions,
 )
-from livegate.gateway.nonces import Nonce, Nonces
+from livegate.gateway.nonces import Nonces
 from livegate.gateway.recording import Recording, RecordingReader
 from livegate.gateway.shelf import Shelf
 from livegate.ingest.headers import is_other_picture, read_header
@@ -86,12 +87,12 @@ class Asked:
     """What an answer needs to know of its question.
 
     `told` makes the answer's fields; `bad_input` is the status of an input that cannot be judged;
-    `nonce` is given back when there is no verdict.
+    `give_back` is called when there is no verdict: its container may come again.
     """
 
     told: Callable[[Answer], dict[str, Any]]
     bad_input: LinkfaceStatus
-    nonce: Nonce | None = None
+    give_back: Callable[[], None] | None = None
 
 
 Method = Callable[[Call], Question | Fetch | HttpAnswer]
@@ -115,7 +116,8 @@ class Plugin:
         self._max_bytes = config.http.max_body_mib << 20
         self._accounts = Accounts(own.apps, now_s)
         self._reader = RecordingReader(config)
-        self._nonces = Nonces(own.data_window_s, now_s=now_s)
+        # Apart: whoever seals nothing could fill the memory of those who do.
+        self._sealed, self._open = (Nonces(own.data_window_s, now_s=now_s) for _ in range(2))
         self._shelf = Shelf((own.uploads_mib << 20) if own.uploads else 0, own.upload_ttl_s)
         self._methods: dict[str, Method] = {
             "/hackness/liveness_hack_detect": self._liveness_hack_detect,
@@ -152,13 +154,13 @@ class Plugin:
         return answer_of(request.request_id, told)
 
     def render_error(self, error: LiveGateError, request: Question | None) -> HttpAnswer:
-        """The cloud's failure. Without a verdict a container may come again."""
+        """The cloud's failure."""
         asked = request.context if request is not None else None
         bad_input = None
         if isinstance(asked, Asked):
             bad_input = asked.bad_input
-            if asked.nonce is not None:
-                self._nonces.release(asked.nonce)
+            if asked.give_back is not None:
+                asked.give_back()
         return failure_answer(error, bad_input, is_understood=request is not None)
 
     def _enter(self, fields: Fields) -> None:
@@ -276,12 +278,15 @@ class Plugin:
         self, call: Call, recording: Recording, told: Callable[[Answer], dict[str, Any]]
     ) -> Question:
         """The question about a recording, which nobody else may ask from now on."""
+        give_back = None
         if recording.nonce is not None:
+            known = self._sealed if recording.is_sealed else self._open
             try:
-                self._nonces.claim(recording.nonce, recording.created_ms)
+                known.claim(recording.nonce, recording.created_ms)
             except RequestError as error:
                 raise _wrong(error.message, error.hint) from error
-        asked = Asked(told, LinkfaceStatus.WRONG_LIVENESS_DATA, recording.nonce)
+            give_back = partial(known.release, recording.nonce)
+        asked = Asked(told, LinkfaceStatus.WRONG_LIVENESS_DATA, give_back)
         if recording.images:
             return _pictures_question(recording.images, call.request_id, asked)
         return VerifyRequest(
