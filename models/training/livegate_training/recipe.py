@@ -58,11 +58,16 @@ class Recipe(Table, frozen=True):
     width: float
     data: DataPlan
     training: TrainingPlan
+    begins_with: str = ""
+    """The configuration whose finished graphs give the first weights; random ones without it."""
 
     @property
     def digest(self) -> str:
         """sha256 of everything above, defaults included; the order of a file's lines does not count."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+        told = msgspec.to_builtins(self)
+        if not self.begins_with:
+            del told["begins_with"]  # digests are older than this field
+        return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()
 
     @property
     def data_digest(self) -> str:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import cv2
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from livegate_training.course import Export, batch_at
 from livegate_training.networks import SilentNetwork
+from livegate_training.onward import FIRST, take_over
 from livegate_training.recipe import Recipe
 from livegate_training.seeds import between
 from livegate_training.silentviews import KINDS, VIEWS
@@ -116,6 +118,18 @@ class SilentCourse:
 
 
 @torch.no_grad()
+def begun(recipe: Recipe, graphs: Path, samples: Mapping[str, Array]) -> nn.Module:
+    """Networks with the weights of finished graphs, whose scores are those of a door."""
+    networks = SilentViews(recipe.width)
+    first = batch_at(samples, np.arange(min(FIRST, len(samples["kind"]))))
+    for name, (_, side) in VIEWS.items():
+        network = cast(SilentNetwork, networks.views[name])
+        take_over(network, graphs / f"lg_silent_{name}.onnx", _middle(first[name], side))
+        network.classes.bias[GENUINE_CLASS] -= math.log(PEOPLE_PER_ATTACK)
+    return networks
+
+
+@torch.no_grad()
 def scores_of(network: nn.Module, samples: Mapping[str, Array]) -> Array:
     """(N,) odds of the genuine class, at a door."""
     made = []
@@ -203,13 +217,17 @@ def _moved(pixels: Array, side: int, moves: Moves, rng: np.random.Generator) -> 
 
 
 def _spoiling(rng: np.random.Generator) -> Callable[[Array], Array]:
-    """What another camera would do to every view alike: blur, noise, JPEG, each now and then."""
+    """What another camera would do to every view alike, now and then: sharpen, blur, noise, JPEG."""
+    edges = between(rng, (0.2, 1.5)) if rng.random() < 0.2 else 0.0
     blur = between(rng, (0.3, 0.8)) if rng.random() < 0.15 else 0.0
     noise = between(rng, (1.0, 7.0)) if rng.random() < 0.35 else 0.0
     quality = int(rng.integers(40, 95)) if rng.random() < 0.25 else 0
     seed = int(rng.integers(1 << 30))
 
     def spoil(pixels: Array) -> Array:
+        if edges:
+            soft = cv2.GaussianBlur(pixels, (0, 0), 1.0)
+            pixels = cv2.addWeighted(pixels, 1 + edges, soft, -edges, 0)
         if blur:
             pixels = cv2.GaussianBlur(pixels, (0, 0), blur)
         if noise:

@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from livegate_training.course import Course
 from livegate_training.detect import DetectCourse
 from livegate_training.export import write_onnx
 from livegate_training.face import FaceCourse
-from livegate_training.folders import Folders
+from livegate_training.folders import Folders, MissingMaterial
 from livegate_training.identity import Split
 from livegate_training.makers import detect_maker, face_maker, silent_maker
 from livegate_training.networks import parameters_of
@@ -22,7 +23,7 @@ from livegate_training.people import open_bank
 from livegate_training.portraits import pack_portraits
 from livegate_training.recipe import Recipe
 from livegate_training.shards import Maker, make_shards, read_shards
-from livegate_training.silent import SilentCourse
+from livegate_training.silent import SilentCourse, begun
 from livegate_training.training import Say, Training
 
 Array = NDArray[Any]
@@ -34,11 +35,13 @@ class Kind:
 
     course: Callable[[Recipe], Course]
     maker: Callable[..., Maker]
+    begun: Callable[[Recipe, Path, Mapping[str, Array]], nn.Module] | None = None
+    """A network with the weights of the graphs in a folder, for recipes that go on from another."""
 
 
 KINDS: Mapping[str, Kind] = {
     "lg_face": Kind(FaceCourse, face_maker),
-    "lg_silent": Kind(SilentCourse, silent_maker),
+    "lg_silent": Kind(SilentCourse, silent_maker, begun),
     "lg_detect": Kind(DetectCourse, detect_maker),
 }
 
@@ -53,6 +56,16 @@ def samples_of(recipe: Recipe, folders: Folders, split: Split, count: int) -> di
     return read_shards(folder, count)
 
 
+def _finished(recipe: Recipe, graphs: Path, samples: Mapping[str, Array]) -> nn.Module:
+    begun = KINDS[recipe.model].begun
+    if begun is None or not graphs.is_dir():
+        raise MissingMaterial(
+            f"{graphs} is not there: {recipe.model}.{recipe.name} goes on from the networks of "
+            f"{recipe.begins_with}: run make train MODEL={recipe.model} CONFIG={recipe.begins_with}"
+        )
+    return begun(recipe, graphs, samples)
+
+
 def train(recipe: Recipe, folders: Folders, say: Say, *, device: str | None = None) -> list[Path]:
     """Make samples, train to the end, write the graphs; their paths.
 
@@ -65,6 +78,8 @@ def train(recipe: Recipe, folders: Folders, say: Say, *, device: str | None = No
     home = folders.work / recipe.model
     checkpoint = home / f"{recipe.name}-{recipe.digest[:12]}.pt"
     training = Training(recipe, course, samples, checkpoint, device)
+    if recipe.begins_with and not training.state.step:
+        training.begin_with(_finished(recipe, home / recipe.begins_with, samples))
     say(f"{recipe.model}: {parameters_of(training.state.network)} parameters on {device}")
     network = training.run(say).cpu()
     held_out = samples_of(recipe, folders, "validation", recipe.data.validation)

@@ -69,6 +69,11 @@ class Training:
         if checkpoint.exists():
             self._load()
 
+    def begin_with(self, network: nn.Module) -> None:
+        """Take these weights in place of random ones, before the first step."""
+        for own in (self.state.network, self.state.mean):
+            own.load_state_dict(network.state_dict())
+
     def run(self, say: Say, *, until: int | None = None) -> nn.Module:
         """Train to the recipe's last step, or to `until`; the running mean of the weights."""
         plan, state = self._recipe.training, self.state
