@@ -83,13 +83,16 @@ def nv12_of(pixels: np.ndarray) -> RawPixels:
 
 
 def pipeline(
-    box: Box, preprocess: Any, models: tuple[str, ...] = ("lg_detect", "lg_silent", "lg_face")
+    box: Box,
+    preprocess: Any,
+    models: tuple[str, ...] = ("lg_detect", "lg_silent", "lg_face"),
+    config: Config | None = None,
 ) -> Pipeline:
     """Tasks of the starter pack."""
-    steps = []
+    steps, config = [], config or Config()
     for model_id in models:
         model = loaded(box, model_id, preprocess)
-        task = load_plugin(TASKS, model.manifest.task).Plugin(model.fed_manifest, Config())
+        task = load_plugin(TASKS, model.manifest.task).Plugin(model.fed_manifest, config)
         steps.append(Step(task, model))
     return Pipeline(steps)
 
