@@ -56,30 +56,34 @@ def samples_of(recipe: Recipe, folders: Folders, split: Split, count: int) -> di
     return read_shards(folder, count)
 
 
-def _finished(recipe: Recipe, graphs: Path, samples: Mapping[str, Array]) -> nn.Module:
-    begun = KINDS[recipe.model].begun
-    if begun is None or not graphs.is_dir():
+def _graphs_before(recipe: Recipe, home: Path) -> Path | None:
+    """The folder of the graphs that a recipe goes on from; None for one that begins."""
+    if not recipe.begins_with:
+        return None
+    graphs = home / recipe.begins_with
+    if KINDS[recipe.model].begun is None or not any(graphs.glob("*.onnx")):
         raise MissingMaterial(
-            f"{graphs} is not there: {recipe.model}.{recipe.name} goes on from the networks of "
+            f"{graphs} holds no network: {recipe.model}.{recipe.name} goes on from those of "
             f"{recipe.begins_with}: run make train MODEL={recipe.model} CONFIG={recipe.begins_with}"
         )
-    return begun(recipe, graphs, samples)
+    return graphs
 
 
 def train(recipe: Recipe, folders: Folders, say: Say, *, device: str | None = None) -> list[Path]:
     """Make samples, train to the end, write the graphs; their paths.
 
     Raises:
-        MissingMaterial: a folder of the material is not there.
+        MissingMaterial: a folder of the material, or the networks that it goes on from, are not there.
     """
+    home = folders.work / recipe.model
+    before = _graphs_before(recipe, home)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     samples = samples_of(recipe, folders, "train", recipe.data.samples)
-    course = KINDS[recipe.model].course(recipe)
-    home = folders.work / recipe.model
+    course, begun = KINDS[recipe.model].course(recipe), KINDS[recipe.model].begun
     checkpoint = home / f"{recipe.name}-{recipe.digest[:12]}.pt"
     training = Training(recipe, course, samples, checkpoint, device)
-    if recipe.begins_with and not training.state.step:
-        training.begin_with(_finished(recipe, home / recipe.begins_with, samples))
+    if begun and before and not training.state.step:
+        training.begin_with(begun(recipe, before, samples))
     say(f"{recipe.model}: {parameters_of(training.state.network)} parameters on {device}")
     network = training.run(say).cpu()
     held_out = samples_of(recipe, folders, "validation", recipe.data.validation)

@@ -81,11 +81,21 @@ class _Protocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _give_up(self) -> None:
-        """Close; who does not read what he was sent meanwhile has a while for it."""
+        """Close, once what was sent is read; who reads nothing of it for a while is cut off."""
         self._head_is_here()
         if not self._is_lost:
             self.transport.close()
-            self._head_timer = self.loop.call_later(KEEP_ALIVE_S, self.transport.abort)
+            self._let_read(self.transport.get_write_buffer_size())
+
+    def _let_read(self, left: int) -> None:
+        self._head_timer = self.loop.call_later(KEEP_ALIVE_S, self._look_at_reader, left)
+
+    def _look_at_reader(self, left_before: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left < left_before:
+            self._let_read(left)
+        else:
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):

@@ -35,22 +35,19 @@ def compare(
         refuse_unasked: whether another movement refuses the whole; blinks never do.
     """
     ordered = sorted(events, key=lambda event: event.peak_ms)
-    keeps_order = _rise(windows)
-    if not windows:
-        matched = _in_order(wanted, [ALWAYS] * len(wanted), ordered)
-    elif keeps_order:
-        earliest = _in_order(wanted, windows, ordered)
-        matched = _surest(wanted, windows, ordered, earliest)
-    else:
-        matched = _in_windows(wanted, windows, ordered)
+    spans = windows or [ALWAYS] * len(wanted)
+    keeps_order = _rise(spans)
+    matched = (_in_order if keeps_order else _in_windows)(wanted, spans, ordered)
+    if windows and keeps_order:
+        matched = _surest(wanted, spans, ordered, matched)
     results, reasons = [], []
-    for number, (action, event) in enumerate(zip(wanted, matched, strict=True)):
+    for action, span, event in zip(wanted, spans, matched, strict=True):
         if event is not None:
             results.append(
                 ActionResult(action, is_accepted=True, confidence=event.confidence, event=event)
             )
             continue
-        reasons.append(_why_not(action, windows[number] if windows else ALWAYS, ordered))
+        reasons.append(_why_not(action, span, ordered))
         results.append(ActionResult(action, is_accepted=False, confidence=almost(action)))
     if refuse_unasked and not reasons and _has_more(wanted, ordered, keeps_order=keeps_order):
         reasons.append(Reason.ACTION_NOT_ASKED_FOR)

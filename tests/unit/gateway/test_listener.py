@@ -85,3 +85,22 @@ def test_answer_that_nobody_reads_is_let_go(query: str, monkeypatch: pytest.Monk
             peer.close()
 
     asyncio.run(asyncio.wait_for(hold(), HANG_S))
+
+
+def test_answer_that_is_read_slowly_comes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as something of it is read, it is not cut off."""
+    monkeypatch.setattr(listener, "KEEP_ALIVE_S", 1.0)
+
+    async def read_slowly() -> int:
+        async with served() as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"GET /large?close HTTP/1.1\r\nHost: h\r\n\r\n")
+            size = 0
+            while chunk := await reader.read(LARGE // 16):
+                size += len(chunk)
+                await asyncio.sleep(0.01)
+            writer.close()
+            await writer.wait_closed()
+            return size
+
+    assert asyncio.run(asyncio.wait_for(read_slowly(), HANG_S)) > LARGE

@@ -76,6 +76,16 @@ def test_graphs_of_another_width_are_refused(tiny: Recipe, finished: tuple[Path,
         begun(wider, finished[0], views())
 
 
+def test_missing_networks_are_named_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Samples take half an hour; status 2 and the command that makes what is missing."""
+    (tmp_path / "lg_silent" / "full").mkdir(parents=True)
+    assert main(["train", "lg_silent", "--config", "longer", "--work", str(tmp_path)]) == 2
+    assert "run make train MODEL=lg_silent CONFIG=full" in capsys.readouterr().err
+    assert not list((tmp_path / "lg_silent").glob("train-*"))
+
+
 def test_recipe_that_goes_on_has_a_digest_of_its_own() -> None:
     """And one that does not keeps the digest that shipped weights carry."""
     longer = read_recipe("lg_silent", "longer")
