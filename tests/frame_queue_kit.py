@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from livegate.core.errors import ErrorCode, LiveGateError
+from livegate.shm.change import Change
 from livegate.shm.layout import (
     MAX_MESSAGE_BYTES,
     Error,
@@ -51,7 +51,7 @@ class StillClock:
         self.now_ns += int(seconds * 1e9)
 
 
-class ScriptedCondition(threading.Condition):
+class ScriptedCondition(Change):
     """A condition whose waits run the next act of a script, or let the whole timeout pass at once."""
 
     def __init__(self, clock: StillClock, *acts: Callable[[], object]) -> None:

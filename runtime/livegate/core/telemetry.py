@@ -23,7 +23,8 @@ from structlog.stdlib import filter_by_level
 
 from livegate.core.challenge import ChallengeOutcome
 from livegate.core.config import LogConfig
-from livegate.core.results import EngineInfo, GateDecision, StageTimes
+from livegate.core.ledger import Ledger
+from livegate.core.results import Decision, EngineInfo, GateDecision, StageTimes, Verdict
 from livegate.core.stageseconds import StageSeconds
 
 Logger = structlog.stdlib.BoundLogger
@@ -137,7 +138,8 @@ class Metrics:
             "livegate_verdicts", "Verdicts given", ("task", "decision"), registry=registry
         )
         self._verdicts_of = functools.cache(self._verdicts.labels)
-        self.faces = Counter("livegate_faces", "Faces found", registry=registry)
+        self._faces = Counter("livegate_faces", "Faces found", registry=registry)
+        self._judged = Ledger(self._count_judged)
         self.unchanged = Counter(
             "livegate_frames_unchanged",
             "Frames of cameras that showed what was just judged",
@@ -211,9 +213,10 @@ class Metrics:
         if word is not None:
             self.gate_words.labels(word.value).inc()
 
-    def observe_stages(self, stages: StageTimes) -> None:
-        """Count the stages of one answered request."""
-        self.stage_seconds.observe(stages.items())
+    def count_judged(self, stages: StageTimes, verdicts: Iterable[Verdict], faces: int) -> None:
+        """Count one judged request or frame: its stages, its verdicts, the faces that were found."""
+        decided = [(verdict.task, verdict.decision) for verdict in verdicts]
+        self._judged.note((stages, decided, faces))
 
     @contextmanager
     def serialising(self) -> Iterator[None]:
@@ -224,4 +227,12 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
+        self._judged.settle()
         return generate_latest(self.registry)
+
+    def _count_judged(self, note: tuple[StageTimes, list[tuple[str, Decision]], int]) -> None:
+        stages, decided, faces = note
+        self.stage_seconds.observe(stages.items())
+        for task, decision in decided:
+            self.count_verdict(task, decision.value)
+        self._faces.inc(faces)

@@ -264,10 +264,16 @@ class Session:
         self, faces: Sequence[Face], frame: Frame
     ) -> tuple[tuple[Face, ...], tuple[Reason, ...]]:
         """The faces that count, and why the others do not."""
-        told = [(face, self._view.objection(face, frame.width, frame.height)) for face in faces]
-        counting = tuple(face for face, objection in told if objection is None)
-        objections = {objection: None for _, objection in told if objection is not None}
-        return counting, tuple(objections)
+        width, height = frame.width, frame.height
+        counting: list[Face] = []
+        objections: dict[Reason, None] = {}
+        for face in faces:
+            objection = self._view.objection(face, width, height)
+            if objection is None:
+                counting.append(face)
+            else:
+                objections[objection] = None
+        return tuple(counting), tuple(objections)
 
     def _word(
         self,

@@ -25,8 +25,6 @@ from livegate.core.results import (
     EngineInfo,
     GraphRuns,
     Reason,
-    StageTimes,
-    Verdict,
     largest_face,
 )
 from livegate.core.telemetry import Metrics, StageClock
@@ -211,7 +209,7 @@ class LivenessService:
         if Reason.UNCHANGED in look.reasons:
             self._metrics.unchanged.inc()
         else:
-            self._count(clock.times(), look.verdicts, look.faces)
+            self._metrics.count_judged(clock.times(), look.verdicts, look.faces)
         return look
 
     def glance(self, session: Session, frame: Frame, captured_ns: int) -> Look | None:
@@ -323,17 +321,12 @@ class LivenessService:
             stages=clock.times(),
             qualities=tuple(qualities),
         )
-        self._count(analysis.stages, verdicts, sum(len(found.get(FACES, ())) for found in findings))
+        faces = sum(len(found.get(FACES, ())) for found in findings)
+        self._metrics.count_judged(analysis.stages, verdicts, faces)
         return analysis
 
     def _deadline_ns(self) -> int:
         return time.monotonic_ns() + int(self._config.server.queue_timeout_s * 1e9)
-
-    def _count(self, stages: StageTimes, verdicts: tuple[Verdict, ...], faces: int) -> None:
-        self._metrics.observe_stages(stages)
-        for verdict in verdicts:
-            self._metrics.count_verdict(verdict.task, verdict.decision.value)
-        self._metrics.faces.inc(faces)
 
 
 def _algo_tasks(pipeline: Pipeline) -> tuple[int, ...]:

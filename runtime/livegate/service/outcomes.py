@@ -9,7 +9,14 @@ from msgspec.structs import replace
 from livegate.core.challenge import ChallengeNews
 from livegate.core.errors import LiveGateError, as_livegate_error
 from livegate.core.frame import Frame
-from livegate.core.results import FrameAnswer, GateDecision, Reason, StageTimes
+from livegate.core.results import (
+    Face,
+    FrameAnswer,
+    GateDecision,
+    Reason,
+    StageTimes,
+    largest_face,
+)
 from livegate.pipelines.session import FACES, SILENT, Look
 from livegate.shm.outcome import Outcome
 
@@ -76,15 +83,19 @@ def outcome_of_answer(answer: FrameAnswer) -> Outcome:
     """The word to the producer of a frame."""
     if answer.error is not None:
         return Outcome(code=answer.error.code, gate=answer.gate)
-    by_task = {verdict.algo_task: verdict for verdict in answer.verdicts}
-    verdict = by_task.get(SILENT) or answer.verdicts[0]
-    faces = next((v.faces for v in answer.verdicts if v.task == FACES), ())
-    boxes = [found.face.box for found in faces]
+    told = answer.verdicts[0]
+    faces: list[Face] = []
+    for verdict in answer.verdicts:
+        if verdict.algo_task == SILENT:
+            told = verdict
+        if verdict.task == FACES:
+            faces = [found.face for found in verdict.faces]
+    largest = largest_face(faces)
     return Outcome(
-        decision=verdict.decision,
-        score=verdict.score,
-        algo_task=verdict.algo_task,
-        faces=len(boxes),
-        box=max(boxes, key=lambda box: box.area, default=None),
+        decision=told.decision,
+        score=told.score,
+        algo_task=told.algo_task,
+        faces=len(faces),
+        box=largest.box if largest else None,
         gate=answer.gate,
     )

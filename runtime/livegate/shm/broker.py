@@ -30,6 +30,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from livegate.core.config import FramesConfig
@@ -200,7 +201,7 @@ class Broker:
                 hello.camera,
                 source.queue,
                 is_ready=lambda: source.ring.in_flight < limit,
-                is_brief=lambda frame: self._is_brief(source.camera, frame.captured_ns),
+                is_brief=partial(self._is_brief, hello.camera),
             )
         except BaseException:
             if segment is not None:

@@ -104,7 +104,8 @@ class Lease:
 
     A block that is left without a word ends in an error for the producer: a gate that waits for a
     verdict stays shut. Let go of the arrays with the lease: the slot goes back to the producer when
-    the last of them is dead, and until then it is one slot short.
+    the last of them is dead, and until then it is one slot short. `camera` says whose frame it is,
+    `frame_id` is the producer's own number.
     """
 
     def __init__(
@@ -117,22 +118,14 @@ class Lease:
     ) -> None:
         """`wall_offset_ns` is wall time minus monotonic time."""
         self.published = published
+        self.camera = published.source.camera
+        self.frame_id = published.frame_id
         self.leased_ns = leased_ns
         self._wall_offset_ns = wall_offset_ns
         self._now_ns = now_ns
         self._view: FrameView | None = None
         self._bytes: Reference | None = None
         self._is_finished = False
-
-    @property
-    def camera(self) -> str:
-        """Whose frame it is."""
-        return self.published.source.camera
-
-    @property
-    def frame_id(self) -> int:
-        """The producer's own number."""
-        return self.published.frame_id
 
     @property
     def queue_ns(self) -> int:

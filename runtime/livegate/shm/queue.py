@@ -15,7 +15,6 @@ the queue, so no policy can touch it.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
 from livegate.core.errors import ErrorCode, QueueError
+from livegate.shm.change import Change
 from livegate.shm.layout import DropReason
 
 Clock = Callable[[], int]
@@ -59,7 +59,7 @@ class FrameQueue(Generic[T]):
         *,
         max_age_ns: int | None = None,
         now_ns: Clock = time.monotonic_ns,
-        changed: threading.Condition | None = None,
+        changed: Change | None = None,
         on_drop: Callable[[T, DropReason], None] = lambda frame, reason: None,
     ) -> None:
         """An empty queue.
@@ -72,7 +72,7 @@ class FrameQueue(Generic[T]):
         self.max_age_ns = max_age_ns
         self.dropped: Counter[DropReason] = Counter()
         self._now_ns = now_ns
-        self._changed = changed or threading.Condition()
+        self._changed = changed or Change()
         self._on_drop = on_drop
         self._frames: deque[T] = deque()
         self._since_ns = 0
@@ -102,7 +102,7 @@ class FrameQueue(Generic[T]):
 
     def is_free_for(self, frame: T) -> bool:
         """Whether it may be seen to at once: no other frame waits, it is young, nobody said stop."""
-        with self._changed:
+        with self._changed.lock:
             return not (self._is_stopped or self._frames or self._is_old(frame))
 
     def push(self, frame: T, *, timeout_s: float = 0.0) -> None:
@@ -115,7 +115,7 @@ class FrameQueue(Generic[T]):
         """
         after: Afterwards = []
         try:
-            with self._changed:
+            with self._changed.lock:
                 if not self._frames:
                     self._since_ns = self._now_ns()
                 self._make_room(frame, timeout_s, after)
@@ -152,7 +152,7 @@ class FrameQueue(Generic[T]):
     def stop(self, reason: DropReason = DropReason.STOPPED) -> None:
         """Wake everybody; from now on every call ends with 5002. What is left is dropped."""
         after: Afterwards = []
-        with self._changed:
+        with self._changed.lock:
             self._is_stopped = True
             while self._frames:
                 self._drop(self._frames.popleft(), reason, after)
@@ -213,7 +213,7 @@ class FrameQueue(Generic[T]):
 
 
 def pop_when(
-    changed: threading.Condition,
+    changed: Change,
     take: Callable[[Afterwards], T | None],
     timeout_s: float | None,
     now_ns: Clock,
@@ -227,7 +227,7 @@ def pop_when(
     while True:
         after: Afterwards = []
         try:
-            with changed:
+            with changed.lock:
                 frame = take(after)
                 if frame is not None:
                     return frame
@@ -238,7 +238,7 @@ def pop_when(
 
 
 def wait_until(
-    changed: threading.Condition,
+    changed: Change,
     deadline_ns: int | None,
     now_ns: Clock,
     late: Callable[[], QueueError],

@@ -24,7 +24,6 @@ callbacks: those run wherever the garbage collector happens to, locks held or no
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from typing import Any
 import msgspec
 
 from livegate.core.errors import ErrorCode, QueueError, RequestError
+from livegate.shm.change import Change
 
 Clock = Callable[[], int]
 Reference = Callable[[], Any]
@@ -75,7 +75,7 @@ class SlotRing:
         *,
         max_loans: int = 1,
         now_ns: Clock = time.monotonic_ns,
-        changed: threading.Condition | None = None,
+        changed: Change | None = None,
     ) -> None:
         """All slots free."""
         self.max_loans = max_loans
@@ -86,7 +86,7 @@ class SlotRing:
         self._reloaned: Ticket | None = None
         """What was lent again last, until it is asked for or used."""
         self._now_ns = now_ns
-        self._changed = changed or threading.Condition()
+        self._changed = changed or Change()
         self._waiting = 0
         self._is_closed = False
 
@@ -105,7 +105,7 @@ class SlotRing:
             RequestError: FULL when the producer holds as many loans as it may, at its end, too.
         """
         deadline_ns = self._now_ns() + int(timeout_s * 1e9)
-        with self._changed:
+        with self._changed.lock:
             while True:
                 if self._reloaned is not None and heard != self._reloans:
                     ticket, self._reloaned = self._reloaned, None
@@ -123,7 +123,7 @@ class SlotRing:
 
     def take_back(self, ticket: Ticket) -> None:
         """Lent again, and the producer did not hear of it; what it asked for meanwhile it keeps."""
-        with self._changed:
+        with self._changed.lock:
             self._reloans = (self._reloans - 1) % HEARD
             if ticket == self._reloaned:
                 self._reloaned = None
@@ -146,13 +146,13 @@ class SlotRing:
 
     def lease(self, ticket: Ticket) -> None:
         """A reader takes a published frame. Raises as `publish`."""
-        with self._changed:
+        with self._changed.lock:
             self._find(ticket, SlotState.READY).state = SlotState.LEASED
             self._leased += 1
 
     def drop(self, ticket: Ticket, *, again: bool = False) -> Ticket | None:
         """The queue gives a published frame up, unread. `again` as in `release`. Raises as `publish`."""
-        with self._changed:
+        with self._changed.lock:
             return self._free(self._find(ticket, SlotState.READY), ticket.slot, again)
 
     def release(
@@ -165,7 +165,7 @@ class SlotRing:
 
         Raises as `publish`.
         """
-        with self._changed:
+        with self._changed.lock:
             slot = self._find(ticket, SlotState.LEASED)
             if slot.views is not None:
                 raise _no_ticket(ticket, "its lease has ended already")
@@ -178,7 +178,7 @@ class SlotRing:
 
     def close(self) -> None:
         """Reclaim every slot that nobody is looking at; refuse everything but `release`."""
-        with self._changed:
+        with self._changed.lock:
             self._is_closed = True
             self._reloaned = None
             self._loaned = 0
@@ -190,7 +190,7 @@ class SlotRing:
     @property
     def is_idle(self) -> bool:
         """Whether the ring is closed and no reader has anything of it: its memory may go."""
-        with self._changed:
+        with self._changed.lock:
             self._sweep()
             return self._is_closed and all(s.state is SlotState.FREE for s in self._slots)
 
@@ -201,7 +201,7 @@ class SlotRing:
 
     def states(self) -> dict[SlotState, int]:
         """How many slots are in each state."""
-        with self._changed:
+        with self._changed.lock:
             self._sweep()
             found = Counter(slot.state for slot in self._slots)
         return {state: found[state] for state in SlotState}
@@ -255,7 +255,7 @@ class SlotRing:
         )
 
     def _end_loan(self, ticket: Ticket, after: SlotState) -> None:
-        with self._changed:
+        with self._changed.lock:
             self._find(ticket, SlotState.LOANED).state = after
             self._loaned -= 1
             if ticket == self._reloaned:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from livegate.core.errors import ErrorCode, QueueError, RequestError
 from livegate.core.frame import FrameBlock, Pixels, require_past
@@ -70,7 +71,7 @@ class FrameSource:
         self.is_closed = False
         self.queue = make_queue(self._dropped)
         self._answer = answer
-        self._tally = tally
+        self._count = partial(tally.add, camera)
         self._clocks = clocks or Clocks()
         self.since_ms = self._clocks.wall_ns() // 1_000_000
         self._on_release = on_release
@@ -258,6 +259,3 @@ class FrameSource:
             self._count(FrameEvent.RESULT_LOST)
             if again:
                 self.ring.take_back(again)
-
-    def _count(self, event: FrameEvent, amount: int = 1) -> None:
-        self._tally.add(self.camera, event, amount)

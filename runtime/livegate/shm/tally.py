@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
 
 from livegate.core.errors import ErrorCode
+from livegate.core.ledger import Ledger
 from livegate.shm.layout import DropReason
 
 OTHERS = "(others)"
@@ -49,36 +49,39 @@ class FrameTally:
         self._max_cameras = max_cameras
         self._counts: dict[str, Counter[FrameEvent]] = {}
         self._refusals: Counter[ErrorCode] = Counter()
-        self._lock = threading.Lock()
+        self._ledger = Ledger(self._count)
 
     def add(self, camera: str, event: FrameEvent, amount: int = 1) -> None:
         """Count."""
-        with self._lock:
-            counts = self._counts.get(camera)
-            if counts is None:
-                name = camera if len(self._counts) < self._max_cameras else OTHERS
-                counts = self._counts.setdefault(name, Counter())
-            counts[event] += amount
+        self._ledger.note((camera, event, amount))
 
     def refuse(self, code: ErrorCode) -> None:
         """Count a connection or a message that was refused."""
-        with self._lock:
+        with self._ledger.settled():
             self._refusals[code] += 1
 
     def camera(self, name: str) -> Mapping[FrameEvent, int]:
         """The counts of one camera, zeros included."""
-        with self._lock:
+        with self._ledger.settled():
             found = self._counts.get(name, Counter())
             return {event: found[event] for event in FrameEvent}
 
     @property
     def cameras(self) -> tuple[str, ...]:
         """Every name that has counts."""
-        with self._lock:
+        with self._ledger.settled():
             return tuple(self._counts)
 
     @property
     def refusals(self) -> Mapping[ErrorCode, int]:
         """Refused connections and messages by code."""
-        with self._lock:
+        with self._ledger.settled():
             return dict(self._refusals)
+
+    def _count(self, note: tuple[str, FrameEvent, int]) -> None:
+        camera, event, amount = note
+        counts = self._counts.get(camera)
+        if counts is None:
+            name = camera if len(self._counts) < self._max_cameras else OTHERS
+            counts = self._counts.setdefault(name, Counter())
+        counts[event] += amount

@@ -14,13 +14,13 @@ looked at as may be, which keeps enough slots for its producer.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic
 
 from livegate.core.errors import ErrorCode, RequestError
+from livegate.shm.change import Change
 from livegate.shm.layout import DropReason
 from livegate.shm.queue import Afterwards, Clock, FrameQueue, T, pop_when, stopped_queue
 
@@ -32,7 +32,7 @@ HEAD_START_NS = 20_000_000
 class _Line(Generic[T]):
     queue: FrameQueue[T]
     is_ready: Callable[[], bool]
-    is_brief: Callable[[T], bool]
+    is_brief: Callable[[int], bool]
 
 
 class FrameQueues(Generic[T]):
@@ -42,10 +42,10 @@ class FrameQueues(Generic[T]):
         self,
         *,
         now_ns: Clock = time.monotonic_ns,
-        changed: threading.Condition | None = None,
+        changed: Change | None = None,
     ) -> None:
         """No camera yet. Queues that are added must share `changed`."""
-        self.changed = changed or threading.Condition()
+        self.changed = changed or Change()
         self._now_ns = now_ns
         self._lines: dict[str, _Line[T]] = {}
         self._is_stopped = False
@@ -56,18 +56,18 @@ class FrameQueues(Generic[T]):
         queue: FrameQueue[T],
         *,
         is_ready: Callable[[], bool] = lambda: True,
-        is_brief: Callable[[T], bool] = lambda frame: False,
+        is_brief: Callable[[int], bool] = lambda captured_ns: False,
     ) -> None:
         """Let a camera take part.
 
-        `is_brief` guesses whether a frame will cost next to nothing. Both are asked with the lock held,
-        for every pop: they must be quick, and wait for nothing.
+        `is_brief` guesses whether a frame of then (`captured_ns`) will cost next to nothing. Both are
+        asked with the lock held, for every pop: they must be quick, and wait for nothing.
 
         Raises:
             RequestError: EXIST when it does already.
             QueueError: QUEUE_STOPED.
         """
-        with self.changed:
+        with self.changed.lock:
             if self._is_stopped:
                 raise stopped_queue()
             if camera in self._lines:
@@ -80,7 +80,7 @@ class FrameQueues(Generic[T]):
 
     def remove(self, camera: str, reason: DropReason = DropReason.GONE) -> None:
         """Stop a camera's queue and forget it; unknown names are ignored."""
-        with self.changed:
+        with self.changed.lock:
             line = self._lines.pop(camera, None)
             self.changed.notify_all()
         if line is not None:
@@ -96,12 +96,12 @@ class FrameQueues(Generic[T]):
 
     def wake(self) -> None:
         """Ask `is_ready` again: a lease has ended while frames of its camera wait."""
-        with self.changed:
+        with self.changed.lock:
             self.changed.notify_all()
 
     def stop(self) -> None:
         """Stop every queue; from now on every call ends with 5002."""
-        with self.changed:
+        with self.changed.lock:
             self._is_stopped = True
             queues = [line.queue for line in self._lines.values()]
             self.changed.notify_all()
@@ -111,7 +111,7 @@ class FrameQueues(Generic[T]):
     @property
     def cameras(self) -> tuple[str, ...]:
         """Who takes part."""
-        with self.changed:
+        with self.changed.lock:
             return tuple(self._lines)
 
     def _take(self, after: Afterwards) -> T | None:
@@ -130,9 +130,9 @@ class FrameQueues(Generic[T]):
         chosen, chosen_ns = None, 0
         for camera, line in self._lines.items():
             since_ns = line.queue.waits_since_ns
-            if since_ns is None or line.queue.is_stopped or not line.is_ready():
+            if since_ns is None or not line.is_ready():
                 continue
-            if line.is_brief(line.queue.oldest):
+            if line.is_brief(line.queue.oldest.captured_ns):
                 since_ns -= HEAD_START_NS
             if chosen is None or since_ns < chosen_ns:
                 chosen, chosen_ns = camera, since_ns

@@ -59,7 +59,7 @@ def test_stage_times_items_are_every_field_in_the_order_of_the_work() -> None:
 def test_metrics_of_two_servers_do_not_collide() -> None:
     """Each server has a registry of its own, so a second one can be built in the same process."""
     first, second = Metrics(), Metrics()
-    first.faces.inc(3)
+    first.count_judged(StageTimes(), (), 3)
     assert b"livegate_faces_total 3.0" in first.exposition()
     assert b"livegate_faces_total 0.0" in second.exposition()
 
@@ -93,7 +93,7 @@ def test_metrics_engines_that_are_gone_are_not_shown() -> None:
 def test_metrics_stages_are_observed_in_seconds() -> None:
     """Nanoseconds of a stage become seconds of its histogram."""
     metrics = Metrics()
-    metrics.observe_stages(StageTimes(infer_ns=2_000_000_000))
+    metrics.count_judged(StageTimes(infer_ns=2_000_000_000), (), 0)
     text = metrics.exposition().decode()
     assert 'livegate_stage_seconds_sum{stage="infer"} 2.0' in text
     assert 'livegate_stage_seconds_count{stage="queue"} 1.0' in text

@@ -37,7 +37,7 @@ class Desk:
         max_age_ns: int | None = None,
     ) -> None:
         queue = self.queue(max_age_ns)
-        self.queues.add(camera, queue, is_ready=lambda: is_ready, is_brief=lambda frame: is_brief)
+        self.queues.add(camera, queue, is_ready=lambda: is_ready, is_brief=lambda captured_ns: is_brief)
 
     def queue(self, max_age_ns: int | None = None) -> FrameQueue[Waiter]:
         self.last = FrameQueue[Waiter](

@@ -18,10 +18,10 @@ def counted(before: str, after: str) -> dict[scrape.Sample, float]:
 def test_stages_are_means_of_what_was_counted_in_between() -> None:
     """Of the server's own metrics; `rest` is what a face's clock saw beside them."""
     metrics = Metrics()
-    metrics.observe_stages(StageTimes(decode_ns=500_000_000))
+    metrics.count_judged(StageTimes(decode_ns=500_000_000), (), 0)
     before = metrics.exposition().decode()
     for _ in range(4):
-        metrics.observe_stages(StageTimes(decode_ns=2_000_000, infer_ns=6_000_000))
+        metrics.count_judged(StageTimes(decode_ns=2_000_000, infer_ns=6_000_000), (), 0)
         metrics.request_seconds.labels("grpc").observe(0.009)
     found = scrape.stages_ms(counted(before, metrics.exposition().decode()), 4)
     assert found["decode"] == pytest.approx(2)
