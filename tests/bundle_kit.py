@@ -24,7 +24,11 @@ broken = {broken!r}
 if sys.argv[1:] == ["--version"]:
     print("livegate", version)
 elif sys.argv[1:] == ["serve", "--check"]:
-    assert pathlib.Path(os.environ["LIVEGATE_MODELS"]).name == "models"
+    own = pathlib.Path(sys.prefix).parent
+    assert os.environ["LIVEGATE_MODELS"] == str(own / "models"), os.environ["LIVEGATE_MODELS"]
+    assert not os.environ.get("LIVEGATE_CONFIG", "").startswith(str(own.parent)) or (
+        os.environ["LIVEGATE_CONFIG"] == str(own / "config/livegate.toml")
+    ), os.environ["LIVEGATE_CONFIG"]
     sys.exit(f"livegate: {{broken}}" if broken else 0)
 elif sys.argv[1:] == ["config"]:
     print(os.environ.get("LIVEGATE_CONFIG", ""))

@@ -1,4 +1,8 @@
-"""A start without a server: everything that could keep one from serving, but for the addresses."""
+"""A start without a server: everything that could keep one from serving, but for what is taken.
+
+An address that somebody else listens on, or that this box does not have, is found by a start alone; what
+serves now has the same ones.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,13 @@ from livegate.app.build import build_pipeline, build_store
 from livegate.app.enginebuilds import EngineBuilds, build_before_serving
 from livegate.app.exposure import require_credentials, served_dialects
 from livegate.app.server import build_dialects
+from livegate.app.supervisor import require_cameras
 from livegate.core.config import Config
+from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.results import EngineInfo
+from livegate.gateway.listener import split_address
 from livegate.gateway.tls import server_context
+from livegate.service.cameras import views_of
 
 
 def rehearse(config: Config) -> tuple[EngineInfo, ...]:
@@ -18,10 +26,12 @@ def rehearse(config: Config) -> tuple[EngineInfo, ...]:
         What would run the networks; each has passed the golden gate.
 
     Raises:
-        SetupError: as a start would.
+        LiveGateError: as a start would.
     """
+    _require_addresses(config)
     require_credentials(config, served_dialects(config, build_dialects(config)))
     server_context(config.http)
+    _require_cameras(config)
     store = build_store(config)
     build_before_serving(config, store, EngineBuilds())
     pipeline = build_pipeline(config, store)
@@ -29,3 +39,21 @@ def rehearse(config: Config) -> tuple[EngineInfo, ...]:
         return pipeline.engines
     finally:
         pipeline.close()
+
+
+def _require_addresses(config: Config) -> None:
+    for bind in (config.grpc.bind, config.http.bind, config.metrics.bind):
+        if bind:
+            split_address(bind)
+
+
+def _require_cameras(config: Config) -> None:
+    views_of(config.ingest.cameras)
+    if config.frames.socket:
+        require_cameras(config.ingest)
+    elif any(camera.url for camera in config.ingest.cameras):
+        raise SetupError(
+            ErrorCode.CONFIG_ADD_FAIL,
+            "ingest.cameras names cameras to be read, and frames.socket is empty",
+            hint="cameras need the frame queue: set frames.socket",
+        )

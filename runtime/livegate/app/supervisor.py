@@ -85,11 +85,7 @@ class CameraSupervisor:
                     code, f"the camera {name} is there already", hint="change it, or take another name"
                 )
             if len(self._keepers) >= self._config.max_cameras:
-                raise RequestError(
-                    code,
-                    f"the camera {name} is one too many, the limit is {self._config.max_cameras}",
-                    hint="remove one, or raise ingest.max_cameras",
-                )
+                raise _one_too_many(code, name, self._config.max_cameras)
             keeper = self._keepers[name] = self._keeper(camera, location)
             keeper.start()
 
@@ -158,6 +154,22 @@ class CameraSupervisor:
             )
 
 
+def require_cameras(config: IngestConfig) -> None:
+    """Refuse configured cameras that could not be added, without starting one.
+
+    Raises:
+        SetupError: CONFIG_ADD_FAIL.
+        RequestError: CONFIG_ADD_FAIL for one camera too many, or a bad URL.
+    """
+    require_patience(config)
+    code = ErrorCode.CONFIG_ADD_FAIL
+    to_keep = [camera for camera in config.cameras if camera.url]
+    for number, camera in enumerate(to_keep):
+        _location(camera, code)
+        if number >= config.max_cameras:
+            raise _one_too_many(code, camera.name, config.max_cameras)
+
+
 def require_patience(config: IngestConfig) -> None:
     """Refuse a watchdog that is faster than what it watches.
 
@@ -184,6 +196,14 @@ def _location(camera: CameraConfig, code: ErrorCode) -> Location:
         raise RequestError(
             code, f"the camera {camera.name} is refused: {error.message}", hint=error.hint
         ) from error
+
+
+def _one_too_many(code: ErrorCode, name: str, limit: int) -> RequestError:
+    return RequestError(
+        code,
+        f"the camera {name} is one too many, the limit is {limit}",
+        hint="remove one, or raise ingest.max_cameras",
+    )
 
 
 def _unknown(code: ErrorCode, name: str) -> RequestError:

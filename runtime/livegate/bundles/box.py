@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,7 +86,15 @@ def release(text: str) -> tuple[int, ...]:
 
 def this_python() -> str:
     """The interpreter that an environment is made from; not that of an environment, which may go."""
-    return str(getattr(sys, "_base_executable", "") or sys.executable)
+    return real_python(str(getattr(sys, "_base_executable", "") or sys.executable))
+
+
+def real_python(python: str) -> str:
+    """An interpreter by its own path: the one of an environment is a link, and goes with it.
+
+    Before Python 3.11 an environment's interpreter takes itself for the one that it was made from.
+    """
+    return os.path.realpath(shutil.which(python) or python)
 
 
 def box_of(python: str | Path) -> Box:

@@ -16,6 +16,7 @@ from livegate.core.errors import ErrorCode, SetupError
 STEP_TIMEOUT_S = 1800
 """A hang detector: minutes are usual on a small box."""
 FOREIGN = ("PIP_", "PYTHON", "VIRTUAL_ENV", "UV_")
+SET_BY_LAUNCHERS = ("LIVEGATE_CONFIG", "LIVEGATE_MODELS")
 SHOWN_LINES = 4
 LAUNCHER = """\
 #!/bin/sh
@@ -63,12 +64,19 @@ def write_launcher(folder: Path) -> Path:
 def prove(launcher: Path, lock: int) -> None:
     """Have a version do all that a start does but listen: configuration, models, the golden gate.
 
-    The launcher isolates Python by itself; a vendor's compiler may need the variables for its own.
+    The launcher isolates Python by itself; a vendor's compiler may need the variables for its own. What
+    another version's launcher has set, when that version installs this one, is not for this one.
 
     Raises:
         SetupError: INIT_FAIL with what it said.
     """
-    run_step("`serve --check`", [str(launcher), "serve", "--check"], lock, os.environ)
+    versions = launcher.resolve().parents[2]
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in SET_BY_LAUNCHERS or not Path(value).resolve().is_relative_to(versions)
+    }
+    run_step("`serve --check`", [str(launcher), "serve", "--check"], lock, environ)
 
 
 def run_step(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from livegate.bundles.archive import Seal, read_members, read_seal, require_length
-from livegate.bundles.box import box_of
+from livegate.bundles.box import box_of, real_python
 from livegate.bundles.environment import make_environment, prove, write_launcher
 from livegate.bundles.installation import RECORD, Installation, remove_tree, sync_folder, writing
 from livegate.bundles.manifest import BundleManifest, Member, manifest_from_bytes
@@ -59,15 +59,20 @@ def install(order: Order, place: Installation, tell: Tell) -> str:
             manifest = manifest_from_bytes(seal.manifest)
             version = version_id(seal, manifest)
             tell(f"LiveGate {manifest.version} for {manifest.target}, {manifest.member_bytes >> 20} MB")
-            box_of(order.python).require(manifest.target)
+            python = real_python(order.python)
+            box_of(python).require(manifest.target)
             require_length(stream, seal, manifest)
             if not order.allows_older:
                 _require_not_older(manifest, place)
-            if place.is_finished(version):
-                _prove(place, version, tell)
-            else:
+
+            def build() -> None:
                 _require_space(manifest, place)
-                _build(stream, seal, manifest, place, version, order.python, tell)
+                _build(stream, seal, manifest, place, version, python, tell)
+
+            if place.is_finished(version):
+                _prove_or_build(build, place, version, tell)
+            else:
+                build()
         if new_keys := order.trust.worth(order.new_keys, seal):
             place.add_keys(new_keys)
         if len(new_keys) < len(order.new_keys):
@@ -94,6 +99,37 @@ def _opened(bundle: Path) -> Iterator[BinaryIO]:
         raise RequestError(ErrorCode.OPEN_FAIL, why) from error
     with stream:
         yield stream
+
+
+def _prove_or_build(build: Callable[[], None], place: Installation, version: str, tell: Tell) -> None:
+    """Try a version that is here already; one that fails is put aside and made anew.
+
+    Raises:
+        SetupError: INIT_FAIL when it fails and serves: what serves is not touched.
+    """
+    try:
+        _prove(place, version, tell)
+        return
+    except SetupError as error:
+        if version == place.current() or place.is_in_use(version):
+            raise SetupError(
+                error.code,
+                f"{version} serves already, and fails when it is tried again: {error.message}",
+                hint="if its files are damaged: stop the service, move "
+                f"{place.folder(version)} away and install again",
+            ) from error
+    tell("it is here already, but does not start: it is made anew")
+    folder, aside = place.folder(version), place.folder(f"{version}.before")
+    with writing(folder):
+        folder.rename(aside)
+    try:
+        build()
+    except BaseException:
+        with contextlib.suppress(OSError):
+            aside.rename(folder)  # the configuration may be at fault, and not the files
+        raise
+    with contextlib.suppress(OSError):
+        remove_tree(aside)
 
 
 def _build(
@@ -176,7 +212,14 @@ def _require_not_older(manifest: BundleManifest, place: Installation) -> None:
     current = place.current()
     if current is None:
         return
-    made_s = place.manifest(current).made_s
+    try:
+        made_s = place.manifest(current).made_s
+    except SetupError as error:
+        raise SetupError(
+            error.code,
+            f"the record of the version that serves, {place.folder(current) / RECORD}, cannot be read",
+            hint="--older installs this bundle all the same",
+        ) from error
     if manifest.made_s < made_s:
         raise SetupError(
             ErrorCode.EXIST,

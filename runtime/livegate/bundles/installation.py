@@ -30,6 +30,7 @@ from livegate.core.files import read_file, replace_file
 
 CURRENT, RECORD, REPLACED, KEYS = "current", "bundle.json", "replaced", "trusted_keys"
 OTHERS_MAY_WRITE = 0o022
+MAX_LINKS = 40
 
 
 class Installation:
@@ -184,11 +185,13 @@ class Installation:
     def prune(self) -> list[str]:
         """Remove all versions but the one that serves and the one that it replaced.
 
-        One from which a process still runs stays until the next time.
+        One from which a process still runs stays until the next time; so does one that the interpreter
+        of a version that stays comes from (earlier installers made such links).
         """
         current = self.current()
         kept = {current, self.replaced(current) if current else None}
-        gone = [name for name in self.finished() if name not in kept and not self._is_in_use(name)]
+        kept |= {name for version in kept if version for name in self._leaned_on(version)}
+        gone = [name for name in self.finished() if name not in kept and not self.is_in_use(name)]
         with writing(self.root):
             for name in gone:
                 (self.folder(name) / RECORD).unlink()  # from here on it is unfinished
@@ -203,7 +206,19 @@ class Installation:
         except OSError:
             return ""
 
-    def _is_in_use(self, version: str) -> bool:
+    def _leaned_on(self, version: str) -> Iterator[str]:
+        """The versions through which the interpreter of one is found."""
+        versions, path = self.versions.resolve(), self.folder(version) / "venv/bin/python"
+        for _ in range(MAX_LINKS):
+            path = path.parent.resolve() / path.name
+            if path.is_relative_to(versions):
+                yield path.relative_to(versions).parts[0]
+            if not path.is_symlink():
+                return
+            path = path.parent / path.readlink()
+
+    def is_in_use(self, version: str) -> bool:
+        """Whether a process runs from it."""
         mark = os.fsencode(self.folder(version).resolve()) + b"/"
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):

@@ -19,6 +19,7 @@ from livegate.core.errors import ErrorCode, RequestError, SetupError
 from livegate.core.files import read_file
 from livegate.core.resources import PACKAGE_DIR
 from livegate.core.settings import keys, load
+from livegate.ingest.location import location_from_url
 
 MAX_CONFIG_BYTES = 1 << 20
 MACHINES = ("x86_64", "aarch64")
@@ -155,15 +156,24 @@ def _target(options: argparse.Namespace) -> Target:
 
 
 def secret_keys(config: Config) -> list[str]:
-    """The keys of a configuration that hold credentials; of cameras, those whose URL has a password."""
+    """The keys of a configuration that hold credentials; of cameras, those whose URL may.
+
+    Raises:
+        RequestError: PARAM_FAILURE for a camera's URL that is none.
+    """
     found = []
     for key in keys():
         value = getattr(getattr(config, key.section), key.name)
         if key.path == "ingest.cameras":
-            value = [camera for camera in value if "@" in camera.url]
+            value = [camera for camera in value if _may_hold_a_password(camera.url)]
         if key.is_secret and value:
             found.append(key.path)
     return found
+
+
+def _may_hold_a_password(url: str) -> bool:
+    """As USER:PASSWORD@, or in a query or a NAME=VALUE of the path, where some cameras want it."""
+    return "@" in url or bool(url and location_from_url(url).secrets)
 
 
 def _tell(text: str) -> None:

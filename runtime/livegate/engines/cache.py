@@ -328,7 +328,10 @@ def _read_own(path: Path, max_bytes: int) -> bytes:
             raise _Unusable(
                 f"{path.name} has {found.st_size} bytes, not more than {max_bytes} are right"
             )
-        return stream.read(max_bytes + 1)
+        try:
+            return stream.read(max_bytes + 1)
+        except OSError as error:
+            raise _Unusable(f"{path.name} cannot be read: {error.strerror}") from error
 
 
 def _timing_name(key: EngineKey) -> str:

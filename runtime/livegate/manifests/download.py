@@ -29,6 +29,7 @@ TIMEOUTS_S = {"connect": 10.0, "read": 30.0, "write": 10.0, "pool": 10.0}
 TRIES, PAUSE_S = 4, 1.0
 MAX_REDIRECTS = 3
 SCHEMES = ("https://", "http://")
+BUSY = (408, 425, 429)
 REDIRECTS = (301, 302, 303, 307, 308)
 BROKEN = (
     httpcore.NetworkError,
@@ -138,12 +139,18 @@ class Fetch:
         if done:
             headers.append(("Range", f"bytes={done}-"))
         with _answer(url, headers) as answer:
-            if done and answer.status != 206:  # all of it comes again
+            if answer.status in BUSY or answer.status >= 500:
+                raise httpcore.RemoteProtocolError(f"it answered {answer.status}")
+            if answer.status not in (200, 206):
+                raise _refused(url, file, answer.status)
+            before = done if answer.status == 206 else 0
+            announced = _length(answer)
+            if announced is not None and before + announced != file.bytes:
+                raise _other_bytes(url, f"{file.bytes} bytes", str(before + announced))
+            if done != before:  # all of it comes again
                 done = 0
                 os.ftruncate(handle, 0)
                 os.lseek(handle, 0, os.SEEK_SET)
-            if answer.status not in (200, 206):
-                raise _refused(url, file, answer.status)
             for chunk in answer.iter_stream():
                 done += os.write(handle, chunk[: file.bytes + 1 - done])
                 progress(done)
@@ -163,11 +170,19 @@ def length_of(url: str) -> int:
         with _answer(
             url, [("User-Agent", "livegate"), ("Accept-Encoding", "identity")], "HEAD"
         ) as answer:
-            headers = {name.lower(): value for name, value in answer.headers}
-            return int(headers[b"content-length"])
-    except (*BROKEN, KeyError, ValueError) as error:
-        why = f"{url} does not tell its length ({type(error).__name__})"
+            length = _length(answer)
+    except BROKEN as error:
+        why = f"{url} is not reached ({type(error).__name__})"
         raise SetupError(ErrorCode.CONNECTION_FAILURE, why) from error
+    if length is None:
+        raise SetupError(ErrorCode.CONNECTION_FAILURE, f"{url} does not tell its length")
+    return length
+
+
+def _length(answer: httpcore.Response) -> int | None:
+    """How many bytes an answer says that it brings."""
+    found = {name.lower(): value for name, value in answer.headers}.get(b"content-length", b"")
+    return int(found) if found.isdigit() else None
 
 
 @contextlib.contextmanager
@@ -248,12 +263,15 @@ def _require_digest(url: str, file: Wanted, part: Path, handle: int) -> None:
         sha.update(chunk)
     if sha.hexdigest() != file.sha256:
         part.unlink()
-        raise SetupError(
-            ErrorCode.MODELINIT_FAIL,
-            f"{url} gave other bytes than the manifest names: expected sha256 {file.sha256}, found "
-            f"{sha.hexdigest()}",
-            hint="nothing was kept; try another mirror (models.upstream)",
-        )
+        raise _other_bytes(url, f"sha256 {file.sha256}", sha.hexdigest())
+
+
+def _other_bytes(url: str, expected: str, found: str) -> SetupError:
+    return SetupError(
+        ErrorCode.MODELINIT_FAIL,
+        f"{url} gives other bytes than the manifest names: expected {expected}, found {found}",
+        hint="nothing of them was kept; try another mirror (models.upstream)",
+    )
 
 
 def _bad_template() -> SetupError:

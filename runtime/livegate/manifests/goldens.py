@@ -7,8 +7,6 @@ the box and kept in the user's cache. A file that is damaged or of another key i
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from livegate.core.files import replace_file
 from livegate.core.telemetry import get_logger
 from livegate.manifests.schema import ModelFile, Network
 from livegate.manifests.store import cache_dir
@@ -109,12 +108,7 @@ class GoldenShelf:
         path = self._own / f"{outputs.key}.golden"
         try:
             self._own.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=".golden.", dir=self._own)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(hashlib.sha256(body).digest() + body)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).replace(path)
+            replace_file(path, hashlib.sha256(body).digest() + body)
         except OSError as error:
             log.warning("golden outputs not kept", path=str(path), why=error.strerror)
 

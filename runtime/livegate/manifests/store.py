@@ -96,7 +96,10 @@ class ModelStore:
         """
         state = self.inspect(file)
         if state.path is not None and state.is_good:
-            content = state.path.read_bytes()
+            try:
+                content = state.path.read_bytes()
+            except OSError as error:
+                raise _not_read(state.path, error) from error
             digest = hashlib.sha256(content).hexdigest()
             if digest == file.sha256:
                 return content
@@ -235,8 +238,8 @@ def _copy_verified(source: Path, target: Path, file: ModelFile, progress: Progre
     part = Path(name)
     try:
         sha = hashlib.sha256()
-        with os.fdopen(handle, "wb") as out, source.open("rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
+        with os.fdopen(handle, "wb") as out:
+            for chunk in _chunks(source):
                 sha.update(chunk)
                 out.write(chunk)
                 progress(file, out.tell())
@@ -254,6 +257,28 @@ def _copy_verified(source: Path, target: Path, file: ModelFile, progress: Progre
         _sync_dir(target.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _chunks(source: Path) -> Iterator[bytes]:
+    """A file on a medium that somebody may pull out.
+
+    Raises:
+        SetupError: READ_FAIL.
+    """
+    try:
+        with source.open("rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                yield chunk
+    except OSError as error:
+        raise _not_read(source, error) from error
+
+
+def _not_read(path: Path, error: OSError) -> SetupError:
+    return SetupError(
+        ErrorCode.READ_FAIL,
+        f"{path} cannot be read: {error.strerror}",
+        hint="is its medium still there? put it back, or copy the file anew",
+    )
 
 
 def _sync_dir(folder: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -80,7 +80,7 @@ class Cameras:
         """Know the views of the configured cameras; `producers` tells who is connected.
 
         Raises:
-            SetupError: CONFIG_ADD_FAIL for a region that is none, or two cameras of one name.
+            SetupError: as views_of.
         """
         self._service = service
         self._metrics = metrics
@@ -95,13 +95,8 @@ class Cameras:
         self._end: LiveGateError | None = None
         self._configured = frozenset(camera.name for camera in config.ingest.cameras)
         self._to_keep = frozenset(camera.name for camera in config.ingest.cameras if camera.url)
-        for camera in config.ingest.cameras:
-            if camera.name in self._lines:
-                raise SetupError(
-                    ErrorCode.CONFIG_ADD_FAIL, f"ingest.cameras: there are two named {camera.name}"
-                )
-            with _failing(ErrorCode.CONFIG_ADD_FAIL, camera.name):
-                self._lines[camera.name] = _Line(view_of_camera(camera))
+        for name, view in views_of(config.ingest.cameras).items():
+            self._lines[name] = _Line(view)
 
     def use(self, control: CameraControl) -> None:
         """Let cameras be added, changed and removed."""
@@ -432,6 +427,23 @@ class Cameras:
                 hint="cameras need the frame queue: set frames.socket",
             )
         return self._control
+
+
+def views_of(cameras: Iterable[CameraConfig]) -> dict[str, View]:
+    """How the pictures of configured cameras are to be looked at, by name.
+
+    Raises:
+        SetupError: CONFIG_ADD_FAIL for a region that is none, or two cameras of one name.
+    """
+    views: dict[str, View] = {}
+    for camera in cameras:
+        if camera.name in views:
+            raise SetupError(
+                ErrorCode.CONFIG_ADD_FAIL, f"ingest.cameras: there are two named {camera.name}"
+            )
+        with _failing(ErrorCode.CONFIG_ADD_FAIL, camera.name):
+            views[camera.name] = view_of_camera(camera)
+    return views
 
 
 def _taken_up(camera: str, line: _Line, take_up: Callable[[], LiveChallenge]) -> LiveChallenge:

@@ -114,6 +114,96 @@ def test_same_bundle_again_is_no_second_version(
     assert place.replaced(second) == first
 
 
+def spoil(place: Installation, version: str) -> None:
+    """A disk that lost the program of a version."""
+    (main,) = place.folder(version).rglob("livegate/__main__.py")
+    main.write_text("raise SystemExit('livegate: half of it is missing')")
+
+
+def test_damaged_version_that_does_not_serve_is_made_anew(
+    place: Installation, key: SigningKey, tmp_path: Path
+) -> None:
+    """Installing its bundle again is the one repair that somebody on site can do."""
+    bundles = [write_stub_bundle(tmp_path / name, key, name) for name in ("1.0", "2.0")]
+    first, second = (install(order(bundle, key), place, say_nothing) for bundle in bundles)
+    with place.alone():
+        place.rollback()
+    spoil(place, second)
+    assert install(order(bundles[1], key), place, say_nothing) == second
+    assert livegate(place, "--version") == "livegate 2.0"
+    assert place.finished() == tuple(sorted((first, second)))
+    assert sorted(path.name for path in place.versions.iterdir()) == sorted((first, second))
+
+
+def test_version_that_fails_for_another_reason_is_kept(
+    place: Installation, key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake in the box's own configuration fails the copy that is made anew, too."""
+    bundles = [write_stub_bundle(tmp_path / name, key, name) for name in ("1.0", "2.0")]
+    _, second = (install(order(bundle, key), place, say_nothing) for bundle in bundles)
+    with place.alone():
+        place.rollback()
+    monkeypatch.setenv("LIVEGATE_MODELS", "/nowhere/of-somebody")  # which the stand-in refuses
+    assert "AssertionError" in refused(place, bundles[1], key).message
+    monkeypatch.undo()
+    assert install(order(bundles[1], key), place, say_nothing) == second
+
+
+def test_damaged_version_that_serves_is_told_of_and_left(
+    place: Installation, key: SigningKey, tmp_path: Path
+) -> None:
+    """Its folder is somebody's who may still run from it; the hint says what to do."""
+    bundle = write_stub_bundle(tmp_path / "b", key)
+    version = install(order(bundle, key), place, say_nothing)
+    spoil(place, version)
+    error = refused(place, bundle, key)
+    assert "serves already" in error.message
+    assert "half of it is missing" in error.message
+    assert str(place.folder(version)) in error.hint
+
+
+def test_unreadable_record_of_what_serves_is_not_blamed_on_the_new_bundle(
+    place: Installation, key: SigningKey, tmp_path: Path
+) -> None:
+    """And the hint leads on."""
+    bundles = [write_stub_bundle(tmp_path / name, key, name) for name in ("1.0", "2.0")]
+    version = install(order(bundles[0], key), place, say_nothing)
+    record = place.folder(version) / RECORD
+    record.write_bytes(b"")
+    error = refused(place, bundles[1], key)
+    assert str(record) in error.message
+    assert "--older" in error.hint
+    install(order(bundles[1], key, allows_older=True), place, say_nothing)
+    assert livegate(place, "--version") == "livegate 2.0"
+
+
+def test_update_from_the_installed_command_is_tried_with_its_own_files(
+    place: Installation, key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The launcher that runs the installer has set its own version's models and configuration."""
+    first = write_stub_bundle(tmp_path / "1.0", key, "1.0")
+    version = install(order(first, key), place, say_nothing)
+    monkeypatch.setenv("LIVEGATE_MODELS", str(place.folder(version) / "models"))
+    monkeypatch.setenv("LIVEGATE_CONFIG", str(place.folder(version) / "config/livegate.toml"))
+    second = write_stub_bundle(tmp_path / "2.0", key, "2.0")
+    install(order(second, key), place, say_nothing)
+    assert livegate(place, "--version") == "livegate 2.0"
+
+
+def test_interpreter_of_a_version_is_not_one_of_another_version(
+    place: Installation, key: SigningKey, tmp_path: Path
+) -> None:
+    """Before Python 3.11 an installed version gives its own, and goes with it when it is pruned."""
+    first = install(order(write_stub_bundle(tmp_path / "1.0", key, "1.0"), key), place, say_nothing)
+    inside = str(place.folder(first) / "venv/bin/python")
+    bundle = write_stub_bundle(tmp_path / "2.0", key, "2.0")
+    asked = dataclasses.replace(order(bundle, key), python=inside)
+    second = install(asked, place, say_nothing)
+    assert place.folder(first) not in (place.folder(second) / "venv/bin/python").resolve().parents
+    shutil.rmtree(place.folder(first))
+    assert livegate(place, "--version") == "livegate 2.0"
+
+
 def test_version_that_serves_without_its_record_is_not_touched(
     place: Installation, key: SigningKey, tmp_path: Path
 ) -> None:

@@ -91,6 +91,20 @@ def test_prune_keeps_what_serves_and_what_it_replaced(place: Installation) -> No
         assert place.finished() == ("2", "3")
 
 
+def test_prune_leaves_the_version_that_an_interpreter_comes_from(place: Installation) -> None:
+    """Installers before this one chained environments on Python 3.10: without it nothing would start."""
+    with place.alone():
+        finish(place, "1", "2", "3", "4")
+        for version, target in (("4", "3"), ("3", "2"), ("2", "1")):
+            link = place.folder(version) / "venv/bin/python"
+            link.parent.mkdir(parents=True)
+            link.symlink_to(place.root / "versions" / target / "venv/bin/python")
+        for version in ("3", "4"):
+            place.switch(version)
+        finish(place, "0")
+        assert place.prune() == ["0"]
+
+
 def test_prune_leaves_a_version_that_still_runs(place: Installation) -> None:
     """A server that nobody restarted keeps its files."""
     with place.alone():

@@ -17,6 +17,9 @@ SECRETS = {
     "aipaas.apps": '[[aipaas.apps]]\nid = "me"\nkey = "12345678"\n',
     "ingest.cameras": '[[ingest.cameras]]\nname = "door"\nurl = "rtsp://u:p@192.0.2.7/s"\n',
 }
+IN_THE_QUERY = (
+    '[[ingest.cameras]]\nname = "door"\nurl = "rtsp://192.0.2.7/s?user=me&password=12345678"\n'
+)
 NO_SECRETS = '[[ingest.cameras]]\nname = "door"\nurl = "rtsp://192.0.2.7/s"\n[log]\nlevel = "info"\n'
 
 
@@ -35,13 +38,13 @@ def test_bundle_needs_a_folder_and_a_key(capsys: pytest.CaptureFixture[str]) -> 
     assert "--new-key" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("key", SECRETS)
+@pytest.mark.parametrize(("key", "text"), [*SECRETS.items(), ("ingest.cameras", IN_THE_QUERY)])
 def test_configuration_with_credentials_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, text: str
 ) -> None:
     """Bundles travel; the key is named, the secret is not."""
     config = tmp_path / "config.toml"
-    config.write_text(SECRETS[key])
+    config.write_text(text)
     new_key(tmp_path / "key")
     arguments = ["bundle", str(tmp_path), "--key", str(tmp_path / "key"), "--config", str(config)]
     assert main(arguments) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import stat
 from collections.abc import Callable
@@ -208,6 +210,27 @@ def test_keep_again_replaces_the_engine(cache: EngineCache) -> None:
     cache.keep(KEY, b"another plan", 1.0)
     assert cache.plan(KEY) == b"another plan"
     assert len(list(cache.records())) == 1
+
+
+def test_file_on_a_bad_sector_is_built_again(
+    cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As any damage: it is told, pruned, and stops no start."""
+
+    class BadSector(io.BytesIO):
+        def read(self, _: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    def opened(handle: int, _: str) -> BadSector:
+        sector = BadSector()
+        monkeypatch.setattr(sector, "fileno", lambda: handle, raising=False)
+        return sector
+
+    monkeypatch.setattr("livegate.engines.cache.os.fdopen", opened)
+    with pytest.raises(SetupError, match="Input/output error"):
+        cache.plan(KEY)
+    ((_, why),) = [(state.path, state.problem) for state in cache.records()]
+    assert "cannot be read: Input/output error" in why
 
 
 def test_prune_removes_what_nobody_loads(cache: EngineCache) -> None:

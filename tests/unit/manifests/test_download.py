@@ -49,6 +49,10 @@ class Mirror(BaseHTTPRequestHandler):
             return self.say(302, b"", Location="file:///etc/passwd")
         if self.manner == "missing":
             return self.say(404, b"no")
+        if self.manner == "busy":
+            return self.say(503, b"later")
+        if self.manner == "portal":
+            return self.say(200, b"<html>Please accept our terms</html>")
         content = WEIGHTS[::-1] if self.manner == "wrong" else WEIGHTS
         if self.manner == "more":
             content += b"more"
@@ -133,6 +137,33 @@ def test_bring_goes_on_where_it_stopped(mirror: Any, tmp_path: Path) -> None:
     mirror.asked.clear()
     told = bring(mirror, target)
     assert (told[0], mirror.asked[0][1]) == (left, f"bytes={left}-")
+    assert target.read_bytes() == WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("manner", "code", "pauses"),
+    [
+        ("busy", ErrorCode.CONNECTION_FAILURE, TRIES - 1),
+        ("portal", ErrorCode.MODELINIT_FAIL, 0),
+        ("missing", ErrorCode.NO_EXIST, 0),
+    ],
+)
+def test_bring_keeps_its_part_when_the_server_has_no_bytes_for_it(
+    mirror: Any, tmp_path: Path, manner: str, code: ErrorCode, pauses: int
+) -> None:
+    """Hundreds of megabytes over a slow line are not lost to one busy moment or a hotel's page."""
+    target, slept = tmp_path / "tiny.onnx", list[float]()
+    mirror.cuts = TRIES
+    refusal(mirror, target)
+    (part,) = tmp_path.iterdir()
+    before = part.read_bytes()
+    mirror.manner = manner
+    with pytest.raises(SetupError) as caught:
+        bring(mirror, target, slept)
+    assert (caught.value.code, len(slept)) == (code, pauses)
+    assert part.read_bytes() == before
+    mirror.manner = ""
+    assert bring(mirror, target)[0] == len(before)
     assert target.read_bytes() == WEIGHTS
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,27 @@ def test_pull_file_that_changes_while_copied_is_refused(
     with pytest.raises(SetupError, match="changed while it was copied") as caught:
         ModelStore(package=package(tmp_path, BIG)).pull(["tiny"], stick, meddle)
     assert caught.value.code is ErrorCode.MODELINIT_FAIL
+    assert list((cache / "models" / "tiny").iterdir()) == []
+
+
+def test_pull_from_a_stick_that_is_pulled_out_says_so(
+    tmp_path: Path, stick: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not that the disk is full: somebody would delete files in place of pushing it back in."""
+    (stick / "tiny.onnx").write_bytes(BIG)
+    opened, own_open = [0], Path.open
+
+    def open_stick(path: Path, *arguments: Any, **options: Any) -> Any:
+        opened[0] += path.parent == stick
+        if opened[0] > 1:  # after it was looked at
+            raise OSError(errno.EIO, "Input/output error")
+        return own_open(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_stick)
+    with pytest.raises(SetupError, match=r"stick/tiny\.onnx cannot be read: Input/output") as caught:
+        ModelStore(package=package(tmp_path, BIG)).pull(["tiny"], stick, watch)
+    assert caught.value.code is ErrorCode.READ_FAIL
+    assert "medium" in caught.value.hint
     assert list((cache / "models" / "tiny").iterdir()) == []
 
 
