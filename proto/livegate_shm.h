@@ -9,9 +9,11 @@
  *      `offset`, send PUBLISH. From PUBLISH on the slot is the server's: do not touch it again.
  *      A loan that you do not want to publish goes back with RELEASE, answered by RETURNED. A PUBLISH
  *      that is refused (ERROR) ends the loan as one that is not.
- *   4. Each published frame is answered by one RESULT, in any order: a verdict (code 0), or the error
- *      code and the reason for which there is none (a newer frame took its place, too old, ...).
- *      A producer that does not read loses RESULTs, never frames; nothing is kept for it.
+ *   4. With CAP_RESULTS each published frame is answered by one RESULT, in any order: a verdict (code
+ *      0), or the error code and the reason for which there is none (a newer frame took its place, too
+ *      old, ...). A producer that does not read loses RESULTs, never frames; nothing is kept for it.
+ *      What waits in the socket grows old: an OPEN that is read more than a second after it was sent
+ *      (queue_ns + work_ns after its PUBLISH) is to be taken for HOLD, the person has gone on.
  *      With CAP_RELOAN the server may send RELOANED instead: the same struct, and its slot is yours
  *      again as if you had sent LOAN, under generation + 1. It spares two messages a frame. Who sends
  *      LOAN says in `reloaned` how many of these it has read, so that one that is on its way is not
@@ -114,7 +116,7 @@ struct livegate_shm_hello {
   uint32_t width;                         /* pixels */
   uint32_t height;                        /* pixels */
   uint32_t pixel_format;
-  uint32_t slots; /* wanted; the server may grant fewer. 4 suits one camera */
+  uint32_t slots; /* wanted; what counts is grant.slots, at least 3. 4 suits one camera */
   uint64_t capabilities;
 } LIVEGATE_SHM_PACKED;
 

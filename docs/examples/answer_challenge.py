@@ -83,11 +83,11 @@ def send_all(stream: FrameStream, source: str) -> None:
             if not has_frame:
                 break
             stream.send(np.asarray(pixels, np.uint8))
-    except LiveGateError:
-        return  # the stream is over: the other thread knows why
+    except LiveGateError as error:  # the stream is over, or a picture is not one
+        print(f"answer_challenge: {error}", file=sys.stderr)
     finally:
         capture.release()
-    stream.finish()
+        stream.finish()  # without it, whoever takes the answers waits for those to come
 
 
 if __name__ == "__main__":

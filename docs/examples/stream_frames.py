@@ -82,7 +82,8 @@ def send_all(stream: FrameStream, source: str) -> None:
             stream.send(pixels, frame_pts=time.monotonic_ns())
     except LiveGateError as error:
         print(f"stream_frames: {error}", file=sys.stderr)
-    stream.finish()
+    finally:
+        stream.finish()  # without it, whoever takes the answers waits for those to come
 
 
 def frames_of(source: str) -> Iterator[NDArray[np.uint8]]:

@@ -77,6 +77,22 @@ def test_ticket_of_a_block_that_fails_goes_back(broker: Broker, producer: FrameP
         producer.give_back(kept[0])
 
 
+def test_ticket_that_its_stream_threw_away_does_not_blind_the_camera(
+    producer: FrameProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream ended before it was sent: 1018 for a second, as while one is under way; then slots."""
+    with producer.ticket() as lost:
+        pass
+    with refused(ErrorCode.FULL), producer.ticket():
+        pass
+    monkeypatch.setattr("livegate.client.producer.LOST_S", 0.0)
+    for _ in range(3):
+        with producer.loan() as pixels:
+            pixels[:] = 1
+    with refused(ErrorCode.NO_EXIST):
+        producer.give_back(lost)
+
+
 def test_ticket_goes_back_once(producer: FrameProducer) -> None:
     """A second time there is no such ticket."""
     with producer.ticket() as ticket:

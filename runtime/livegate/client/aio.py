@@ -20,10 +20,12 @@ from livegate.client.calls import (
     UNARY,
     WATCH_CAMERA,
     Call,
+    Metadata,
     add_camera_call,
     analyze_call,
     cameras_call,
     change_camera_call,
+    client_closed,
     metadata,
     reload_call,
     remove_camera_call,
@@ -57,6 +59,7 @@ class AsyncLivenessClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Connect on the first call; `token` is one of the server's grpc.tokens or admin_tokens."""
+        self._is_closed = False
         self._channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
         self._methods = {name: self._channel.unary_unary(METHOD + name) for name in UNARY}
         self._token = token
@@ -117,7 +120,7 @@ class AsyncLivenessClient:
         inbox = FrameInbox(opening, room)
         method = self._channel.stream_stream(STREAM_FRAMES)
         return AsyncFrameStream(
-            inbox, lambda requests: method(requests, metadata=metadata(self._token, "")), timeout_s
+            inbox, lambda requests: method(requests, metadata=self._words()), timeout_s
         )
 
     def watch(
@@ -128,7 +131,7 @@ class AsyncLivenessClient:
         method = self._channel.unary_stream(WATCH_CAMERA)
 
         def dial(requests: AsyncIterator[bytes]) -> Any:
-            return method(content, metadata=metadata(self._token, ""))
+            return method(content, metadata=self._words())
 
         return AsyncAnswerStream(NewestInbox(), dial, timeout_s)
 
@@ -160,6 +163,7 @@ class AsyncLivenessClient:
 
     async def close(self) -> None:
         """Close the connection."""
+        self._is_closed = True
         await self._channel.close()
 
     async def __aenter__(self) -> AsyncLivenessClient:
@@ -175,12 +179,22 @@ class AsyncLivenessClient:
         """Close at its end."""
         await self.close()
 
+    def _words(self, request_id: str = "") -> Metadata:
+        """What goes beside a call; none goes out after `close`."""
+        if self._is_closed:
+            raise client_closed()
+        return metadata(self._token, request_id)
+
     async def _ask(self, call: Call[T], timeout_s: float, request_id: str = "") -> T:
-        method, words = self._methods[call.method], metadata(self._token, request_id)
+        method, words = self._methods[call.method], self._words(request_id)
         tries = self._policy.begin(timeout_s)
         while True:
             try:
                 return call.read(await method(call.content, timeout=tries.left_s, metadata=words))
+            except asyncio.CancelledError as error:
+                if not self._is_closed:
+                    raise
+                raise client_closed() from error  # gRPC cancels whoever waits; nobody else did
             except grpc.RpcError as error:
                 failure = error_from_call(error)
                 pause_s = tries.pause_s(failure) if call.is_question else None

@@ -11,7 +11,7 @@ import grpc
 
 from livegate.client.aiostatus import CallEnd
 from livegate.client.answers import StreamAnswer
-from livegate.client.calls import FrameWriter
+from livegate.client.calls import FrameWriter, client_closed
 from livegate.client.codec import error_from_call
 from livegate.client.inbox import FrameInbox, Inbox, Steps
 from livegate.client.pictures import Picture, PixelFormat
@@ -122,7 +122,7 @@ class AsyncAnswerStream:
             end.__cause__ = cause
             self._inbox.over(end)
         except asyncio.CancelledError:
-            self._inbox.over(None)  # gRPC raises it in whoever reads a call that we cancelled
+            self._inbox.over(client_closed())  # gRPC raises it in whoever reads; `close` was told before
             raise
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             self._inbox.over(as_livegate_error(error))

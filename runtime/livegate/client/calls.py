@@ -25,6 +25,7 @@ from livegate.client.streamcodec import (
 )
 from livegate.client.videocodec import verify_bytes, video_answer_from_bytes
 from livegate.core.camera import CameraReport
+from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.core.ids import request_id
 from livegate.core.view import View
 
@@ -69,10 +70,18 @@ class Call(Generic[T]):
     is_question: bool
 
 
-def metadata(token: str, given_id: str) -> tuple[tuple[str, str], ...]:
+Metadata = tuple[tuple[str, str], ...]
+
+
+def metadata(token: str, given_id: str) -> Metadata:
     """What goes with every try of a call; the request id is the same for all of them."""
     bearer = (("authorization", f"Bearer {token}"),) if token else ()
     return (*bearer, ("x-request-id", given_id or request_id(None)))
+
+
+def client_closed() -> LiveGateError:
+    """1024."""
+    return LiveGateError(ErrorCode.CONNECTION_CLOSE, "this client was closed", hint="make another one")
 
 
 def analyze_call(

@@ -19,10 +19,12 @@ from livegate.client.calls import (
     UNARY,
     WATCH_CAMERA,
     Call,
+    Metadata,
     add_camera_call,
     analyze_call,
     cameras_call,
     change_camera_call,
+    client_closed,
     metadata,
     reload_call,
     remove_camera_call,
@@ -58,6 +60,7 @@ class LivenessClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Connect on the first call; `token` is one of the server's grpc.tokens or admin_tokens."""
+        self._is_closed = False
         self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
         self._methods = {name: self._channel.unary_unary(METHOD + name) for name in UNARY}
         self._token = token
@@ -167,9 +170,7 @@ class LivenessClient:
         room = ROOM[overflow] if max_unanswered is None else max_unanswered
         inbox = FrameInbox(opening, room)
         method = self._channel.stream_stream(STREAM_FRAMES)
-        return FrameStream(
-            inbox, lambda requests: method(requests, metadata=metadata(self._token, "")), timeout_s
-        )
+        return FrameStream(inbox, lambda requests: method(requests, metadata=self._words()), timeout_s)
 
     def watch(self, camera: str, *, challenge: str = "", timeout_s: float | None = None) -> AnswerStream:
         """The answers to a camera's frames: the newest for whoever takes slowly, and every gate's word.
@@ -190,7 +191,7 @@ class LivenessClient:
         method = self._channel.unary_stream(WATCH_CAMERA)
 
         def dial(requests: Iterator[bytes]) -> Any:
-            return method(content, metadata=metadata(self._token, ""))
+            return method(content, metadata=self._words())
 
         return AnswerStream(NewestInbox(), dial, timeout_s)
 
@@ -254,6 +255,7 @@ class LivenessClient:
 
     def close(self) -> None:
         """Close the connection."""
+        self._is_closed = True
         self._channel.close()
 
     def __enter__(self) -> LivenessClient:
@@ -269,8 +271,14 @@ class LivenessClient:
         """Close at its end."""
         self.close()
 
+    def _words(self, request_id: str = "") -> Metadata:
+        """What goes beside a call; none goes out after `close`."""
+        if self._is_closed:
+            raise client_closed()
+        return metadata(self._token, request_id)
+
     def _ask(self, call: Call[T], timeout_s: float, request_id: str = "") -> T:
-        method, words = self._methods[call.method], metadata(self._token, request_id)
+        method, words = self._methods[call.method], self._words(request_id)
         tries = self._policy.begin(timeout_s)
         while True:
             try:

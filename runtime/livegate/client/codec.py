@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from livegate.client.answers import Answer, ModelsReloaded, Result
-from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.errors import ERROR_DOMAIN, ErrorCode, LiveGateError, RequestError
 from livegate.core.results import Box, Decision, DetectedFace, EngineInfo, Face
 from livegate.v1 import liveness_pb2 as pb
 
@@ -90,7 +91,8 @@ def error_from_call(error: Any) -> LiveGateError:
     """The box's own error with its code and hint, or what gRPC says when there was none."""
     for name, value in error.trailing_metadata() or ():
         if name == "grpc-status-details-bin":
-            return _error_from_details(Status.FromString(value))
+            with contextlib.suppress(DecodeError, ValueError):  # somebody else's, between the box and us
+                return _error_from_details(Status.FromString(value))
     code = BY_STATUS.get(error.code(), ErrorCode.FAILURE)
     if TOO_MANY_CALLS in (error.details() or ""):
         code = ErrorCode.FULL
@@ -121,12 +123,15 @@ def unknown_word(error: Exception) -> RequestError:
 
 
 def _error_from_details(status: Status) -> LiveGateError:
+    """Raises ValueError for details that are not the box's."""
     info, retry = ErrorInfo(), RetryInfo()
     for detail in status.details:
         detail.Unpack(info)
         detail.Unpack(retry)
     fields = dict(info.metadata)
     code = ErrorCode.from_number(int(fields.pop("code", "0")))
+    if info.domain != ERROR_DOMAIN or code is ErrorCode.OK:
+        raise ValueError(f"these are details of {info.domain}")
     message = status.message.removeprefix(f"{code.english}: ")
     hint = fields.pop("hint", "")
     if retry.HasField("retry_delay"):

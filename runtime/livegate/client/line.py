@@ -17,7 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.results import GateDecision
 from livegate.shm.layout import (
     MAX_MESSAGE_BYTES,
     Bye,
@@ -27,6 +30,7 @@ from livegate.shm.layout import (
     Loan,
     Loaned,
     Message,
+    Publish,
     Reloaned,
     Result,
     decode,
@@ -38,6 +42,7 @@ from livegate.shm.ring import HEARD, Ticket
 M = TypeVar("M", bound=Message)
 KEPT_RESULTS = 256
 MAX_POLL_MS = 2**31 - 1
+MAX_OPEN_AGE_NS = 1_000_000_000
 
 
 class FrameLine:
@@ -51,7 +56,12 @@ class FrameLine:
         Raises:
             LiveGateError: CONNECTION_FAILURE when no server answers at the path.
         """
-        self.results: deque[FrameResult] = deque(maxlen=KEPT_RESULTS)
+        self._results: deque[tuple[FrameResult, int]] = deque(maxlen=KEPT_RESULTS)
+        """With the time when the server told, as far as this side knows."""
+        self._heard = 0
+        """How many results were read."""
+        self._owed: LiveGateError | None = None
+        """What was refused while results were read: they come first."""
         self._timeout_s = timeout_s
         self._on_result = on_result
         self._request = 0
@@ -61,6 +71,8 @@ class FrameLine:
         """The loan that came without being waited for."""
         self._used: dict[int, int] = {}
         """By slot, the generation that was given out last: what comes late is not given out again."""
+        self._gone_ns: dict[int, int] = {}
+        """By slot, when it was given out or, if it was since, published."""
         self._asked = 0
         """The number of the last LOAN."""
         self._socket = _dialled(path, timeout_s)
@@ -131,7 +143,34 @@ class FrameLine:
         ticket = self._back or self._lent(timeout_s)
         self._back = None  # also what came back meanwhile
         self._used[ticket.slot] = ticket.generation
+        self._gone_ns[ticket.slot] = time.monotonic_ns()
         return ticket
+
+    def publish(self, message: Publish) -> None:
+        """Hand a written slot over. Raises as `send`."""
+        self._gone_ns[message.slot] = time.monotonic_ns()
+        self.send(message)
+
+    def take(self, timeout_s: float) -> tuple[FrameResult, ...]:
+        """The results that came, oldest first; waits for the first one up to the timeout.
+
+        Raises:
+            LiveGateError: as `read`, at the call after the results that came before.
+        """
+        deadline, before = time.monotonic() + timeout_s, self._heard
+        wait_s = 0.0 if self._results else timeout_s
+        try:
+            while self._owed is None and self.read(wait_s):
+                wait_s = 0.0 if self._heard != before else max(0.0, deadline - time.monotonic())
+        except LiveGateError as error:
+            self._owed = error
+        found = tuple(_fresh(result, told_ns) for result, told_ns in self._results)
+        self._results.clear()
+        owed = self._owed
+        if owed is not None and not found:
+            self._owed = None
+            raise owed
+        return found
 
     def _lent(self, timeout_s: float) -> Ticket:
         """A slot that is asked for. Raises as `loan`."""
@@ -147,6 +186,12 @@ class FrameLine:
     def _came_back(self, ticket: Ticket) -> None:
         if ticket.generation > self._used.get(ticket.slot, 0):
             self._back = ticket
+
+    def _told_ns(self, message: Result) -> int:
+        """When the server told: it says how long it had the frame. 0 where the frame is not known."""
+        if self._used.get(message.slot) != message.generation:
+            return 0
+        return self._gone_ns[message.slot] + message.queue_ns + message.work_ns
 
     def send(self, message: Message) -> int:
         """Send a message; its request number.
@@ -188,11 +233,12 @@ class FrameLine:
             if isinstance(message, Reloaned):
                 self._came_back(Ticket(message.slot, message.generation + 1))
                 self._reloans = (self._reloans + 1) % HEARD
-            result = frame_result_from(message)
+            self._heard += 1
+            result, told_ns = frame_result_from(message), self._told_ns(message)
             if self._on_result is None:
-                self.results.append(result)
+                self._results.append((result, told_ns))
             else:
-                self._on_result(result)
+                self._on_result(_fresh(result, told_ns))
         elif isinstance(message, Loaned):  # whoever asked has given up waiting
             self._came_back(Ticket(message.slot, message.generation))
         elif isinstance(message, Error):
@@ -231,6 +277,14 @@ class FrameLine:
             f"the server did not answer {what} in {self._timeout_s:g} s",
             hint="reconnect",
         )
+
+
+def _fresh(result: FrameResult, told_ns: int) -> FrameResult:
+    """An OPEN that nobody took in time is turned into HOLD: the person has gone on."""
+    outcome = result.outcome
+    if outcome.gate is not GateDecision.OPEN or time.monotonic_ns() - told_ns <= MAX_OPEN_AGE_NS:
+        return result
+    return replace(result, outcome=replace(outcome, gate=GateDecision.HOLD))
 
 
 def _refusal(message: Error) -> LiveGateError:

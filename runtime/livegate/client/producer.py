@@ -52,6 +52,9 @@ from livegate.shm.outcome import FrameResult
 from livegate.shm.ring import Ticket
 from livegate.shm.segment import bytes_in_place, close_mapping
 
+LOST_S = 1.0
+"""A ticket that nobody took up for so long will not be."""
+
 
 class FrameProducer:
     """One camera's end of the frame queue."""
@@ -91,6 +94,8 @@ class FrameProducer:
         self._geometry: SlotGeometry | None = None
         self._grant: Grant | None = None
         self._frame_id = 0
+        self._last_ticket: tuple[FrameTicket, float] | None = None
+        """With the time when its block ended."""
 
     @property
     def slots(self) -> int:
@@ -163,7 +168,7 @@ class FrameProducer:
                 server is gone.
         """
         taken_ns = time.monotonic_ns() if captured_ns is None else captured_ns
-        loaned = self._connected().loan(timeout_s)
+        loaned = self._lent(timeout_s)
         try:
             yield self._pixels(loaned)
         except BaseException:
@@ -173,7 +178,7 @@ class FrameProducer:
             raise
         self._frame_id = self._frame_id + 1 if frame_id is None else frame_id
         publish = Publish(loaned.generation, taken_ns, self._frame_id, loaned.slot)
-        self._connected().send(publish)
+        self._connected().publish(publish)
 
     @contextlib.contextmanager
     def ticket(self, *, captured_ns: int | None = None, timeout_s: float = 0.0) -> Iterator[FrameTicket]:
@@ -182,7 +187,8 @@ class FrameProducer:
         The stream answers it; `results` has what was found, too, under the stream's number.
 
         Send it inside or after the block, or `give_back` it. A block that is left by an exception
-        gives it back.
+        gives it back. One that the server does not see within a second, because its stream ended first,
+        is taken back when the next slot is asked for.
 
         Args:
             captured_ns: CLOCK_MONOTONIC; without it, now.
@@ -193,7 +199,7 @@ class FrameProducer:
                 last ticket: skip the frame; CONNECTION_CLOSE when the server is gone.
         """
         taken_ns = time.monotonic_ns() if captured_ns is None else captured_ns
-        loaned = self._connected().loan(timeout_s)
+        loaned = self._lent(timeout_s)
         segment_id = self._grant.segment_id if self._grant else 0
         pixels = self._pixels(loaned)
         found = FrameTicket(pixels, segment_id, loaned.slot, loaned.generation, taken_ns)
@@ -203,6 +209,7 @@ class FrameProducer:
             with contextlib.suppress(LiveGateError):
                 self.give_back(found)
             raise
+        self._last_ticket = found, time.monotonic()
 
     def give_back(self, ticket: FrameTicket) -> None:
         """Return a ticket that was not sent.
@@ -224,22 +231,14 @@ class FrameProducer:
     def results(self, *, timeout_s: float = 0.0) -> tuple[FrameResult, ...]:
         """What came since the last call, oldest first; waits for the first one up to the timeout.
 
+        An OPEN that the server said more than a second ago is turned into HOLD: nobody took it while the
+        person stood there. For a ticket that second begins when it was taken.
+
         Raises:
-            LiveGateError: CONNECTION_CLOSE when the server is gone and every result was read; or what
-                the server refused a publish with.
+            LiveGateError: CONNECTION_CLOSE when the server is gone, or what it refused a publish with;
+                each once every result before it was taken.
         """
-        line = self._connected()
-        deadline = time.monotonic() + timeout_s
-        wait_s = 0.0 if line.results else timeout_s
-        try:
-            while line.read(wait_s):
-                wait_s = 0.0 if line.results else max(0.0, deadline - time.monotonic())
-        except LiveGateError:
-            if not line.results:
-                raise
-        found = tuple(line.results)
-        line.results.clear()
-        return found
+        return self._connected().take(timeout_s)
 
     def __enter__(self) -> FrameProducer:
         """Connected."""
@@ -255,6 +254,19 @@ class FrameProducer:
     ) -> None:
         """Closed."""
         self.close()
+
+    def _lent(self, timeout_s: float) -> Ticket:
+        """A slot to write. Raises as FrameLine.loan."""
+        line, last = self._connected(), self._last_ticket
+        try:
+            return line.loan(timeout_s)
+        except LiveGateError as error:
+            if error.code is not ErrorCode.FULL or last is None or time.monotonic() - last[1] < LOST_S:
+                raise
+        self._last_ticket = None
+        with contextlib.suppress(LiveGateError):  # or it was used at this moment
+            self.give_back(last[0])
+        return line.loan(timeout_s)
 
     def _pixels(self, ticket: Ticket) -> Pixels:
         if self._map is None or self._geometry is None or self._grant is None:

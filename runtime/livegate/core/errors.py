@@ -21,6 +21,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+ERROR_DOMAIN = "livegate"
+"""Whose numbers these are, where an error travels among others'."""
+
 
 class ErrorCode(IntEnum):
     """One row of the table: number, symbol, texts, gRPC status, HTTP status, and what raises it.

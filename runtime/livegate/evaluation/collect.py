@@ -58,7 +58,7 @@ def judge_pictures(
 def judge_clip(
     service: LivenessService, config: Config, path: Path, species: str, root: Path
 ) -> Presentation:
-    """1 when the gate opened for somebody in the clip, else 0."""
+    """1 when the gate opened for somebody in the clip, else 0; what fails afterwards closes no gate."""
     session = Session(service.lease, (SILENT,), View(), config.gate, now_ns=lambda: now_ns)
     name, now_ns, is_open, has_face = _name(path, root), 0, False, False
     try:
@@ -75,7 +75,7 @@ def judge_clip(
 
                 service.queue(look).result()
     except LiveGateError as error:
-        return Presentation(name, species, None, str(error))
+        return Presentation(name, species, 1.0 if is_open else None, str(error))
     if not has_face:
         return Presentation(name, species, None, "no face was found")
     return Presentation(name, species, float(is_open))

@@ -45,7 +45,12 @@ class Evaluation:
 
     @property
     def alternatives(self) -> tuple[tuple[float, OperatingPoint], ...]:
-        """For each target BPCER: the errors at the threshold that keeps it here."""
+        """For each target BPCER: the errors at the threshold that keeps it here.
+
+        None where no person has a score.
+        """
+        if not any(one.score is not None for one in self.people):
+            return ()
         return tuple(
             (most, operating_point(self.people, self.attacks, threshold_for_bpcer(self.people, most)))
             for most in TARGETS

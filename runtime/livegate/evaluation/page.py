@@ -67,7 +67,7 @@ def point_row(title: str, point: OperatingPoint) -> Row:
     acer = "not known" if math.isnan(point.acer) else f"{point.acer:.2%}"
     return (
         title,
-        f"{point.threshold:.4f}",
+        repr(point.threshold),  # to be typed in: with fewer digits it is another one, with other errors
         rate_text(point.apcer),
         point.worst_species,
         rate_text(point.bpcer),

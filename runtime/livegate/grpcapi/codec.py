@@ -13,7 +13,7 @@ from google.rpc.status_pb2 import Status as RpcStatus
 from grpc import StatusCode
 
 from livegate import __version__
-from livegate.core.errors import ErrorCode, LiveGateError, RequestError
+from livegate.core.errors import ERROR_DOMAIN, ErrorCode, LiveGateError, RequestError
 from livegate.core.request import AnalyzeRequest
 from livegate.core.results import Analysis, DetectedFace, EngineInfo, StageTimes, Verdict
 from livegate.service.liveness import Status
@@ -21,7 +21,6 @@ from livegate.service.reload import ModelWish, Reloaded
 from livegate.v1 import liveness_pb2 as pb
 
 M = TypeVar("M", bound=Message)
-ERROR_DOMAIN = "livegate"
 STATUS_DETAILS = "grpc-status-details-bin"
 RETRY_AFTER_MS = 200
 SERVICE = "livegate.v1.LivenessService"

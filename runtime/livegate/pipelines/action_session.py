@@ -97,7 +97,7 @@ class ActionSession:
         self._judging = tuple(step for step in plan if step.task.name == SILENT)
         self._config = config.actions
         self._detector = ActionDetector(config.actions, nod_deg=nod_deg, is_mirrored=is_mirrored)
-        self._tracker = SubjectTracker(config.actions.gone_ms)
+        self._tracker = SubjectTracker(config.actions.gone_ms, waits=False)
         self._continuity = Continuity(config.actions)
         self._events: list[ActionEvent] = []
         self._scores: list[float] = []

@@ -120,7 +120,7 @@ class Session:
         self._max_age_ns = config.max_frame_age_ms * 1_000_000
         self._hysteresis = config.hysteresis
         self._now_ns = now_ns
-        self._tracker = SubjectTracker(config.gone_ms)
+        self._tracker = SubjectTracker(config.gone_ms, waits=True)
         self._gate = Gate(config)
         self._attention: Attention[Look] = Attention(attention, draw)
         self._heard_ns = 0

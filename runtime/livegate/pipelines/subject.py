@@ -38,9 +38,15 @@ NOBODY = Subject(person=0, face=None)
 class SubjectTracker:
     """Follows the person in front. For one thread at a time."""
 
-    def __init__(self, gone_ms: int) -> None:
-        """Nobody yet; who was out of sight for `gone_ms` is somebody else afterwards."""
+    def __init__(self, gone_ms: int, *, waits: bool) -> None:
+        """Nobody yet; who was out of sight for `gone_ms` is somebody else afterwards.
+
+        With `waits` nobody takes the place of a person who is out of sight for less, unless by being
+        nearer: else who is missed in one frame, while somebody stands behind, would come back as another
+        person. Without it whoever is seen is in front.
+        """
         self._gone_ns = gone_ms * 1_000_000
+        self._waits = waits
         self._people = 0
         self._box: Box | None = None
         self._seen_ns = 0
@@ -71,7 +77,11 @@ class SubjectTracker:
             return Subject(self.person, None)
         face = self._same(faces)
         largest = max(faces, key=lambda one: (one.box.area, one.score))
-        is_new = face is None or largest.box.area > TAKEOVER * face.box.area
+        before = face.box if face else self._box
+        is_nearer = before is None or largest.box.area > TAKEOVER * before.area
+        if face is None and self._waits and not is_nearer:
+            return Subject(self.person, None)
+        is_new = face is None or is_nearer
         if face is None or is_new:
             face = largest
             self._people += 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 
 from frame_queue_kit import refused
 from livegate.client.codec import (
@@ -44,6 +46,30 @@ def test_error_survives_the_wire(code: ErrorCode) -> None:
     asked = {RETRY_DELAY_S: f"{RETRY_AFTER_MS / 1e3:g}"}
     is_full = code in (ErrorCode.QUEUE_FULL, ErrorCode.FULL)
     assert found.fields == {"model": "m", **(asked if is_full else {})}
+
+
+def trailer(domain: str, **fields: str) -> tuple[str, bytes]:
+    """Details as a gateway puts them."""
+    status = Status(code=14, message="upstream")
+    status.details.add().Pack(ErrorInfo(reason="X", domain=domain, metadata=fields))
+    return "grpc-status-details-bin", status.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        trailer("gateway.example"),
+        trailer("gateway.example", code="1010"),
+        trailer("livegate"),
+        trailer("livegate", code="none"),
+        ("grpc-status-details-bin", b"\xff\xff"),
+    ],
+)
+def test_details_that_are_not_the_boxs_do_not_count(found: tuple[str, bytes]) -> None:
+    """A gateway's own error is one, not code 0, and breaks nobody who waits."""
+    error = error_from_call(Failed(grpc.StatusCode.UNAVAILABLE, "no upstream", found))
+    assert error.code is ErrorCode.CONNECTION_FAILURE
+    assert "no upstream" in error.message
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from livegate.client.line import FrameLine
 from livegate.core.errors import ErrorCode, LiveGateError
+from livegate.core.results import Decision, GateDecision
 from livegate.shm.layout import (
     MAX_MESSAGE_BYTES,
     Bye,
@@ -31,8 +33,15 @@ from support import HANG_S
 SLOT = Loaned(generation=3, offset=4096, slot=1)
 
 
-def result(frame_id: int, kind: type[Result], generation: int = 8) -> Result:
-    return result_from_outcome(Outcome(), frame_id=frame_id, slot=2, generation=generation, kind=kind)
+OPEN = Outcome(decision=Decision.GENUINE, gate=GateDecision.OPEN)
+
+
+def result(
+    frame_id: int, kind: type[Result], generation: int = 8, outcome: Outcome | None = None
+) -> Result:
+    return result_from_outcome(
+        outcome or Outcome(), frame_id=frame_id, slot=2, generation=generation, kind=kind
+    )
 
 
 class Pair:
@@ -66,7 +75,7 @@ def test_loan_that_came_back_with_a_result_is_not_asked_for(pair: Pair) -> None:
     pair.say(result(7, Result))
     pair.say(result(8, Reloaned))
     assert pair.line.loan(0.0) == Ticket(2, 9)
-    assert [one.frame_id for one in pair.line.results] == [7, 8]
+    assert [one.frame_id for one in pair.line.take(0.0)] == [7, 8]
     with pytest.raises(BlockingIOError):
         pair.heard()
 
@@ -143,7 +152,7 @@ def test_loan_that_nobody_waits_for_is_refused_in_silence(pair: Pair) -> None:
     pair.say(result(7, Result))
     while pair.line.read(0.0):
         pass
-    assert [one.frame_id for one in pair.line.results] == [7]
+    assert [one.frame_id for one in pair.line.take(0.0)] == [7]
 
 
 def test_loan_tells_of_a_refused_publish_first(pair: Pair) -> None:
@@ -155,6 +164,46 @@ def test_loan_tells_of_a_refused_publish_first(pair: Pair) -> None:
         pair.line.loan(0.0)
     assert caught.value.code is ErrorCode.NO_EXIST
     assert pair.line.loan(0.0) == Ticket(2, 9)
+
+
+def test_results_before_a_refusal_come_first_and_the_refusal_next(pair: Pair) -> None:
+    """What was refused has no RESULT: its producer hears it, once, and goes on."""
+    published = pair.line.send(Publish(1, 2, 3, 4))
+    pair.say(result(7, Result))
+    pair.say(Error(int(ErrorCode.PARAM_FAILURE), 0, "captured in the future"), published)
+    pair.say(result(8, Result))
+    assert [one.frame_id for one in pair.line.take(0.0)] == [7]
+    with pytest.raises(LiveGateError, match="in the future") as caught:
+        pair.line.take(0.0)
+    assert caught.value.code is ErrorCode.PARAM_FAILURE
+    assert [one.frame_id for one in pair.line.take(0.0)] == [8]
+
+
+def words(pair: Pair, monkeypatch: pytest.MonkeyPatch, late_s: float) -> list[GateDecision | None]:
+    """A slot is written and published; its OPEN is taken so long after it was sent."""
+    pair.say(result(7, Reloaned))
+    ticket = pair.line.loan(0.0)
+    pair.line.take(0.0)
+    pair.line.publish(Publish(ticket.generation, 0, 8, ticket.slot))
+    pair.say(result(8, Result, ticket.generation, OPEN))
+    began_ns = time.monotonic_ns()
+    now_ns = began_ns + int(late_s * 1e9)
+    monkeypatch.setattr("livegate.client.line.time.monotonic_ns", lambda: now_ns)
+    return [one.outcome.gate for one in pair.line.take(0.0)]
+
+
+@pytest.mark.parametrize(("late_s", "word"), [(0.5, GateDecision.OPEN), (1.5, GateDecision.HOLD)])
+def test_open_that_is_taken_late_opens_nothing(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, late_s: float, word: GateDecision
+) -> None:
+    """A camera that stalled is read again when its person has gone; the socket kept the word."""
+    assert words(pair, monkeypatch, late_s) == [word]
+
+
+def test_open_for_a_frame_of_nobodys_opens_nothing(pair: Pair) -> None:
+    """How old it is cannot be told."""
+    pair.say(result(7, Result, outcome=OPEN))
+    assert [one.outcome.gate for one in pair.line.take(0.0)] == [GateDecision.HOLD]
 
 
 @pytest.mark.parametrize("says_bye", [True, False])

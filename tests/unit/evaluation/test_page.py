@@ -12,7 +12,7 @@ import pytest
 from livegate.core.results import EngineInfo
 from livegate.evaluation.evaluation import Evaluation, as_json
 from livegate.evaluation.figures import det_png, histogram_png
-from livegate.evaluation.page import page_from_evaluation
+from livegate.evaluation.page import page_from_evaluation, point_row
 from livegate.evaluation.rates import Presentation
 
 ENGINE = EngineInfo("minifasnet_pair", "crop_2_7", "ab" * 32, "onnxruntime", "auto", "cpu", "fp32")
@@ -86,6 +86,29 @@ def test_page_stands_alone_and_runs_nothing() -> None:
     assert NASTY in reader.text
     assert "no face was found" in reader.text
     assert "<b>box</b>" in reader.text
+
+
+def test_evaluation_in_which_nobody_has_a_score_still_tells_why() -> None:
+    """A wrong folder, faces too small: the list of non-responses is what is wanted then."""
+    own = evaluation(people=PEOPLE[2:])
+    told = json.loads(msgspec.json.encode(as_json(own)))
+    assert told["alternatives"] == []
+    assert [one["name"] for one in told["non_responses"]] == ["c.jpg"]
+    assert "no face was found" in page_from_evaluation(own, {}, {})
+
+
+def test_threshold_that_is_told_is_the_one_that_was_measured() -> None:
+    """It is typed into a configuration: rounded, it would refuse that person, or let attacks in."""
+    people = tuple(Presentation(f"{n}.jpg", "", score) for n, score in enumerate((3.2123e-5, 0.9)))
+    attacks = (Presentation("print/a.jpg", "print", 3.2e-5),)
+    own = evaluation(people=people, attacks=attacks)
+    for (_, point), row in zip(own.alternatives, own_rows(own), strict=True):
+        assert (point.bpcer.count, point.apcer.count) == (0, 0)
+        assert float(row[1]) == point.threshold
+
+
+def own_rows(own: Evaluation) -> list[tuple[str, ...]]:
+    return [point_row("", point) for _, point in own.alternatives]
 
 
 @pytest.mark.parametrize(
