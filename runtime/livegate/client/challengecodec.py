@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from livegate.client.answers import Challenge, ChallengeResult, Prompt
 from livegate.client.codec import parsed, result_from_proto, unknown_word
-from livegate.client.videocodec import action_result_from_proto, event_from_proto, picture_box
+from livegate.client.videocodec import action_of, action_result_from_proto, event_from_proto, picture_box
 from livegate.core.challenge import PromptKind
-from livegate.core.results import Action
 from livegate.v1 import liveness_pb2 as pb
 
 
@@ -26,7 +25,7 @@ def challenge_from_bytes(content: bytes) -> Challenge:
     return Challenge(
         nonce=message.challenge,
         task_id=message.task_id,
-        actions=tuple(_action(number) for number in message.actions),
+        actions=tuple(action_of(number) for number in message.actions),
         deadline_ms=message.deadline,
         lifetime_ms=message.lifetime,
         prompts=tuple(prompt_from_proto(prompt) for prompt in message.prompts),
@@ -41,7 +40,7 @@ def prompt_from_proto(message: pb.Prompt) -> Prompt:
         raise unknown_word(error) from error
     return Prompt(
         kind=kind,
-        action=_action(message.action) if message.action else None,
+        action=action_of(message.action) if message.action else None,
         index=message.index,
         total=message.total,
         remaining_ms=message.remaining,
@@ -63,10 +62,3 @@ def result_of_challenge(message: pb.ChallengeVerdict) -> ChallengeResult:
         duration_ms=message.duration,
         samples=message.samples,
     )
-
-
-def _action(number: int) -> Action:
-    try:
-        return Action(number)
-    except ValueError as error:
-        raise unknown_word(error) from error

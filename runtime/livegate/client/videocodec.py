@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from livegate.client.answers import VideoAnswer
-from livegate.client.codec import engine_from_proto, parsed, result_from_proto, stages_from_proto
+from livegate.client.codec import (
+    engine_from_proto,
+    parsed,
+    result_from_proto,
+    stages_from_proto,
+    unknown_word,
+)
 from livegate.core.results import Action, ActionEvent, ActionResult, Box
 from livegate.v1 import liveness_pb2 as pb
 
@@ -67,12 +73,24 @@ def video_answer_from_bytes(content: bytes) -> VideoAnswer:
 def action_result_from_proto(result: pb.ActionResult) -> ActionResult:
     """An action that was asked for."""
     event = event_from_proto(result.event) if result.HasField("event") else None
-    return ActionResult(Action(result.action), result.accepted, result.confidence, event)
+    return ActionResult(action_of(result.action), result.accepted, result.confidence, event)
 
 
 def event_from_proto(event: pb.ActionEvent) -> ActionEvent:
     """A movement that was seen."""
-    return ActionEvent(Action(event.action), event.start, event.peak, event.end, event.confidence)
+    return ActionEvent(action_of(event.action), event.start, event.peak, event.end, event.confidence)
+
+
+def action_of(number: int) -> Action:
+    """An action by its number.
+
+    Raises:
+        RequestError: UNREALIZED for one of a newer box.
+    """
+    try:
+        return Action(number)
+    except ValueError as error:
+        raise unknown_word(error) from error
 
 
 def picture_box(message: pb.VerifyActionsResponse | pb.ChallengeVerdict) -> Box | None:

@@ -7,7 +7,7 @@ import pytest
 from frame_queue_kit import refused
 from livegate.client.challengecodec import challenge_from_bytes, start_bytes
 from livegate.client.streamcodec import open_bytes, stream_answer_from_bytes, watch_bytes
-from livegate.client.videocodec import verify_bytes
+from livegate.client.videocodec import verify_bytes, video_answer_from_bytes
 from livegate.core.challenge import Challenge, ChallengeNews, ChallengeVerdict, Prompt, PromptKind
 from livegate.core.errors import ErrorCode
 from livegate.core.results import (
@@ -108,3 +108,11 @@ def test_words_of_a_newer_box_are_refused() -> None:
         challenge_from_bytes(pb.Challenge(actions=[99]).SerializeToString())  # type: ignore[list-item]
     with refused(ErrorCode.INVALID_PARAM):
         challenge_from_bytes(b"\xff\xff")
+
+
+def test_action_of_a_newer_box_is_1005() -> None:
+    """In a video's answer as in a challenge: not misread, and no bare ValueError."""
+    message = pb.VerifyActionsResponse()
+    message.actions.add(action=99)  # type: ignore[arg-type]
+    with refused(ErrorCode.UNREALIZED):
+        video_answer_from_bytes(message.SerializeToString())
