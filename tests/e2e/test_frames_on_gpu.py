@@ -46,7 +46,7 @@ def test_camera_is_judged_out_of_its_own_memory(monkeypatch: pytest.MonkeyPatch,
         with FrameProducer(path, camera="door", width=640, height=480, pixel_format="NV12") as producer:
             for _ in range(3):
                 with producer.loan() as pixels:
-                    pixels[:] = nv12_of(draw_face(2, 13, 480, 640)).pixels
+                    pixels[:] = nv12_of(draw_face(2, 8, 480, 640)).pixels
                 told += producer.results(timeout_s=HANG_S)
             assert len(box.gpu.mapped) == 1
         assert {one.outcome.decision for one in told} == {Decision.GENUINE}
