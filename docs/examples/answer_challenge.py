@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from livegate.client import ChallengeResult, FrameStream, LivenessClient, StreamAnswer
-from livegate.core.errors import LiveGateError
+from livegate.core.errors import ErrorCode, LiveGateError
 
 
 def main() -> int:
@@ -83,8 +83,9 @@ def send_all(stream: FrameStream, source: str) -> None:
             if not has_frame:
                 break
             stream.send(np.asarray(pixels, np.uint8))
-    except LiveGateError as error:  # the stream is over, or a picture is not one
-        print(f"answer_challenge: {error}", file=sys.stderr)
+    except LiveGateError as error:
+        if error.code is not ErrorCode.CONNECTION_CLOSE:  # then the other thread has its answer
+            print(f"answer_challenge: {error}", file=sys.stderr)
     finally:
         capture.release()
         stream.finish()  # without it, whoever takes the answers waits for those to come

@@ -157,11 +157,12 @@ class FrameLine:
         Raises:
             LiveGateError: as `read`, at the call after the results that came before.
         """
-        deadline, before = time.monotonic() + timeout_s, self._heard
-        wait_s = 0.0 if self._results else timeout_s
+        deadline, before = time.monotonic() + timeout_s, self._heard - len(self._results)
         try:
-            while self._owed is None and self.read(wait_s):
-                wait_s = 0.0 if self._heard != before else max(0.0, deadline - time.monotonic())
+            while self._owed is None:
+                wait_s = deadline - time.monotonic() if self._heard == before else 0.0
+                if not self.read(wait_s):
+                    break
         except LiveGateError as error:
             self._owed = error
         found = tuple(_fresh(result, told_ns) for result, told_ns in self._results)

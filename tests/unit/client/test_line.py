@@ -179,6 +179,16 @@ def test_results_before_a_refusal_come_first_and_the_refusal_next(pair: Pair) ->
     assert [one.frame_id for one in pair.line.take(0.0)] == [8]
 
 
+def test_results_that_wait_are_not_kept_for_what_comes_beside(pair: Pair) -> None:
+    """A late answer to a LOAN is no reason to wait for one more result."""
+    pair.say(result(7, Reloaned))
+    pair.line.loan(0.0)
+    pair.say(SLOT)
+    began_s = time.monotonic()
+    assert [one.frame_id for one in pair.line.take(HANG_S)] == [7]
+    assert time.monotonic() - began_s < HANG_S
+
+
 def words(pair: Pair, monkeypatch: pytest.MonkeyPatch, late_s: float) -> list[GateDecision | None]:
     """A slot is written and published; its OPEN is taken so long after it was sent."""
     pair.say(result(7, Reloaned))
