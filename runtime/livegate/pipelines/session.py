@@ -151,6 +151,7 @@ class Session:
                 self._gate.forget()
                 self._was_settled = False
                 self._attention.forget()
+                self._tracker.change_detector()
             return self._plan
 
     def _look(

@@ -47,6 +47,7 @@ class SubjectTracker:
         """
         self._gone_ns = gone_ms * 1_000_000
         self._waits = waits
+        self._is_of_another_detector = False
         self._people = 0
         self._box: Box | None = None
         self._seen_ns = 0
@@ -66,6 +67,10 @@ class SubjectTracker:
         """Whether a younger frame than this was looked at."""
         return captured_ns < self._latest_ns
 
+    def change_detector(self) -> None:
+        """Another one finds the next faces: what it takes for the same person's may lie elsewhere."""
+        self._is_of_another_detector = True
+
     def follow(self, faces: Sequence[Face], captured_ns: int) -> Subject:
         """Who of these stands in front at that moment."""
         if self.is_late(captured_ns):
@@ -79,8 +84,9 @@ class SubjectTracker:
         largest = max(faces, key=lambda one: (one.box.area, one.score))
         before = face.box if face else self._box
         is_nearer = before is None or largest.box.area > TAKEOVER * before.area
-        if face is None and self._waits and not is_nearer:
+        if face is None and self._waits and not is_nearer and not self._is_of_another_detector:
             return Subject(self.person, None)
+        self._is_of_another_detector = False
         is_new = face is None or is_nearer
         if face is None or is_new:
             face = largest

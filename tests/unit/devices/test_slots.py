@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +18,7 @@ from livegate.devices.slots import SlotReader
 from livegate.preprocess.scratch import Scratch
 from livegate.service.picture import frame_of_view
 from livegate.shm.budget import MIB, SegmentBudget
+from livegate.shm.change import Change
 from livegate.shm.geometry import geometry_for
 from livegate.shm.layout import PixelFormat
 from livegate.shm.lease import Lease
@@ -38,7 +38,7 @@ class Producer:
     def __init__(self, pixel_format: PixelFormat = PixelFormat.BGR, *, is_trusted: bool = True) -> None:
         """Connected."""
         segment = make_segment("door", geometry_for(64, 48, pixel_format), 3, SegmentBudget(MIB, dict))
-        self.segment, changed = segment, threading.Condition()
+        self.segment, changed = segment, Change()
         self.source = FrameSource(
             "door",
             segment,

@@ -62,6 +62,17 @@ def test_whoever_is_behind_comes_to_the_front_when_the_person_has_left() -> None
     assert (nearer.person, nearer.is_new) == (3, True)
 
 
+def test_face_that_another_detector_finds_elsewhere_is_not_waited_for() -> None:
+    """Models were swapped; afterwards it is as before."""
+    tracker = SubjectTracker(600, waits=True)
+    tracker.follow((face(0, 0, 100),), 0)
+    tracker.change_detector()
+    assert tracker.follow((), 40 * MS).person == 1
+    swapped = tracker.follow((face(300, 0, 100),), 80 * MS)
+    assert (swapped.person, swapped.face, swapped.is_new) == (2, face(300, 0, 100), True)
+    assert tracker.follow((face(600, 0, 100),), 120 * MS).face is None
+
+
 def test_person_who_was_out_of_sight_too_long_is_new() -> None:
     """A blink of the detector is forgiven, an absence is not."""
     tracker = SubjectTracker(600, waits=True)
