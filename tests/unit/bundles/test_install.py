@@ -101,15 +101,21 @@ def test_update_keeps_the_version_before_for_rollback(
     assert livegate(place, "--version") == "livegate 2.0"
 
 
-def test_same_bundle_again_is_no_second_version(
-    place: Installation, key: SigningKey, tmp_path: Path
-) -> None:
-    """After a rollback, it is how to go forth again."""
+def gone_back(place: Installation, key: SigningKey, tmp_path: Path) -> tuple[Path, str, str]:
+    """Two versions, of which the first serves again: the second one's bundle, and both ids."""
     bundles = [write_stub_bundle(tmp_path / name, key, name) for name in ("1.0", "2.0")]
     first, second = (install(order(bundle, key), place, say_nothing) for bundle in bundles)
     with place.alone():
         place.rollback()
-    assert install(order(bundles[1], key), place, say_nothing) == second
+    return bundles[1], first, second
+
+
+def test_same_bundle_again_is_no_second_version(
+    place: Installation, key: SigningKey, tmp_path: Path
+) -> None:
+    """After a rollback, it is how to go forth again."""
+    bundle, first, second = gone_back(place, key, tmp_path)
+    assert install(order(bundle, key), place, say_nothing) == second
     assert place.finished() == tuple(sorted((first, second)))
     assert place.replaced(second) == first
 
@@ -124,12 +130,9 @@ def test_damaged_version_that_does_not_serve_is_made_anew(
     place: Installation, key: SigningKey, tmp_path: Path
 ) -> None:
     """Installing its bundle again is the one repair that somebody on site can do."""
-    bundles = [write_stub_bundle(tmp_path / name, key, name) for name in ("1.0", "2.0")]
-    first, second = (install(order(bundle, key), place, say_nothing) for bundle in bundles)
-    with place.alone():
-        place.rollback()
+    bundle, first, second = gone_back(place, key, tmp_path)
     spoil(place, second)
-    assert install(order(bundles[1], key), place, say_nothing) == second
+    assert install(order(bundle, key), place, say_nothing) == second
     assert livegate(place, "--version") == "livegate 2.0"
     assert place.finished() == tuple(sorted((first, second)))
     assert sorted(path.name for path in place.versions.iterdir()) == sorted((first, second))
@@ -139,14 +142,11 @@ def test_version_that_fails_for_another_reason_is_kept(
     place: Installation, key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mistake in the box's own configuration fails the copy that is made anew, too."""
-    bundles = [write_stub_bundle(tmp_path / name, key, name) for name in ("1.0", "2.0")]
-    _, second = (install(order(bundle, key), place, say_nothing) for bundle in bundles)
-    with place.alone():
-        place.rollback()
+    bundle, _, second = gone_back(place, key, tmp_path)
     monkeypatch.setenv("LIVEGATE_MODELS", "/nowhere/of-somebody")  # which the stand-in refuses
-    assert "AssertionError" in refused(place, bundles[1], key).message
+    assert "AssertionError" in refused(place, bundle, key).message
     monkeypatch.undo()
-    assert install(order(bundles[1], key), place, say_nothing) == second
+    assert install(order(bundle, key), place, say_nothing) == second
 
 
 def test_damaged_version_that_serves_is_told_of_and_left(
