@@ -137,6 +137,16 @@ def test_slot_does_not_come_back_to_who_did_not_ask_for_that(path: Path) -> None
         assert broker.status[0].slots[SlotState.FREE] == 4
 
 
+def test_slot_comes_whole_again_whatever_was_done_to_its_array(path: Path) -> None:
+    """A producer that made its array read-only writes the next picture into a fresh one."""
+    with broker_at(path) as broker, Consumer(broker), produce(path, slots=1) as producer:
+        for _ in range(4):  # of three slots, the least that are granted
+            with producer.loan(timeout_s=1) as pixels:
+                pixels[:] = 7
+                pixels.flags.writeable = False
+            results_of(producer, 1)
+
+
 def test_loan_left_by_an_exception_publishes_nothing(path: Path) -> None:
     """A half-written picture is never judged, and its slot is back."""
     with broker_at(path) as broker, Consumer(broker), produce(path) as producer:

@@ -56,8 +56,8 @@ class FrameLine:
         Raises:
             LiveGateError: CONNECTION_FAILURE when no server answers at the path.
         """
-        self._results: deque[tuple[FrameResult, int]] = deque(maxlen=KEPT_RESULTS)
-        """With the time when the server told, as far as this side knows."""
+        self._results: deque[tuple[FrameResult, int | None]] = deque(maxlen=KEPT_RESULTS)
+        """OPEN with the time when the server told, as far as this side knows."""
         self._heard = 0
         """How many results were read."""
         self._owed: LiveGateError | None = None
@@ -96,7 +96,7 @@ class FrameLine:
             LiveGateError: the server's refusal.
         """
         request = self.send(hello)
-        if not self._has_come(self._timeout_s):
+        if not self._comes.poll(min(self._timeout_s * 1e3, MAX_POLL_MS)):
             raise self._late("HELLO")
         try:
             packet, fds, _, _ = socket.recv_fds(
@@ -124,7 +124,7 @@ class FrameLine:
         """
         request = self.send(message)
         deadline = time.monotonic() + self._timeout_s + extra_s
-        while (received := self._receive(deadline - time.monotonic())) is not None:
+        while received := self._receive(deadline - time.monotonic()):
             answer = self._checked(*received, request, kind)
             if answer is not None:
                 return answer
@@ -165,7 +165,9 @@ class FrameLine:
                     break
         except LiveGateError as error:
             self._owed = error
-        found = tuple(_fresh(result, told_ns) for result, told_ns in self._results)
+        found = tuple(
+            result if told_ns is None else _fresh(result, told_ns) for result, told_ns in self._results
+        )
         self._results.clear()
         owed = self._owed
         if owed is not None and not found:
@@ -235,11 +237,12 @@ class FrameLine:
                 self._came_back(Ticket(message.slot, message.generation + 1))
                 self._reloans = (self._reloans + 1) % HEARD
             self._heard += 1
-            result, told_ns = frame_result_from(message), self._told_ns(message)
+            result = frame_result_from(message)
+            told_ns = self._told_ns(message) if result.outcome.gate is GateDecision.OPEN else None
             if self._on_result is None:
                 self._results.append((result, told_ns))
             else:
-                self._on_result(_fresh(result, told_ns))
+                self._on_result(result if told_ns is None else _fresh(result, told_ns))
         elif isinstance(message, Loaned):  # whoever asked has given up waiting
             self._came_back(Ticket(message.slot, message.generation))
         elif isinstance(message, Error):
@@ -250,7 +253,7 @@ class FrameLine:
 
     def _receive(self, timeout_s: float) -> tuple[int, Message] | None:
         """The next message; None at the timeout."""
-        if not self._has_come(timeout_s):
+        if not self._comes.poll(0 if timeout_s <= 0 else min(timeout_s * 1e3, MAX_POLL_MS)):
             return None
         try:
             packet = self._socket.recv(MAX_MESSAGE_BYTES)
@@ -259,9 +262,6 @@ class FrameLine:
         if not packet:
             raise gone()
         return decode(packet)
-
-    def _has_come(self, timeout_s: float) -> bool:
-        return bool(self._comes.poll(min(max(0.0, timeout_s) * 1e3, MAX_POLL_MS)))
 
     def _why_gone(self, error: OSError) -> LiveGateError:
         """A send failed: the server may have left its reason in what we have not read yet."""
@@ -282,10 +282,9 @@ class FrameLine:
 
 def _fresh(result: FrameResult, told_ns: int) -> FrameResult:
     """An OPEN that nobody took in time is turned into HOLD: the person has gone on."""
-    outcome = result.outcome
-    if outcome.gate is not GateDecision.OPEN or time.monotonic_ns() - told_ns <= MAX_OPEN_AGE_NS:
+    if time.monotonic_ns() - told_ns <= MAX_OPEN_AGE_NS:
         return result
-    return replace(result, outcome=replace(outcome, gate=GateDecision.HOLD))
+    return replace(result, outcome=replace(result.outcome, gate=GateDecision.HOLD))
 
 
 def _refusal(message: Error) -> LiveGateError:

@@ -93,6 +93,8 @@ class FrameProducer:
         self._map: mmap.mmap | None = None
         self._geometry: SlotGeometry | None = None
         self._grant: Grant | None = None
+        self._pictures: dict[int, Pixels] = {}
+        """By slot, of those that were lent before."""
         self._frame_id = 0
         self._last_ticket: tuple[FrameTicket, float] | None = None
         """With the time when its block ended."""
@@ -143,19 +145,19 @@ class FrameProducer:
         line, self._line = self._line, None
         mapping, self._map = self._map, None
         self._grant = None
+        self._pictures.clear()
         if line is not None:
             line.close()
         if mapping is not None:
             close_mapping(mapping)
 
-    @contextlib.contextmanager
     def loan(
         self,
         *,
         frame_id: int | None = None,
         captured_ns: int | None = None,
         timeout_s: float = 0.0,
-    ) -> Iterator[Pixels]:
+    ) -> contextlib.AbstractContextManager[Pixels]:
         """A slot to write, published at the end of the block.
 
         Args:
@@ -167,18 +169,7 @@ class FrameProducer:
             LiveGateError: QUEUE_FULL when no slot is free: skip the frame; CONNECTION_CLOSE when the
                 server is gone.
         """
-        taken_ns = time.monotonic_ns() if captured_ns is None else captured_ns
-        loaned = self._lent(timeout_s)
-        try:
-            yield self._pixels(loaned)
-        except BaseException:
-            # The caller's own error matters more than a server that left meanwhile.
-            with contextlib.suppress(LiveGateError):
-                self._connected().ask(Release(loaned.generation, loaned.slot), Returned)
-            raise
-        self._frame_id = self._frame_id + 1 if frame_id is None else frame_id
-        publish = Publish(loaned.generation, taken_ns, self._frame_id, loaned.slot)
-        self._connected().publish(publish)
+        return _Loan(self, frame_id, captured_ns, timeout_s)
 
     @contextlib.contextmanager
     def ticket(self, *, captured_ns: int | None = None, timeout_s: float = 0.0) -> Iterator[FrameTicket]:
@@ -268,11 +259,22 @@ class FrameProducer:
             self.give_back(last[0])
         return line.loan(timeout_s)
 
+    def _publish(self, ticket: Ticket, captured_ns: int, frame_id: int | None) -> None:
+        """Hand a written slot over. Raises as FrameLine.send."""
+        self._frame_id = self._frame_id + 1 if frame_id is None else frame_id
+        self._connected().publish(Publish(ticket.generation, captured_ns, self._frame_id, ticket.slot))
+
     def _pixels(self, ticket: Ticket) -> Pixels:
-        if self._map is None or self._geometry is None or self._grant is None:
-            raise gone()
-        offset = self._grant.first_offset + ticket.slot * self._grant.slot_bytes
-        return self._geometry.shape(bytes_in_place(self._map, offset, self._geometry))
+        """A view of its own, whatever was done to the last one."""
+        pixels = self._pictures.get(ticket.slot)
+        if pixels is None:
+            if self._map is None or self._geometry is None or self._grant is None:
+                raise gone()
+            offset = self._grant.first_offset + ticket.slot * self._grant.slot_bytes
+            pixels = self._geometry.shape(bytes_in_place(self._map, offset, self._geometry))
+            self._pictures[ticket.slot] = pixels
+        view: Pixels = pixels.view()
+        return view
 
     def _connected(self) -> FrameLine:
         if self._line is None:
@@ -280,3 +282,37 @@ class FrameProducer:
                 ErrorCode.CONNECTION_CLOSE, "the producer is not connected", hint="call connect"
             )
         return self._line
+
+
+class _Loan:
+    """The block of `FrameProducer.loan`."""
+
+    def __init__(
+        self, producer: FrameProducer, frame_id: int | None, captured_ns: int | None, timeout_s: float
+    ) -> None:
+        """Nothing is asked for yet."""
+        self._producer = producer
+        self._frame_id = frame_id
+        self._captured_ns = captured_ns
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> Pixels:
+        """The slot's pixels."""
+        self._taken_ns = time.monotonic_ns() if self._captured_ns is None else self._captured_ns
+        self._ticket = self._producer._lent(self._timeout_s)
+        return self._producer._pixels(self._ticket)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Publish; give the slot back where the block was left by an exception."""
+        if kind is None:
+            self._producer._publish(self._ticket, self._taken_ns, self._frame_id)
+            return
+        release = Release(self._ticket.generation, self._ticket.slot)
+        # The caller's own error matters more than a server that left meanwhile.
+        with contextlib.suppress(LiveGateError):
+            self._producer._connected().ask(release, Returned)

@@ -23,6 +23,8 @@ VERSION = 1
 CAMERA_BYTES = 64
 TEXT_BYTES = 200
 HEADER = struct.Struct("<IHHII")
+_BEGIN = struct.Struct("<IHHI")
+"""The header up to the request: the same in all messages of a type."""
 CAP_RESULTS = 1
 CAP_RELOAN = 2
 CAMERA_NAME = re.compile(CAMERA_PATTERN)
@@ -199,21 +201,25 @@ MESSAGES: tuple[type[Message], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class _Wire:
-    """How a type of messages is packed: the whole packet, and what comes after the header."""
+    """How a type of messages is packed: what each begins with, and the rest from its request on."""
 
     kind: type[Message]
-    whole: struct.Struct
-    body: struct.Struct
+    size: int
+    begin: bytes
+    rest: struct.Struct
     has_text: bool
 
 
 def _wire_of(kind: type[Message]) -> _Wire:
-    whole = struct.Struct(f"{HEADER.format} {kind.CODES}")
-    return _Wire(kind, whole, struct.Struct(f"<{kind.CODES}"), has_text="s" in kind.CODES)
+    rest = struct.Struct(f"<I {kind.CODES}")
+    size = _BEGIN.size + rest.size
+    begin = _BEGIN.pack(MAGIC, VERSION, kind.TYPE, size)
+    return _Wire(kind, size, begin, rest, has_text="s" in kind.CODES)
 
 
 _WIRES = {int(kind.TYPE): _wire_of(kind) for kind in MESSAGES}
-MAX_MESSAGE_BYTES = max(wire.whole.size for wire in _WIRES.values())
+_BY_BEGIN = {wire.begin: wire for wire in _WIRES.values()}
+MAX_MESSAGE_BYTES = max(wire.size for wire in _WIRES.values())
 
 
 def granted(capabilities: int) -> int:
@@ -223,7 +229,7 @@ def granted(capabilities: int) -> int:
 
 def message_bytes(kind: type[Message]) -> int:
     """The size of a message on the wire, header included."""
-    return _WIRES[kind.TYPE].whole.size
+    return _WIRES[kind.TYPE].size
 
 
 def encode(message: Message, *, request: int = 0) -> bytes:
@@ -232,7 +238,7 @@ def encode(message: Message, *, request: int = 0) -> bytes:
     values = msgspec.structs.astuple(message)
     if wire.has_text:
         values = tuple(_to_wire(value, message) for value in values)
-    return wire.whole.pack(MAGIC, VERSION, message.TYPE, wire.whole.size, request, *values)
+    return wire.begin + wire.rest.pack(request, *values)
 
 
 def decode(packet: bytes) -> tuple[int, Message]:
@@ -242,11 +248,13 @@ def decode(packet: bytes) -> tuple[int, Message]:
         RequestError: INVALID_PARAM when it is no message of ours or has another size than its type;
             UNREALIZED for another version.
     """
-    request, wire = _checked_header(packet)
-    values = wire.body.unpack_from(packet, HEADER.size)
+    wire = _BY_BEGIN.get(packet[: _BEGIN.size])
+    if wire is None or len(packet) != wire.size:
+        raise _refused(packet)
+    request, *values = wire.rest.unpack_from(packet, _BEGIN.size)
     if wire.has_text:
         try:
-            values = tuple(_from_wire(value) for value in values)
+            values = [_from_wire(value) for value in values]
         except UnicodeDecodeError as error:
             raise _unreadable(f"a text in {wire.kind.__name__} is not UTF-8") from error
     return request, wire.kind(*values)
@@ -269,26 +277,23 @@ def field_offsets(kind: type[Message]) -> dict[str, int]:
     return offsets
 
 
-def _checked_header(packet: bytes) -> tuple[int, _Wire]:
+def _refused(packet: bytes) -> RequestError:
+    """Why a packet is no message of ours."""
     if len(packet) < HEADER.size:
-        raise _unreadable(f"a packet of {len(packet)} bytes, a header has {HEADER.size}")
-    magic, version, kind_number, size, request = HEADER.unpack_from(packet)
+        return _unreadable(f"a packet of {len(packet)} bytes, a header has {HEADER.size}")
+    magic, version, kind_number, size, _ = HEADER.unpack_from(packet)
     if magic != MAGIC:
-        raise _unreadable(f"the packet begins with {magic:#010x}, not with {MAGIC:#010x}")
+        return _unreadable(f"the packet begins with {magic:#010x}, not with {MAGIC:#010x}")
     if version != VERSION:
-        raise RequestError(
+        return RequestError(
             ErrorCode.UNREALIZED,
             f"the message has version {version}, this side speaks {VERSION}",
             hint="build both sides from the same proto/livegate_shm.h",
         )
     wire = _WIRES.get(kind_number)
     if wire is None:
-        raise _unreadable(f"there is no message type {kind_number}")
-    if not size == len(packet) == wire.whole.size:
-        raise _unreadable(
-            f"{wire.kind.__name__} says {size} bytes and has {len(packet)}, not {wire.whole.size}"
-        )
-    return request, wire
+        return _unreadable(f"there is no message type {kind_number}")
+    return _unreadable(f"{wire.kind.__name__} says {size} bytes and has {len(packet)}, not {wire.size}")
 
 
 def _unreadable(fact: str) -> RequestError:
