@@ -55,6 +55,11 @@ class View:
                 hint="left, top, width, height as parts of the picture, 0..1",
             )
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether there is no face that it objects to."""
+        return self.region == WHOLE and self.min_face_height == 0
+
     def objection(self, face: Face, width: int, height: int) -> Reason | None:
         """Why a face of an upright picture of that size does not count; None when it does."""
         box = face.box

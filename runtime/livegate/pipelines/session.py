@@ -117,6 +117,7 @@ class Session:
             self._plan = _Plan.on(pipeline, algo_tasks)
         self._algo_tasks = tuple(dict.fromkeys(algo_tasks))  # a list of a million is not kept
         self._view = view
+        self._takes_all = view.takes_all
         self._max_age_ns = config.max_frame_age_ms * 1_000_000
         self._hysteresis = config.hysteresis
         self._now_ns = now_ns
@@ -262,9 +263,11 @@ class Session:
             self._is_retired = True
 
     def _counting(
-        self, faces: Sequence[Face], frame: Frame
+        self, faces: tuple[Face, ...], frame: Frame
     ) -> tuple[tuple[Face, ...], tuple[Reason, ...]]:
         """The faces that count, and why the others do not."""
+        if self._takes_all:
+            return faces, ()
         width, height = frame.width, frame.height
         counting: list[Face] = []
         objections: dict[Reason, None] = {}

@@ -81,7 +81,7 @@ class SubjectTracker:
         if not faces:
             return Subject(self.person, None)
         face = self._same(faces)
-        largest = max(faces, key=lambda one: (one.box.area, one.score))
+        largest = faces[0] if len(faces) == 1 else max(faces, key=lambda one: (one.box.area, one.score))
         before = face.box if face else self._box
         is_nearer = before is None or largest.box.area > TAKEOVER * before.area
         if face is None and self._waits and not is_nearer and not self._is_of_another_detector:
@@ -98,13 +98,19 @@ class SubjectTracker:
     def _same(self, faces: Sequence[Face]) -> Face | None:
         """The face that is where the person's was."""
         box = self._box
-        near = [face for face in faces if box is not None and _is_near(face.box, box)]
-        return max(near, key=lambda one: one.box.area, default=None)
+        found = None
+        for face in faces:
+            is_near = box is not None and _is_near(face.box, box)
+            if is_near and (found is None or face.box.area > found.box.area):
+                found = face
+        return found
 
 
 def _is_near(one: Box, other: Box) -> bool:
     side = (one.width + one.height + other.width + other.height) / 4
     across = (one.x + one.width / 2) - (other.x + other.width / 2)
     down = (one.y + one.height / 2) - (other.y + other.height / 2)
-    small, large = sorted((one.area, other.area))
-    return across**2 + down**2 <= (MAX_STEP * side) ** 2 and large <= MAX_GROWTH * small
+    if across * across + down * down > (MAX_STEP * side) ** 2:
+        return False
+    area, before = one.area, other.area
+    return area <= MAX_GROWTH * before and before <= MAX_GROWTH * area

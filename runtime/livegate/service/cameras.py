@@ -24,12 +24,18 @@ from livegate.core.view import View, view_of_camera
 from livegate.pipelines.challenge import LiveChallenge
 from livegate.pipelines.session import SILENT, Session
 from livegate.service.liveness import LivenessService
-from livegate.service.outcomes import answer_of_error, answer_of_look, outcome_of_answer
+from livegate.service.outcomes import (
+    answer_of_error,
+    answer_of_look,
+    outcome_of_answer,
+    outcome_of_verdicts,
+)
 from livegate.service.picture import frame_of_view
 from livegate.service.watch import Watch
 from livegate.shm.broker import CameraStatus
 from livegate.shm.layout import PixelFormat
 from livegate.shm.lease import Lease, PublishedFrame
+from livegate.shm.outcome import Outcome
 
 DETECTION = 9001
 COMPLAIN_S = 10.0
@@ -107,10 +113,8 @@ class Cameras:
     def look(self, lease: Lease) -> None:
         """Judge a frame of the queue; its producer and everybody who watches the camera hear of it."""
         with lease:
-            answer = self._look(lease)
-            # Before its producer hears of it: one that leaves at once would be told to watchers first.
-            self._publish(lease.camera, answer)
-            lease.finish(outcome_of_answer(answer))
+            # Who watches hears of it first: a producer that leaves at once would be told to them before.
+            lease.finish(self._look(lease))
         if not lease.has_producer:  # its camera may have been forgotten, and remembered by this look
             with self._lock:
                 self._let_go(lease.camera)
@@ -167,8 +171,8 @@ class Cameras:
         session = line.session if line is not None else None
         return session if session is not None and session.may_repeat(captured_ns) else None
 
-    def _look(self, lease: Lease) -> FrameAnswer:
-        """In a function of its own, so that no array outlives it."""
+    def _look(self, lease: Lease) -> Outcome:
+        """The word to the producer; who watches was told. No array outlives this function."""
         captured_ns = lease.published.captured_ns
         pts = captured_ns // 1_000_000
         clock = StageClock()
@@ -179,11 +183,18 @@ class Cameras:
             if not lease.has_producer:  # it left while we looked
                 session.unsee()
             self._metrics.count_word(look.gate)
-            return answer_of_look(look, frame, clock.times(), frame_id=lease.frame_id, frame_pts=pts)
+            if watches := self._watches(lease.camera):
+                times, number = clock.times(), lease.frame_id
+                answer = answer_of_look(look, frame, times, frame_id=number, frame_pts=pts)
+                for watch in watches:
+                    watch.put(answer)
+            return outcome_of_verdicts(look.verdicts, look.gate)
         except Exception as error:  # noqa: BLE001 - told in the answer, and in the log by _complain
             failure = as_livegate_error(error)
             self._complain(lease, failure, error)
-            return self._failure(lease.camera, failure, frame_id=lease.frame_id, frame_pts=pts)
+            answer = self._failure(lease.camera, failure, frame_id=lease.frame_id, frame_pts=pts)
+            self._publish(lease.camera, answer)
+            return outcome_of_answer(answer)
 
     def _complain(self, lease: Lease, failure: LiveGateError, error: Exception) -> None:
         """Into the log, but not for every frame of a camera that fails all the time."""
@@ -363,9 +374,11 @@ class Cameras:
             watch.end(error, last)
 
     def _watches(self, camera: str) -> tuple[Watch, ...]:
+        line = self._lines.get(camera)
+        if line is None or not line.watches:  # as of mostly every frame, and asked without the lock
+            return ()
         with self._lock:
-            line = self._lines.get(camera)
-            return tuple(line.watches) if line else ()
+            return tuple(line.watches)
 
     # At run time.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from livegate.core.results import (
     GateDecision,
     Reason,
     StageTimes,
+    Verdict,
     largest_face,
 )
 from livegate.pipelines.session import FACES, SILENT, Look
@@ -83,9 +85,14 @@ def outcome_of_answer(answer: FrameAnswer) -> Outcome:
     """The word to the producer of a frame."""
     if answer.error is not None:
         return Outcome(code=answer.error.code, gate=answer.gate)
-    told = answer.verdicts[0]
+    return outcome_of_verdicts(answer.verdicts, answer.gate)
+
+
+def outcome_of_verdicts(verdicts: Sequence[Verdict], gate: GateDecision | None) -> Outcome:
+    """The word to the producer of a frame that was judged."""
+    told = verdicts[0]
     faces: list[Face] = []
-    for verdict in answer.verdicts:
+    for verdict in verdicts:
         if verdict.algo_task == SILENT:
             told = verdict
         if verdict.task == FACES:
@@ -97,5 +104,5 @@ def outcome_of_answer(answer: FrameAnswer) -> Outcome:
         algo_task=told.algo_task,
         faces=len(faces),
         box=largest.box if largest else None,
-        gate=answer.gate,
+        gate=gate,
     )

@@ -127,13 +127,17 @@ class FrameQueues(Generic[T]):
 
     def _next(self) -> str | None:
         """Whose turn it is, None while nobody waits; the lock is held."""
-        chosen, chosen_ns = None, 0
-        for camera, line in self._lines.items():
-            since_ns = line.queue.waits_since_ns
-            if since_ns is None or not line.is_ready():
-                continue
-            if line.is_brief(line.queue.oldest.captured_ns):
-                since_ns -= HEAD_START_NS
-            if chosen is None or since_ns < chosen_ns:
-                chosen, chosen_ns = camera, since_ns
-        return chosen
+        waiting = [
+            camera
+            for camera, line in self._lines.items()
+            if line.queue.waits_since_ns is not None and line.is_ready()
+        ]
+        if len(waiting) < 2:
+            return waiting[0] if waiting else None
+        return min(waiting, key=self._turn_ns)
+
+    def _turn_ns(self, camera: str) -> int:
+        """Since when a camera waits, a brief frame's head start counted in; the lock is held."""
+        line = self._lines[camera]
+        since_ns = line.queue.waits_since_ns or 0
+        return since_ns - HEAD_START_NS if line.is_brief(line.queue.oldest.captured_ns) else since_ns

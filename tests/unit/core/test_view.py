@@ -71,6 +71,10 @@ def test_face_counts_by_its_centre_and_height() -> None:
     assert view.objection(face(40, 70, 20, 20), 100, 100) is Reason.FACE_OUTSIDE_REGION
     assert view.objection(face(40, 40, 19, 19), 100, 100) is Reason.FACE_TOO_SMALL
     assert View().objection(face(-30, -30, 50, 50), 100, 100) is None
+    assert View(90, mirror=True).takes_all
+    assert not view.takes_all
+    assert not View(region=(0, 0, 1, 0.9)).takes_all
+    assert not View(min_face_height=0.01).takes_all
 
 
 def test_view_of_a_camera_is_its_configuration() -> None:
