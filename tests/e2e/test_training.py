@@ -67,6 +67,22 @@ def test_train_tiny_ends_in_a_model_that_loads(model: str, work: Path) -> None:
     assert all((target / name / "manifest.toml").is_file() for name in MANIFESTS[model])
 
 
+def test_train_goes_on_from_finished_graphs(work: Path) -> None:
+    """On the samples that are there and others; weights that were not learnt further are no result."""
+    folders = ("--data", shared("training"), "--reference", shared("models", "reference"))
+    for config in ("tiny", "tiny_onward"):
+        told = recipe("train", "lg_silent", "--config", config, "--work", work, *folders)
+    assert "step 2 of 2" in told
+    home = work / "lg_silent"
+    samples = {
+        folder.name.partition("-")[2]: len(list(folder.iterdir())) for folder in home.glob("train-*")
+    }
+    digest = read_recipe("lg_silent", "tiny").data_digest
+    assert samples == {digest: 1, f"{digest}-edgeless": 1}
+    for graph in (home / "tiny").glob("*.onnx"):
+        assert (home / "tiny_onward" / graph.name).read_bytes() != graph.read_bytes()
+
+
 def test_train_without_material_says_what_is_missing(tmp_path: Path) -> None:
     """Status 2 and the folder's name, before anything is made."""
     told = recipe(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Span = tuple[float, float]
@@ -132,3 +132,10 @@ WEAK = AttackRanges(
     borderless_odds=0.0,
 )
 """The weak-artefact slice of the frozen test: good paper, good screens, thin edges."""
+
+
+def edgeless(ranges: AttackRanges) -> AttackRanges:
+    """The same, near: half of the media fill the picture, every third print is cut out."""
+    return replace(
+        ranges, face_height=(0.2, 0.92), borderless_odds=0.5, cut_out_odds=0.35, eye_holes_odds=0.12
+    )

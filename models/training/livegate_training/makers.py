@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from livegate_training.attackranges import COARSE, FINE, TRAINING, VARIED
+from livegate_training.attackranges import COARSE, FINE, TRAINING, VARIED, edgeless
 from livegate_training.backgrounds import read_backgrounds
 from livegate_training.camera import CameraRanges
 from livegate_training.detectscenes import scene_maker
@@ -20,6 +20,7 @@ from livegate_training.silentviews import view_maker
 
 WHOLE = 0.35
 """Of lg_silent's settings: portraits that keep the wall they were taken before."""
+SILENT_KINDS: tuple[Kind, ...] = ("genuine", "print", "genuine", "replay")
 
 
 def face_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, bank: Path) -> Maker:
@@ -33,8 +34,15 @@ def silent_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, ban
     people, places = people_of(recipe, split, pack, bank), read_backgrounds(folders.photographs, split)
     # Half of the attacks are of the usual ranges.
     stage = Stage(people, places, TRAINING, WHOLE, VARIED, (TRAINING, FINE, COARSE))
-    kinds: tuple[Kind, ...] = ("genuine", "print", "genuine", "replay")
-    return view_maker(stage, CameraRanges(), f"{recipe.seed} {split}", kinds)
+    return view_maker(stage, CameraRanges(), f"{recipe.seed} {split}", SILENT_KINDS)
+
+
+def edgeless_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, bank: Path) -> Maker:
+    """Of lg_silent: near faces, and attacks that show little of an edge, in the same ranges."""
+    people, places = people_of(recipe, split, pack, bank), read_backgrounds(folders.photographs, split)
+    usual, *others = (edgeless(ranges) for ranges in (TRAINING, TRAINING, FINE, COARSE))
+    stage = Stage(people, places, usual, WHOLE, VARIED, tuple(others))
+    return view_maker(stage, CameraRanges(), f"{recipe.seed} {split} edgeless", SILENT_KINDS)
 
 
 def detect_maker(recipe: Recipe, folders: Folders, split: Split, pack: Path, bank: Path) -> Maker:

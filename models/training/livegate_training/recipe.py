@@ -26,6 +26,8 @@ class DataPlan(Table, frozen=True):
     portraits: int = 0
     head_share: float = 0.3
     turned_share: float = 0.6
+    edgeless: int = 0
+    """Samples on top, where a model has a maker of them."""
 
     def heads_of(self, split: Split) -> int:
         """How many heads are drawn for a split; those that only judge need no more than 200."""
@@ -67,12 +69,16 @@ class Recipe(Table, frozen=True):
         told = msgspec.to_builtins(self)
         if not self.begins_with:
             del told["begins_with"]  # digests are older than this field
+        if not self.data.edgeless:
+            del told["data"]["edgeless"]  # and than this one
         return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()
 
     @property
     def data_digest(self) -> str:
         """sha256 of what decides over the samples."""
-        made_from = (self.model, self.seed, msgspec.structs.replace(self.data, samples=0, validation=0))
+        plan = msgspec.to_builtins(msgspec.structs.replace(self.data, samples=0, validation=0))
+        del plan["edgeless"]
+        made_from = (self.model, self.seed, plan)
         return hashlib.sha256(msgspec.json.encode(made_from, order="sorted")).hexdigest()[:12]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -17,7 +18,7 @@ from livegate_training.export import write_onnx
 from livegate_training.face import FaceCourse
 from livegate_training.folders import Folders, MissingMaterial
 from livegate_training.identity import Split
-from livegate_training.makers import detect_maker, face_maker, silent_maker
+from livegate_training.makers import detect_maker, edgeless_maker, face_maker, silent_maker
 from livegate_training.networks import parameters_of
 from livegate_training.people import open_bank
 from livegate_training.portraits import pack_portraits
@@ -37,22 +38,41 @@ class Kind:
     maker: Callable[..., Maker]
     begun: Callable[[Recipe, Path, Mapping[str, Array]], nn.Module] | None = None
     """A network with the weights of the graphs in a folder, for recipes that go on from another."""
+    edgeless: Callable[..., Maker] | None = None
+    """The maker of what `DataPlan.edgeless` counts."""
 
 
 KINDS: Mapping[str, Kind] = {
     "lg_face": Kind(FaceCourse, face_maker),
-    "lg_silent": Kind(SilentCourse, silent_maker, begun),
+    "lg_silent": Kind(SilentCourse, silent_maker, begun, edgeless_maker),
     "lg_detect": Kind(DetectCourse, detect_maker),
 }
 
 
 def samples_of(recipe: Recipe, folders: Folders, split: Split, count: int) -> dict[str, Array]:
     """The first `count` samples of a split, made where they are missing."""
+    return _made(recipe, folders, split, count, KINDS[recipe.model].maker, "")
+
+
+def _trained_on(recipe: Recipe, folders: Folders) -> dict[str, Array]:
+    maker, more = KINDS[recipe.model].edgeless, recipe.data.edgeless
+    if more and maker is None:
+        raise MissingMaterial(f"{recipe.model} has no samples without edges: leave data.edgeless out")
+    usual = samples_of(recipe, folders, "train", recipe.data.samples)
+    if not more or maker is None:
+        return usual
+    added = _made(recipe, folders, "train", more, maker, "-edgeless")
+    return {key: np.concatenate((usual.pop(key), added.pop(key))) for key in list(usual)}
+
+
+def _made(
+    recipe: Recipe, folders: Folders, split: Split, count: int, maker: Callable[..., Maker], suffix: str
+) -> dict[str, Array]:
     plan = recipe.data
     pack = pack_portraits(folders, limit=plan.portraits or None)
     bank = open_bank(folders, split, plan.heads_of(split))
-    folder = folders.work / recipe.model / f"{split}-{recipe.data_digest}"
-    make_shards(folder, count, KINDS[recipe.model].maker, (recipe, folders, split, pack, bank))
+    folder = folders.work / recipe.model / f"{split}-{recipe.data_digest}{suffix}"
+    make_shards(folder, count, maker, (recipe, folders, split, pack, bank))
     return read_shards(folder, count)
 
 
@@ -78,7 +98,7 @@ def train(recipe: Recipe, folders: Folders, say: Say, *, device: str | None = No
     home = folders.work / recipe.model
     before = _graphs_before(recipe, home)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    samples = samples_of(recipe, folders, "train", recipe.data.samples)
+    samples = _trained_on(recipe, folders)
     course, begun = KINDS[recipe.model].course(recipe), KINDS[recipe.model].begun
     checkpoint = home / f"{recipe.name}-{recipe.digest[:12]}.pt"
     training = Training(recipe, course, samples, checkpoint, device)

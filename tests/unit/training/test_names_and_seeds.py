@@ -75,6 +75,7 @@ def test_recipe_data_digest_is_of_the_samples_alone() -> None:
         return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, **keys))
 
     assert with_data(samples=7).data_digest == recipe.data_digest
+    assert with_data(edgeless=7).data_digest == recipe.data_digest
     assert with_data(head_share=0.9).data_digest != recipe.data_digest
 
 

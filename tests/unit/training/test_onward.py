@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from livegate_training.__main__ import main
+from livegate_training.folders import Folders, MissingMaterial
 from livegate_training.recipe import Recipe, read_recipe
 
 torch = pytest.importorskip("torch", reason="torch is not installed: no [train] extra")
@@ -17,6 +18,7 @@ pytest.importorskip("onnx", reason="onnx is not installed")
 
 from livegate_training.export import write_onnx  # noqa: E402
 from livegate_training.silent import SilentCourse, begun, scores_of  # noqa: E402
+from livegate_training.train import train  # noqa: E402
 from livegate_training.training import Training  # noqa: E402
 
 
@@ -92,6 +94,23 @@ def test_recipe_that_goes_on_has_a_digest_of_its_own() -> None:
     assert longer.begins_with == "full"
     assert msgspec.structs.replace(longer, begins_with="").digest != longer.digest
     assert read_recipe("lg_silent", "full").digest.startswith("ac6788c92150ad07")
+
+
+def test_recipe_with_edgeless_samples_has_a_digest_of_its_own() -> None:
+    """The samples that both have are made once."""
+    edgeless, further = (read_recipe("lg_silent", name) for name in ("edgeless", "further"))
+    data = msgspec.structs.replace(edgeless.data, edgeless=0)
+    assert msgspec.structs.replace(edgeless, data=data).digest != edgeless.digest
+    assert edgeless.data_digest == further.data_digest
+    assert further.digest.startswith("7098665d61339e0c")
+
+
+def test_edgeless_samples_of_another_model_are_refused(tmp_path: Path) -> None:
+    """Before anything is made: no model but lg_silent has a maker of them."""
+    recipe = read_recipe("lg_face", "tiny")
+    recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, edgeless=1))
+    with pytest.raises(MissingMaterial, match=r"leave data\.edgeless out"):
+        train(recipe, Folders(tmp_path, tmp_path, tmp_path), print)
 
 
 def test_photographs_are_named_by_their_paths(

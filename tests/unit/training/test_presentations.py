@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 
 from livegate_training import silentviews
-from livegate_training.attackranges import COARSE, FINE, TEST, TRAINING, WEAK, AttackRanges, Finish
+from livegate_training.attackranges import (
+    COARSE,
+    FINE,
+    TEST,
+    TRAINING,
+    WEAK,
+    AttackRanges,
+    Finish,
+    edgeless,
+)
 from livegate_training.camera import CameraRanges, Shot, photograph, shot_from
 from livegate_training.detectscenes import scene_maker
 from livegate_training.media import print_of, screen_of
@@ -199,7 +208,8 @@ def test_frozen_attacks_lie_outside_the_training_ranges(
     field: str, frozen: tuple[AttackRanges, ...]
 ) -> None:
     """The middle of a test range is no value that training draws, from whichever of its ranges."""
-    for trained in (getattr(one, field) for one in (TRAINING, FINE, COARSE)):
+    usual = (TRAINING, FINE, COARSE)
+    for trained in (getattr(one, field) for one in (*usual, *map(edgeless, usual))):
         for low, high in (getattr(one, field) for one in frozen):
             assert not trained[0] <= (low + high) / 2 <= trained[1]
     assert max(WEAK.dot_strength) < max(TRAINING.dot_strength) / 2
