@@ -17,11 +17,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from urllib.parse import parse_qsl, quote, quote_plus
+from urllib.parse import quote, quote_plus
 
 from livegate.core.errors import AuthError
 from livegate.core.secrets import without_bearer
 from livegate.gateway.dialect import Head
+from livegate.gateway.signed import query_pairs, signed_names
 
 SCHEME = "teleai-cloud-auth-v1"
 DEFAULT_SIGNED = ("host", "content-type", "content-length", "content-md5")
@@ -140,7 +141,7 @@ def parse_authorization(header: str) -> Authorization:
             f"{SCHEME}/appId/region/time/expires/headers/signature",
             hint="sign the request as docs/dialects/aipaas.md says",
         )
-    signed_headers = tuple(name for name in names.lower().split(";") if name)
+    signed_headers = signed_names(name for name in names.lower().split(";") if name)
     return Authorization(app_id, region, signed_s, expires_after_s, signed_headers, signature)
 
 
@@ -153,7 +154,7 @@ def sign(app_key: str, given: Authorization, head: Head, encode: Encode = _encod
 def canonical_request(given: Authorization, head: Head, encode: Encode) -> str:
     """Method, path, query and signed headers, one a line."""
     path = "/".join(encode(segment) for segment in head.path.split("/"))
-    pairs = parse_qsl(head.query, keep_blank_values=True)
+    pairs = query_pairs(head.query)
     query = "&".join(sorted(f"{encode(name)}={encode(value)}" for name, value in pairs))
     names = given.signed_headers or tuple(n for n in DEFAULT_SIGNED if n in head.headers)
     headers = sorted(f"{name}:{encode(head.headers.get(name, '').strip())}" for name in names)

@@ -24,10 +24,11 @@ import time
 from calendar import timegm
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from livegate.core.errors import AuthError
 from livegate.gateway.dialect import Head
+from livegate.gateway.signed import query_pairs, signed_names
 
 ALGORITHM = "SDK-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -128,7 +129,7 @@ def parse_signature(header: str) -> Signature:
             hint=f"sign with {ALGORITHM}; SM3, ECDSA and derived keys are not verified here",
         )
     access, names, hex_digest = found.groups()
-    return Signature(access, tuple(names.lower().split(";")), hex_digest)
+    return Signature(access, signed_names(names.lower().split(";")), hex_digest)
 
 
 def sign(secret: str, head: Head, signed_headers: tuple[str, ...], payload: str) -> str:
@@ -142,7 +143,7 @@ def sign(secret: str, head: Head, signed_headers: tuple[str, ...], payload: str)
 def canonical_request(head: Head, signed_headers: tuple[str, ...], payload: str) -> str:
     """What is hashed: method, path, query, headers, their names, payload hash."""
     path = "/".join(_encoded(segment) for segment in head.path.split("/"))
-    pairs = parse_qsl(head.query, keep_blank_values=True)
+    pairs = query_pairs(head.query)
     query = "&".join(sorted(f"{_encoded(name)}={_encoded(value)}" for name, value in pairs))
     headers = "".join(f"{name}:{head.headers.get(name, '').strip()}\n" for name in signed_headers)
     return "\n".join(

@@ -95,6 +95,17 @@ def test_verify_anything_changed_is_refused(wrong: Head) -> None:
         check().verify(wrong)
 
 
+def test_verify_more_than_anybody_signs_is_refused_before_the_work() -> None:
+    """No secret is needed to ask for it; the work grew with the square of the names."""
+    many = [f"a{number}" for number in range(33)]
+    for names in ("x-app-id;x-app-id", ";".join(many)):
+        with pytest.raises(AuthError, match="headers are signed"):
+            check().verify(signed(names, "0"))
+    fields = replace(signed(), query="&".join(f"a{number}=1" for number in range(65)))
+    with pytest.raises(AuthError, match="more than 64 fields"):
+        check().verify(fields)
+
+
 def test_verify_unknown_app_has_the_words_of_a_wrong_signature() -> None:
     """A prober does not learn which app ids exist."""
     stranger = signed(prefix=PREFIX.replace(APP, "stranger"))

@@ -131,6 +131,14 @@ def test_verify_anything_changed_is_refused(wrong: Head) -> None:
         check().verify(wrong, JSON_BODY)
 
 
+def test_verify_more_than_anybody_signs_is_refused() -> None:
+    """A name twice, or more of them than a request has."""
+    check = SdkSignatureCheck({ACCESS: SECRET}, 300, lambda: SIGNED_S)
+    for names in ("host;host", ";".join(f"a{number}" for number in range(33))):
+        with pytest.raises(AuthError, match="headers are signed"):
+            check.admit(head("/v1", names, "0" * 64))
+
+
 def test_verify_other_body_is_refused() -> None:
     """The body's hash is signed."""
     with pytest.raises(AuthError, match="signature is wrong"):
