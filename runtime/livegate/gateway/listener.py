@@ -7,7 +7,8 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,6 +18,7 @@ from livegate.core.errors import ErrorCode, SetupError
 BACKLOG = 512
 KEEP_ALIVE_S = 30
 MAX_HEAD_BYTES = 64 << 10
+MAX_HEADERS = 128
 
 
 class _Protocol(HttpToolsProtocol):
@@ -29,6 +31,8 @@ class _Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The first head has its time from now."""
         self._head_bytes = 0
+        """Since the last bytes of a body: of a head, or of what may follow a chunked body."""
+        self._headers = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_lost = False
         super().connection_made(transport)
@@ -41,10 +45,10 @@ class _Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """A head that is still not complete with this has its limit."""
+        """What is still no body with this has its limit."""
         self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._give_up()
         # Bytes that begin no request have ended uvicorn's own wait for the next one.
         elif self.timeout_keep_alive_task is None and (not self.cycle or self.cycle.response_complete):
@@ -53,7 +57,25 @@ class _Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A later request on the same connection."""
         super().on_message_begin()
+        self._headers = 0
         self._expect_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One more; those after a chunked body are nobody's.
+
+        Raises:
+            ValueError: they are too many; uvicorn answers 400 and closes.
+        """
+        self._headers += 1
+        if self._headers > MAX_HEADERS:
+            raise ValueError(f"more than {MAX_HEADERS} headers")
+        if self._head_timer is not None:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of it, whose limits are the gateway's."""
+        self._head_bytes = 0
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         """An answer that ends the connection has to be read, too."""
@@ -68,6 +90,7 @@ class _Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """From now on the body's limits hold."""
         self._head_is_here()
+        self._head_bytes = 0
         super().on_headers_complete()
 
     def _expect_head(self) -> None:
@@ -99,7 +122,31 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the app has them."""
+    """uvicorn with a limit for the TLS handshake, and without signal handlers: the app has them."""
+
+    def __init__(self, config: uvicorn.Config, handshake_timeout_s: float) -> None:
+        """`handshake_timeout_s`: of TLS; uvicorn leaves the event loop's, a minute."""
+        super().__init__(config)
+        self._handshake_timeout_s = handshake_timeout_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup([])
+        made = partial(
+            cast(Any, self.config.http_protocol_class),
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        tls = self.config.ssl
+        timeout_s = self._handshake_timeout_s if tls else None
+        loop = asyncio.get_running_loop()
+        for one in sockets or ():
+            self.servers.append(
+                await loop.create_server(
+                    made, sock=one, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=timeout_s
+                )
+            )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -139,7 +186,7 @@ class HttpListener:
         )
         config.load()
         config.ssl = tls  # uvicorn would build one itself, from files, when it starts
-        self._server = _Server(config)
+        self._server = _Server(config, head_timeout_s)
         self._task: asyncio.Task[None] | None = None
 
     @property
