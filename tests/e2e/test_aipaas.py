@@ -244,6 +244,30 @@ def test_unknown_path_and_method_are_404_and_405(server: Running) -> None:
     assert (slash.status_code, slash.json()["code"]) == (404, 1016)
 
 
+@pytest.mark.parametrize("size", [1 << 20, 6 << 20])
+def test_refusal_arrives_although_its_body_was_not_wanted(server: Running, size: int) -> None:
+    """A connection that is closed on unread bytes is reset, and the client never learns why."""
+    for _ in range(5):
+        with contextlib.closing(http.client.HTTPConnection(server.http)) as connection:
+            for _ in range(2):  # the connection is good for another request, too
+                connection.request("POST", "/nowhere", bytes(size))
+                answer = connection.getresponse()
+                assert (answer.status, json.loads(answer.read())["code"]) == (404, 1016)
+    assert is_alive(server)
+
+
+def test_body_that_was_not_asked_for_is_not_waited_for(server: Running) -> None:
+    """Its client need not send it any more: the next request would be taken for it."""
+    host, port = server.http.split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(
+            b"POST /nowhere HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 99\r\n\r\n"
+        )
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 404")
+    assert b"connection: close" in answer.lower()
+
+
 def test_slow_body_is_408(folder: Path) -> None:
     """A body that does not come is not waited for, and its connection is closed."""
     running = start(folder, "--set", "http.body_timeout_s=0.3")

@@ -38,6 +38,8 @@ log = get_logger("livegate.http")
 REQUEST_ID = "X-Request-Id"
 LARGE_BODY_BYTES = 1 << 18
 """Bodies above are parsed in a thread, so that one does not hold up the others' I/O."""
+WASTE_S = 5.0
+"""How long the rest of a body that is not wanted may take to come."""
 Take = Callable[[int], None]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -87,11 +89,11 @@ class Gateway:
         for dialect in self._dialects:
             if head.path.startswith(dialect.prefixes):
                 answer = dialect.render_error(failure, None)
-                return _response(answer, head.request_id, closes=False)
+                return _response(answer, head.request_id, closes=not await self._is_over(request))
         body = msgspec.json.encode({"code": int(code), "msg": failure.text})
         allowed = (error.headers or {}) if isinstance(error, HTTPException) else {}
         answer = HttpAnswer(code.http_status, body, JSON, allowed)
-        return _response(answer, head.request_id, closes=False)
+        return _response(answer, head.request_id, closes=not await self._is_over(request))
 
     async def _answer(self, dialect: Dialect, request: Request) -> Response:
         """One request, from its head to its answer; never raises."""
@@ -99,11 +101,15 @@ class Gateway:
         head = _head(request)
         parsed: Question | None = None
         code = ErrorCode.OK
+        is_over = False  # whether the whole request has come
         try:
             dialect.authenticate(head)
             with self._memory() as take:
                 # The body, which is longer than its pictures, is let go before the queue.
-                found = await _parse(dialect, head, await self._body(request, take))
+                body = await self._body(request, take)
+                is_over = True
+                found = await _parse(dialect, head, body)
+                del body
                 if isinstance(found, Fetch):
                     take(found.max_bytes)
                 read = await self._fetched(found)
@@ -121,7 +127,9 @@ class Gateway:
             answer = dialect.render_error(failure, parsed)
         self._metrics.requests.labels(dialect.name, int(code)).inc()
         self._metrics.request_seconds.labels(dialect.name).observe(time.perf_counter() - started_s)
-        return _response(answer, head.request_id, closes=code is ErrorCode.TIMEOUT)
+        if not is_over and code is not ErrorCode.TIMEOUT:  # a slow body is not waited for again
+            is_over = await self._is_over(request)
+        return _response(answer, head.request_id, closes=not is_over)
 
     @contextlib.contextmanager
     def _memory(self) -> Iterator[Take]:
@@ -176,6 +184,19 @@ class Gateway:
                 hint="send smaller pictures, or raise http.body_timeout_s",
             ) from error
 
+    async def _is_over(self, request: Request) -> bool:
+        """Throw away what still comes of a request that is refused; whether that was all of it.
+
+        A connection that is closed on bytes that nobody has read is reset, and the answer is lost with
+        it. Who waits to be asked for his body is not asked.
+        """
+        if "expect" in request.headers:
+            return False
+        try:
+            return await asyncio.wait_for(_waste(request, self._config.max_body_mib << 21), WASTE_S)
+        except (asyncio.TimeoutError, ClientDisconnect):
+            return False
+
     async def _fetched(self, found: Question | Fetch | HttpAnswer) -> Question | HttpAnswer:
         """The question, or an answer without one, once what it names by URL is here.
 
@@ -229,18 +250,34 @@ async def _read(request: Request, limit: int, take: Take) -> bytes:
     return b"".join(chunks)
 
 
+async def _waste(request: Request, limit: int) -> bool:
+    """Whether a body ended within that many bytes."""
+    size = 0
+    while size <= limit:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        size += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return True
+    return False
+
+
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 def _head(request: Request) -> Head:
+    headers: dict[str, str] = {}
+    for name, value in request.scope["headers"]:  # starlette's own mapping looks through all for each
+        headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
     return Head(
         method=request.method,
         path=request.scope["path"],  # request.url would take a "?" that was encoded for the query
         query=request.scope["query_string"].decode("latin-1"),
-        headers=dict(request.headers),
-        request_id=request_id(request.headers.get(REQUEST_ID)),
+        headers=headers,
+        request_id=request_id(headers.get(REQUEST_ID.lower())),
     )
 
 
@@ -277,6 +314,6 @@ def _log(failure: LiveGateError, error: Exception, dialect: str, this_id: str) -
 
 def _response(answer: HttpAnswer, this_id: str, *, closes: bool) -> Response:
     headers = {REQUEST_ID: this_id, **answer.headers}
-    if closes:  # the rest of a slow body is not waited for
+    if closes:  # the rest of its body is not waited for
         headers["Connection"] = "close"
     return Response(answer.body, answer.status, headers, answer.content_type)
