@@ -119,7 +119,11 @@ class ActionService:
         try:
             if self._challenges is not None and request.challenge:
                 self._challenges.spend(request.challenge)
-            return self._threads.submit(self._verify, request, session, clock, cancelled)
+            waiting = [(request, session)]
+            future = self._threads.submit(self._verify, waiting, clock, cancelled)
+            # Cancelled, it stays with the threads until one is free: without the video.
+            future.add_done_callback(lambda _: waiting.clear())
+            return future
         except RuntimeError as error:  # the executor was shut down meanwhile
             self._leave()
             raise shutting_down() from error
@@ -147,12 +151,12 @@ class ActionService:
 
     def _verify(
         self,
-        request: VerifyRequest,
-        session: ActionSession,
+        waiting: list[tuple[VerifyRequest, ActionSession]],
         clock: StageClock,
         cancelled: threading.Event,
     ) -> VideoVerdict:
         """Everything that a video's thread does."""
+        request, session = waiting.pop()
         clock.lap("queue")
         size = (0, 0)
 

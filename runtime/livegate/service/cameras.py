@@ -38,6 +38,8 @@ from livegate.shm.lease import Lease, PublishedFrame
 from livegate.shm.outcome import Outcome
 
 DETECTION = 9001
+MAX_NAME = 63
+"""Of a camera; what somebody asks for may be of any length."""
 COMPLAIN_S = 10.0
 """Between two lines in the log about the same failure of one camera's frames."""
 log = get_logger("livegate.cameras")
@@ -324,7 +326,7 @@ class Cameras:
             if not is_known and camera not in self._lines:
                 raise RequestError(
                     ErrorCode.NO_EXIST,
-                    f"there is no camera {camera!r}",
+                    f"there is no camera {camera[:MAX_NAME]!r}",
                     hint="`livegate status` lists the cameras",
                 )
             line = self._line(camera)

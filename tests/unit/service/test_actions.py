@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,6 +170,23 @@ def test_too_many_videos_are_5003_and_a_cancelled_one_frees_its_place(video: byt
     third = box.actions.submit(request(video))
     gate.open()
     assert first.result(HANG_S).frames == third.result(HANG_S).frames == 36
+    box.close()
+
+
+def test_cancelled_videos_do_not_stay_in_memory(video: bytes) -> None:
+    """Until a thread is free, whoever sends and hangs up would fill it."""
+    box = Box(config_with(video={"at_once": 1, "max_waiting": 1}))
+    gate = Gate()
+    box.service.queue(gate)
+    assert gate.entered.wait(HANG_S)
+    first = box.actions.submit(request(video))
+    content = video + b" "
+    before = sys.getrefcount(content)
+    for _ in range(20):
+        assert box.actions.submit(request(content)).cancel()
+    assert sys.getrefcount(content) == before
+    gate.open()
+    assert first.result(HANG_S).frames == 36
     box.close()
 
 
