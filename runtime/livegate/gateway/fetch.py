@@ -12,6 +12,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 
 import httpcore
@@ -23,6 +24,7 @@ from livegate.gateway.dialect import Fetch
 from livegate.gateway.urls import Location, UrlList, location_from_url
 
 MAX_REDIRECTS = 3
+BUCKET_THREADS = 4
 REDIRECTS = (301, 302, 303, 307, 308)
 HEADERS = (("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", "livegate"))
 
@@ -57,6 +59,8 @@ class Fetcher:
         """
         self._list = UrlList(config.allow, config.networks)
         self._buckets = Buckets(config.buckets)
+        # Of their own: a folder on a share that hangs must not hold whoever parses other requests.
+        self._reading = ThreadPoolExecutor(BUCKET_THREADS, "livegate-bucket")
         # Reading the system's authorities takes time and memory that most boxes need not spend.
         self._tls = _trusting(config.ca_file) if config.allow or config.ca_file else None
 
@@ -78,7 +82,8 @@ class Fetcher:
 
     async def _fetched(self, wanted: Fetch) -> bytes:
         if wanted.url.startswith("/"):
-            return await asyncio.to_thread(self._from_bucket, wanted)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._reading, self._from_bucket, wanted)
         location = self._admitted(wanted.url)
         async with httpcore.AsyncConnectionPool(
             ssl_context=self._tls, network_backend=_JudgedAddresses(self._list), max_connections=1

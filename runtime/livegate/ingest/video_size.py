@@ -19,4 +19,5 @@ def require_bytes(count: int, config: VideoConfig) -> None:
             ErrorCode.OUT_OF_RANGE,
             f"the video has {count} bytes, the limit is {config.max_bytes}",
             hint="send a shorter or smaller one, or raise video.max_bytes",
+            fields={"max_bytes": str(config.max_bytes)},
         )

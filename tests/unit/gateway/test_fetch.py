@@ -16,8 +16,10 @@ import pytest
 from livegate.core.config import UrlsConfig
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.request import AnalyzeRequest
+from livegate.gateway.buckets import Buckets
 from livegate.gateway.dialect import Fetch
 from livegate.gateway.fetch import Failure, Fetcher, FetchError
+from support import HANG_S
 from tls_kit import TlsFiles, tls_files
 
 LIMIT = 1000
@@ -144,6 +146,26 @@ def get(site: Site, page: str, *, url: str = "", timeout_s: float = 30, **config
 def fetch(url: str, timeout_s: float = 30, **config: Any) -> bytes:
     wanted = Fetch(url, LIMIT, timeout_s, lambda _: AnalyzeRequest(0, "", (), (), ""))
     return asyncio.run(Fetcher(UrlsConfig(**config)).fetch(wanted))
+
+
+def test_bucket_that_hangs_holds_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share that went away: each request ends in time, and what others need threads for goes on."""
+    returns = threading.Event()
+    monkeypatch.setattr(Buckets, "read", lambda *_: returns.wait(HANG_S))
+    fetcher = Fetcher(UrlsConfig())
+    wanted = Fetch("/b/o", LIMIT, 0.05, lambda _: AnalyzeRequest(0, "", (), (), ""))
+
+    async def others() -> int:
+        try:
+            told = await asyncio.gather(
+                *(fetcher.fetch(wanted) for _ in range(40)), return_exceptions=True
+            )
+            assert {error.reason for error in told if isinstance(error, FetchError)} == {Failure.TIMEOUT}
+            return await asyncio.wait_for(asyncio.to_thread(int, 7), HANG_S / 2)
+        finally:
+            returns.set()
+
+    assert asyncio.run(others()) == 7
 
 
 def failure(call: Any, *arguments: Any, **options: Any) -> FetchError:

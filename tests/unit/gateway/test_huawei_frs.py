@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import support
-from livegate.core.config import AccessKey, AccessToken
+from livegate.core.config import AccessKey, AccessToken, VideoConfig
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError, SetupError
 from livegate.core.request import AnalyzeRequest, VerifyRequest
 from livegate.core.results import (
@@ -36,6 +36,7 @@ from livegate.gateway.dialect import Fetch, Head
 from livegate.gateway.dialects.huawei_frs import Plugin
 from livegate.gateway.fetch import Failure, FetchError
 from livegate.gateway.frs import FrsCode, FrsError, frs_table_markdown
+from livegate.ingest.video_size import require_bytes
 from support import config_with, encoded, noise, video_verdict
 
 LIVE_FACE, FACE, LIVE = "/v1/p/live-detect-face", "/v2/p/face-detect", "/v2/p/live-detect"
@@ -436,6 +437,14 @@ def test_render_error_gateway_codes_carry_the_requests_id() -> None:
         "error_code",
         "error_msg",
     }
+
+
+def test_render_error_of_a_video_above_the_limit_is_that_of_a_picture() -> None:
+    """What is too large has one row, also where video.max_bytes is below the cloud's own limit."""
+    with pytest.raises(RequestError) as caught:
+        require_bytes(11, VideoConfig(max_bytes=10))
+    answer = plugin().render_error(caught.value, QUESTION)
+    assert json.loads(answer.body)["error_code"] == FrsCode.BODY_TOO_LARGE.value
 
 
 @pytest.mark.parametrize("code", [code for code in ErrorCode if code.http_status == 503])

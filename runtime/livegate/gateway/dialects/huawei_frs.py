@@ -366,6 +366,8 @@ def _row_of_video(error: LiveGateError) -> FrsCode:
     """A video's errors: its length, what this box does not serve, or a file that cannot be read."""
     if "missing_task" in error.fields or "required" in error.fields:
         return FrsCode.NO_SERVICE
+    if "max_bytes" in error.fields:
+        return FrsCode.BODY_TOO_LARGE
     if "length_s" in error.fields:
         return FrsCode.VIDEO_LENGTH
     return FrsCode.BAD_VIDEO if error.code in VIDEO_CODES else frs_code(error)
