@@ -182,6 +182,9 @@ def _load_network(
             engine.close()
             problems.append(error)
             _tell_failure(network, way, error)
+        except BaseException:
+            engine.close()
+            raise
     raise problems[0]
 
 

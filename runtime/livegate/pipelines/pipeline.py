@@ -19,7 +19,7 @@ from livegate.pipelines.task import Task
 from livegate.preprocess.scratch import Scratch
 
 Outputs = Mapping[str, Array]
-Twin = tuple[str, str, str, str]
+Twin = tuple[str, str, str, str, tuple[str, ...]]
 """sha256 of a file, backend, provider, precision."""
 
 
@@ -157,12 +157,21 @@ class Pipeline:
 def _twins(steps: Sequence[Step]) -> dict[tuple[str, str], Twin]:
     """By task and network, those whose file runs for another task, too, in the same manner."""
     every = {
-        (step.task.name, info.network): (info.sha256, info.backend, info.provider, info.precision)
+        (step.task.name, info.network): (
+            *(info.sha256, info.backend, info.provider, info.precision),
+            _outputs_of(step, info.network),
+        )
         for step in steps
         for info in step.model.infos
     }
     counts = Counter(every.values())
     return {place: twin for place, twin in every.items() if counts[twin] > 1}
+
+
+def _outputs_of(step: Step, network: str) -> tuple[str, ...]:
+    """What is read of a file's outputs: a run that left some out does for nobody who reads them."""
+    networks = step.model.manifest.networks
+    return tuple(sorted(out.name for one in networks if one.name == network for out in one.outputs))
 
 
 def _in_order(steps: Mapping[str, Step]) -> tuple[Step, ...]:

@@ -9,6 +9,8 @@ from numpy.typing import DTypeLike, NDArray
 
 MAX_SHAPES = 64
 """Kept buffers for each thread; letterboxed inputs have about a dozen shapes."""
+MAX_BYTES = 128 << 20
+"""Of all of them but the newest: whole pictures are turned and converted here, too."""
 
 
 class Scratch:
@@ -23,7 +25,13 @@ class Scratch:
         key = (name, shape, dtype)
         array = self._arrays.get(key)
         if array is None:
-            if len(self._arrays) >= MAX_SHAPES:
-                self._arrays.pop(next(iter(self._arrays)))
-            array = self._arrays[key] = np.zeros(shape, dtype)
+            array = np.zeros(shape, dtype)
+            self._make_room(array.nbytes)
+            self._arrays[key] = array
         return array
+
+    def _make_room(self, nbytes: int) -> None:
+        """Let the oldest buffers go, so that one of that size may join."""
+        kept = sum(array.nbytes for array in self._arrays.values())
+        while self._arrays and (kept + nbytes > MAX_BYTES or len(self._arrays) >= MAX_SHAPES):
+            kept -= self._arrays.pop(next(iter(self._arrays))).nbytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -176,6 +177,24 @@ def test_run_of_one_file_on_one_input_is_done_once(
         found = pipeline.run(frame(), pipeline.plan([9101, 9102]), StageClock(), Scratch())
         assert found == {"task 0": values[0] * 10, "task 1": values[1] * 10}
         assert [one.model.engines["n"].runs for one in steps] == [again * count for count in runs]
+
+
+def test_run_that_left_outputs_out_does_for_nobody_else() -> None:
+    """Two models on one file, each of which names the one output that it reads."""
+    buffer, steps = np.zeros(1, np.float32), []
+    for number, output in enumerate("yz"):
+        task = CutTask(f"task {number}", 9101 + number, buffer, 1.0)
+        manifest = tiny_manifest(b"x")
+        (network,) = manifest.networks
+        outputs = (msgspec.structs.replace(network.outputs[0], name=output),)
+        network = msgspec.structs.replace(network, name="n", outputs=outputs)
+        manifest = msgspec.structs.replace(manifest, networks=(network,))
+        info = EngineInfo(f"m{number}", "n", "d", "fake 1", "fast", "fast", "fp32")
+        engine = FakeEngine(network, "fast", lambda _, feeds: {"y": feeds["x"] * 10})
+        steps.append(Step(task, Model(manifest, {"n": engine}, (info,))))
+    pipeline = Pipeline(steps)
+    pipeline.run(frame(), pipeline.plan([9101, 9102]), StageClock(), Scratch())
+    assert [one.model.engines["n"].runs for one in steps] == [1, 1]
 
 
 def test_algo_tasks_are_sorted() -> None:

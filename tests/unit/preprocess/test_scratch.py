@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+import weakref
 
+import numpy as np
+import pytest
+
+from livegate.preprocess import scratch as module
 from livegate.preprocess.scratch import MAX_SHAPES, Scratch
 
 
@@ -43,3 +47,18 @@ def test_array_of_many_shapes_keeps_a_bounded_number() -> None:
     assert len(scratch._arrays) == MAX_SHAPES
     assert scratch.array("a", arrays[-1].shape, np.uint8) is arrays[-1]
     assert scratch.array("a", arrays[0].shape, np.uint8) is not arrays[0]
+
+
+def test_arrays_of_large_shapes_keep_a_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends turned pictures of many sizes does not fill it; one that is larger is lent, too."""
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
+    scratch = Scratch()
+    first = weakref.ref(scratch.array("a", (400,), np.uint8))
+    second = weakref.ref(scratch.array("a", (500,), np.uint8))
+    assert first() is not None
+    third = scratch.array("a", (300,), np.uint8)
+    assert first() is None
+    assert second() is not None
+    assert scratch.array("a", (300,), np.uint8) is third
+    assert scratch.array("a", (2000,), np.uint8).size == 2000
+    assert second() is None

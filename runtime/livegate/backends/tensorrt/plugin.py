@@ -180,20 +180,27 @@ class Plugin:
                 hint="`livegate engines build` makes it, before the start",
             )
         device, logger = self._gpu(), make_logger(trt)
-        with device.current():
-            runtime = trt.Runtime(logger)
-            core = dla_core(options.provider)
-            if core is not None:
-                runtime.DLA_core = core
-            engine = runtime.deserialize_cuda_engine(plan)
-            if engine is None:
-                raise failure(
-                    f"the built engine of network {network.name} does not load",
-                    logger.errors,
-                    hint="`livegate engines build` makes it again",
-                )
-            cutter = self._cutter(device, network, options)
-            return TensorRtEngine(trt, device, runtime, engine, network, options, cutter)
+        try:
+            with device.current():
+                runtime = trt.Runtime(logger)
+                core = dla_core(options.provider)
+                if core is not None:
+                    runtime.DLA_core = core
+                engine = runtime.deserialize_cuda_engine(plan)
+                if engine is None:
+                    raise failure(
+                        f"the built engine of network {network.name} does not load",
+                        logger.errors,
+                        hint="`livegate engines build` makes it again",
+                    )
+                cutter = self._cutter(device, network, options)
+                return TensorRtEngine(trt, device, runtime, engine, network, options, cutter)
+        except (CudaError, TypeError) as error:  # TypeError: their factory answered with a null pointer
+            raise SetupError(
+                ErrorCode.INIT_FAIL,
+                f"TensorRT does not start: {'; '.join(logger.errors) or error}",
+                hint="library, driver and GPU do not fit; `livegate doctor`",
+            ) from error
 
     def _cutter(self, device: Device, network: Network, options: EngineOptions) -> Cutter | None:
         """What makes tensors of frames on the GPU; None where the CPU does, and why in the log."""

@@ -63,8 +63,8 @@ class TensorRtEngine:
         is_dla, is_wanted = dla_core(provider) is not None, options.records_graphs
         plainly = why_plain(device, provider, is_dla=is_dla, is_wanted=is_wanted)
         self._ledger = GraphLedger(network.name, plainly)
-        _require_engine(trt, engine, network)
         try:
+            _require_engine(trt, engine, network)
             for _ in range(options.parallel_runs):
                 lane = self._lane(engine)
                 self._idle.append(lane)
