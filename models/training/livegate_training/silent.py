@@ -28,7 +28,7 @@ Array = NDArray[Any]
 GENUINE = KINDS.index("genuine")
 GENUINE_CLASS = 1
 """Class 0 is spoof."""
-PEOPLE_PER_ATTACK = 1.8
+PEOPLE_PER_ATTACK = 1.2
 """At a door, for which scores are meant; in training both come alike."""
 _VARIERS = ThreadPoolExecutor(2, "vary")
 SHARES = {"face": 0.85, "context": 1.0, "detail": 0.9}
