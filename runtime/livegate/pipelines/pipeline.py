@@ -20,7 +20,7 @@ from livegate.preprocess.scratch import Scratch
 
 Outputs = Mapping[str, Array]
 Twin = tuple[str, str, str, str, tuple[str, ...]]
-"""sha256 of a file, backend, provider, precision."""
+"""sha256 of a file, backend, provider, precision, the outputs that are read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,6 @@ class Session:
             self._plan = _Plan.on(pipeline, algo_tasks)
         self._algo_tasks = tuple(dict.fromkeys(algo_tasks))  # a list of a million is not kept
         self._view = view
-        self._takes_all = view.takes_all
         self._max_age_ns = config.max_frame_age_ms * 1_000_000
         self._hysteresis = config.hysteresis
         self._now_ns = now_ns
@@ -266,7 +265,7 @@ class Session:
         self, faces: tuple[Face, ...], frame: Frame
     ) -> tuple[tuple[Face, ...], tuple[Reason, ...]]:
         """The faces that count, and why the others do not."""
-        if self._takes_all:
+        if self._view.takes_all:
             return faces, ()
         width, height = frame.width, frame.height
         counting: list[Face] = []

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 MAX_SHAPES = 64
 """Kept buffers for each thread; letterboxed inputs have about a dozen shapes."""
 MAX_BYTES = 128 << 20
-"""Of all of them but the newest: whole pictures are turned and converted here, too."""
+"""Of all of them, or of one that is larger: whole pictures are turned and converted here, too."""
 
 
 class Scratch:
