@@ -7,19 +7,22 @@ import sys
 from pathlib import Path
 
 from livegate_training.folders import Folders, MissingMaterial
+from livegate_training.nobody import gather_nobody
 from livegate_training.recipe import read_recipe
 from livegate_training.wallpapers import gather
 
 ROOT = Path(__file__).resolve().parents[3]
 SHARED = ROOT.parent / "shared"
 MODELS = ("lg_detect", "lg_face", "lg_silent")
+GATHERERS = {"photographs": gather, "nobody": gather_nobody}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """0 = done, 2 = something that the recipe needs is not there."""
     options = _parser().parse_args(arguments)
-    if options.command == "photographs":
-        print(f"{len(gather(options.unpacked, options.target))} pictures in {options.target}")
+    if options.command in GATHERERS:
+        pictures = GATHERERS[options.command](options.unpacked, options.target)
+        print(f"{len(pictures)} pictures in {options.target}")
         return 0
     folders = Folders(options.data, options.reference, options.work, options.photographs, options.nobody)
     try:
@@ -49,9 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     release.add_argument("model", choices=MODELS)
     release.add_argument("--config", default="full")
     release.add_argument("--target", type=Path, required=True)
-    photographs = commands.add_parser("photographs", help="a folder for --photographs")
-    photographs.add_argument("unpacked", type=Path, help="usr/share of wallpaper packages")
-    photographs.add_argument("target", type=Path, help="where one JPEG each goes")
+    for name, packages in (("photographs", "wallpaper packages"), ("nobody", "gcompris-qt-data")):
+        pictures = commands.add_parser(name, help=f"a folder for --{name}")
+        pictures.add_argument("unpacked", type=Path, help=f"usr/share of {packages}")
+        pictures.add_argument("target", type=Path, help="where one JPEG each goes")
     for command in (train, release):
         command.set_defaults(nobody=None)
     for command in (train, judge, release):

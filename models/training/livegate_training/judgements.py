@@ -14,6 +14,7 @@ from livegate.core.results import NO_FACE_SCORE, Face, FacePoints, HeadPose
 from livegate.evaluation.rates import Rate
 from livegate_training.backgrounds import Backgrounds, read_backgrounds
 from livegate_training.camera import CameraRanges, photograph, shot_from
+from livegate_training.detectscenes import scene_maker
 from livegate_training.folders import Folders
 from livegate_training.judge import Judged, Pair
 from livegate_training.media_sets import Clip, Marked, clips, gifs, marked_faces
@@ -29,6 +30,8 @@ Array = NDArray[Any]
 Row = tuple[str, str, str]
 PRESENTED_IOU = 0.3
 """A face that is found is the presented one when it shares this much with it."""
+SEEN = 24
+"""Face height from which a face of a composed scene is looked for, pixels."""
 Posed = tuple[tuple[Array, Array], Clip]
 """Yaw and pitch of each frame, ours and the reference's, of a clip."""
 
@@ -209,6 +212,9 @@ def detect_rows(pair: Pair, folders: Folders, media: Path) -> Iterator[Row]:
     closes = list(_close_ups(folders, 100))
     hits = [sum(_is_met(one, picture, box) for picture, box in closes) for one in both]
     yield "close-ups, face 60..90 % of the picture, IoU 0.35", f"{hits[0]} of 100", f"{hits[1]} of 100"
+    placed = list(_placed(folders, 400))
+    met = [Rate(sum(_is_met(one, picture, box) for picture, box in placed), len(placed)) for one in both]
+    yield f"composed scenes, faces of {SEEN} px and more, IoU 0.35", _rate(met[0]), _rate(met[1])
 
 
 def _boxes(judged: Judged, picture: Array) -> tuple[Face, ...]:
@@ -253,11 +259,25 @@ def _split_off(folders: Folders) -> Iterator[Array]:
 
 
 def _close_ups(folders: Folders, count: int) -> Iterator[tuple[Array, Any]]:
-    bank = read_shards(open_bank(folders, "test", HEADS), HEADS)
-    people = People(PortraitPack(pack_portraits(folders), "test"), bank, Mix(0.0, 0.4))
-    places = read_backgrounds(folders.photographs, "test")
+    people, places = _unseen(folders)
     for number in range(count):
         yield _close_up(people, places, seeded("close-up", number))
+
+
+def _placed(folders: Folders, count: int) -> Iterator[tuple[Array, Any]]:
+    """Every larger face of scenes as training composes them, of people and places it did not see."""
+    people, places = _unseen(folders)
+    make = scene_maker(people, places, CameraRanges(), "judged")
+    for scene in map(make, range(count)):
+        for row in scene["faces"]:
+            if row[3] >= SEEN:
+                yield scene["pixels"], row[:4]
+
+
+def _unseen(folders: Folders) -> tuple[People, Backgrounds]:
+    bank = read_shards(open_bank(folders, "test", HEADS), HEADS)
+    people = People(PortraitPack(pack_portraits(folders), "test"), bank, Mix(0.0, 0.4))
+    return people, read_backgrounds(folders.photographs, "test")
 
 
 def _close_up(people: People, places: Backgrounds, rng: np.random.Generator) -> tuple[Array, Any]:
