@@ -8,6 +8,8 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
+import grpc
+
 from livegate.core.config import GrpcConfig
 from livegate.core.errors import (
     AuthError,
@@ -30,6 +32,8 @@ Call = Callable[[bytes, str, Context], Awaitable[bytes]]
 """Message bytes, request id and context in; message bytes out."""
 StreamCall = Callable[[Any, str, Context], AsyncGenerator[bytes, None]]
 """Message bytes, or an iterator of them, request id and context in; a stream of message bytes out."""
+MESSAGE_TIMEOUT_S = 30.0
+"""How long the one message of a call may take to come; the largest one in time over 5 Mbit/s."""
 
 
 class Guard:
@@ -41,26 +45,31 @@ class Guard:
         self._metrics = metrics
         self._streams = 0
 
-    def wrap(
-        self, call: Call, *, is_admin: bool = False
-    ) -> Callable[[bytes, Context], Awaitable[bytes]]:
-        """A unary handler around a call, for everybody or for those who may change the server."""
+    def wrap(self, call: Call, *, is_admin: bool = False) -> Callable[[Any, Context], Awaitable[bytes]]:
+        """A handler of one message around a call, for everybody or for those who may change the server.
+
+        It is to be registered as one of a stream: a handler of one message would be called when that
+        is there, and whoever sends none, without a token, would hold a place meanwhile.
+        """
         require = self._require_admin if is_admin else self._require_user
 
-        async def handler(content: bytes, context: Context) -> bytes:
+        async def handler(messages: Any, context: Context) -> bytes:
             async with self._guarded(context, require) as this_id:
-                answer = await call(content, this_id, context)
+                answer = await call(await message_of(context), this_id, context)
                 context.set_trailing_metadata(((REQUEST_ID, this_id),))
             return answer
 
         return handler
 
-    def wrap_stream(self, call: StreamCall) -> Callable[[Any, Context], AsyncIterator[bytes]]:
+    def wrap_stream(
+        self, call: StreamCall, *, has_one_message: bool = False
+    ) -> Callable[[Any, Context], AsyncIterator[bytes]]:
         """A handler that answers with a stream; as many at once as the configuration allows."""
 
-        async def handler(content: Any, context: Context) -> AsyncIterator[bytes]:
+        async def handler(messages: Any, context: Context) -> AsyncIterator[bytes]:
             async with self._guarded(context, self._require_user, is_stream=True) as this_id:
                 with self._place():
+                    content = await message_of(context) if has_one_message else messages
                     async with contextlib.aclosing(call(content, this_id, context)) as answers:
                         async for answer in answers:
                             yield answer
@@ -135,6 +144,37 @@ class Guard:
         self._metrics.requests.labels(FACE, int(code)).inc()
         if started_s is not None:
             self._metrics.request_seconds.labels(FACE).observe(time.perf_counter() - started_s)
+
+
+async def message_of(context: Context) -> Any:
+    """The one message of a call that was registered as a stream.
+
+    Raises:
+        RequestError: PARAM_FAILURE, the caller ended the call without one.
+        LiveGateError: TIMEOUT, it did not come within MESSAGE_TIMEOUT_S.
+    """
+    is_late = False
+    task = asyncio.current_task()
+    assert task is not None  # a coroutine runs in one
+
+    def give_up() -> None:
+        nonlocal is_late
+        is_late = True
+        task.cancel()
+
+    timer = asyncio.get_running_loop().call_later(MESSAGE_TIMEOUT_S, give_up)
+    try:
+        message = await context.read()
+    except asyncio.CancelledError:
+        if is_late:
+            text = f"the call's message did not come within {MESSAGE_TIMEOUT_S:g} s"
+            raise LiveGateError(ErrorCode.TIMEOUT, text) from None
+        raise
+    finally:
+        timer.cancel()
+    if message is grpc.aio.EOF:
+        raise RequestError(ErrorCode.PARAM_FAILURE, "the call has no message")
+    return message
 
 
 async def _abort(context: Context, failure: LiveGateError, this_id: str) -> None:

@@ -2,24 +2,26 @@
 
 Handlers get the message's bytes and decode them in the codec, so that a message that is not one of
 ours leaves with an error of ours. Only a message above the receive limit is refused by the
-transport itself, before a handler exists: RESOURCE_EXHAUSTED without details.
+transport itself: RESOURCE_EXHAUSTED without details. Every method is registered as a stream of
+messages, also where one is sent: credentials are looked at before it comes, and it has to come.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from livegate.core.config import GrpcConfig
-from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.errors import ErrorCode, LiveGateError, SetupError
 from livegate.core.socketlock import SocketLock, configured_path
 from livegate.core.telemetry import Metrics
 from livegate.grpcapi.challengecodec import bytes_from_challenge, start_from_bytes
@@ -28,10 +30,11 @@ from livegate.grpcapi.codec import (
     bytes_from_analysis,
     bytes_from_reloaded,
     bytes_from_status,
+    grpc_status,
     request_from_bytes,
     wish_from_bytes,
 )
-from livegate.grpcapi.interceptors import Context, Guard, unknown_method
+from livegate.grpcapi.interceptors import Context, Guard, message_of, unknown_method
 from livegate.grpcapi.streamcodec import (
     bytes_from_camera,
     bytes_from_removed,
@@ -51,7 +54,8 @@ from livegate.service.streams import Streams
 WINDOW_BYTES = 4 << 20
 MAX_CALLS = 256
 """Calls whose messages may be in memory at once; the transport refuses more before it reads them."""
-MAX_HEALTH_WATCHERS = 16
+MAX_PUBLIC_CALLS = 16
+"""Of each method that needs no credentials, at once."""
 KEEPALIVE_MS = 20_000
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -100,12 +104,10 @@ class GrpcServer:
                 ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 2),
             ],
         )
-        self._health = _Health()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        services = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(services, self._server)
+        self._health = health.aio.HealthServicer()
         self._metrics = metrics
-        self._server.add_generic_rpc_handlers((_Methods(self, Guard(config, metrics)),))
+        handlers = (_Public(self._health), _Methods(self, Guard(config, metrics)))
+        self._server.add_generic_rpc_handlers(handlers)
         self.port = self._bind_tcp(config.bind) if config.bind else 0
         if path := configured_path(config.socket, "grpc.sock"):
             self._bind_socket(path)
@@ -222,23 +224,74 @@ def _deadline_ns(context: Context) -> int | None:
     return None if remaining_s is None else time.monotonic_ns() + int(remaining_s * 1e9)
 
 
-class _Health(health.aio.HealthServicer):  # type: ignore[misc]
-    """grpc.health.v1 without credentials, and so with a bound on what it may keep."""
+class _Public(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """grpc.health.v1 and reflection: without credentials, and so with a bound on what they may hold."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._watchers = 0
+    def __init__(self, servicer: Any) -> None:
+        self._handlers: dict[str, Any] = {}
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, self)
+        services = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+            reflection.aio.ReflectionServicer(services), self
+        )
 
-    async def Watch(self, request: Any, context: Context) -> None:  # noqa: N802 - the contract's name
-        if self._watchers >= MAX_HEALTH_WATCHERS:
-            await context.abort(
-                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_HEALTH_WATCHERS} watch the health already"
-            )
-        self._watchers += 1
+    def service(self, handler_call_details: Any) -> Any:
+        """The handler of a call; None if it is not of these."""
+        return self._handlers.get(handler_call_details.method)
+
+    def add_generic_rpc_handlers(self, handlers: Any) -> None:
+        """What the generated code calls of a server: nothing is found by these here."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """What the generated code calls of a server, too."""
+        for name, handler in handlers.items():
+            self._handlers[f"/{service}/{name}"] = _bounded(handler)
+
+
+def _bounded(handler: Any) -> Any:
+    """So many calls of a method at once, and who sends nothing holds his place for a while only."""
+    held = 0
+
+    @contextlib.asynccontextmanager
+    async def place(context: Context) -> AsyncIterator[None]:
+        nonlocal held
+        if held >= MAX_PUBLIC_CALLS:
+            text = f"{MAX_PUBLIC_CALLS} such calls are open already"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+        held += 1
         try:
-            await super().Watch(request, context)
+            yield
         finally:
-            self._watchers -= 1
+            held -= 1
+
+    coded = {
+        "request_deserializer": handler.request_deserializer,
+        "response_serializer": handler.response_serializer,
+    }
+    if handler.stream_stream is not None:
+
+        async def converse(messages: Any, context: Context) -> AsyncIterator[Any]:
+            async with place(context):
+                async for answer in handler.stream_stream(messages, context):
+                    yield answer
+
+        return grpc.stream_stream_rpc_method_handler(converse, **coded)
+    behaviour = handler.unary_unary or handler.unary_stream
+    as_stream = (
+        grpc.stream_unary_rpc_method_handler
+        if handler.unary_unary
+        else grpc.stream_stream_rpc_method_handler
+    )
+
+    async def answer(messages: Any, context: Context) -> Any:
+        async with place(context):
+            try:
+                request = await message_of(context)
+            except LiveGateError as error:
+                await context.abort(grpc_status(error), error.text)
+            return await behaviour(request, context)
+
+    return as_stream(answer, **coded)
 
 
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
@@ -246,7 +299,7 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def __init__(self, server: GrpcServer, guard: Guard) -> None:
         def unary(call: Any, *, is_admin: bool = False) -> Any:
-            return grpc.unary_unary_rpc_method_handler(guard.wrap(call, is_admin=is_admin))
+            return grpc.stream_unary_rpc_method_handler(guard.wrap(call, is_admin=is_admin))
 
         self._handlers = {
             f"/{SERVICE}/Analyze": unary(server.analyze),
@@ -256,8 +309,8 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
             f"/{SERVICE}/StreamFrames": grpc.stream_stream_rpc_method_handler(
                 guard.wrap_stream(server.stream_frames)
             ),
-            f"/{SERVICE}/WatchCamera": grpc.unary_stream_rpc_method_handler(
-                guard.wrap_stream(server.watch_camera)
+            f"/{SERVICE}/WatchCamera": grpc.stream_stream_rpc_method_handler(
+                guard.wrap_stream(server.watch_camera, has_one_message=True)
             ),
             f"/{SERVICE}/AddCamera": unary(server.add_camera, is_admin=True),
             f"/{SERVICE}/ChangeCamera": unary(server.change_camera, is_admin=True),

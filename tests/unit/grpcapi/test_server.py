@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from livegate.core.config import GrpcConfig
 from livegate.core.telemetry import Metrics
-from livegate.grpcapi.server import GrpcServer
+from livegate.grpcapi import interceptors
+from livegate.grpcapi.server import MAX_CALLS, MAX_PUBLIC_CALLS, GrpcServer
+
+TOKEN = "a token that is long enough"
+CALL = "/livegate.v1.LivenessService/Analyze"
+CHECK = "/grpc.health.v1.Health/Check"
 
 
 @pytest.fixture
@@ -35,3 +42,89 @@ def test_socket_is_this_users_from_the_moment_it_is_bound(tmp_path: Path) -> Non
         return mode
 
     assert asyncio.run(mode_when_bound()) == 0o600
+
+
+def served(tmp_path: Path, ask: Callable[[grpc.aio.Channel], Awaitable[None]]) -> None:
+    """`ask` a face with one token and nothing behind it."""
+
+    async def run() -> None:
+        config = GrpcConfig(bind="", socket=str(tmp_path / "grpc.sock"), tokens=(TOKEN,))
+        server = GrpcServer(config, *[None] * 6, Metrics())  # type: ignore[arg-type]
+        await server.start()
+        try:
+            async with grpc.aio.insecure_channel(f"unix:{tmp_path}/grpc.sock") as channel:
+                await asyncio.wait_for(ask(channel), 20)
+        finally:
+            await server.stop(0)
+
+    asyncio.run(run())
+
+
+def silent(channel: grpc.aio.Channel, method: str = CALL, token: str = "") -> grpc.aio.Call:
+    """A call whose message does not come."""
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    return channel.stream_unary(method)(metadata=metadata)
+
+
+async def is_answering(channel: grpc.aio.Channel) -> bool:
+    """Whether somebody with a token gets as far as to be told that there is no such method."""
+    call = channel.unary_unary("/livegate.v1.LivenessService/None")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call(b"", metadata=(("authorization", f"Bearer {TOKEN}"),))
+    return refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_silent_calls_without_a_token_hold_no_place(tmp_path: Path) -> None:
+    """They are refused before their message comes, more of them than the face has places."""
+
+    async def ask(channel: grpc.aio.Channel) -> None:
+        calls = [silent(channel) for _ in range(MAX_CALLS + 20)]
+        assert await is_answering(channel)
+        codes = {await call.code() for call in calls}
+        assert codes <= {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert await silent(channel).code() is grpc.StatusCode.UNAUTHENTICATED
+
+    served(tmp_path, ask)
+
+
+def test_message_that_does_not_come_ends_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of somebody who may call; the place is free afterwards."""
+    monkeypatch.setattr(interceptors, "MESSAGE_TIMEOUT_S", 0.2)
+
+    async def ask(channel: grpc.aio.Channel) -> None:
+        calls = [silent(channel, token=TOKEN) for _ in range(MAX_CALLS)]
+        assert {await call.code() for call in calls} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        assert "did not come within 0.2 s" in (await calls[0].details())
+        assert await is_answering(channel)
+
+    served(tmp_path, ask)
+
+
+def test_call_that_ends_without_a_message_is_refused(tmp_path: Path) -> None:
+    """Half-closed at once."""
+
+    async def ask(channel: grpc.aio.Channel) -> None:
+        call = silent(channel, token=TOKEN)
+        await call.done_writing()
+        assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "has no message" in (await call.details())
+
+    served(tmp_path, ask)
+
+
+def test_silent_health_checks_are_few_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They need no token; the others are refused, and what they held comes back."""
+    monkeypatch.setattr(interceptors, "MESSAGE_TIMEOUT_S", 0.5)
+
+    async def ask(channel: grpc.aio.Channel) -> None:
+        calls = [silent(channel, CHECK) for _ in range(MAX_CALLS)]
+        assert await is_answering(channel)
+        codes = [await call.code() for call in calls]
+        assert codes.count(grpc.StatusCode.DEADLINE_EXCEEDED) == MAX_PUBLIC_CALLS
+        assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == MAX_CALLS - MAX_PUBLIC_CALLS
+        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+    served(tmp_path, ask)
