@@ -437,7 +437,7 @@ class VideoConfig(Section, frozen=True):
         int, Meta(ge=512, description="address space of the process that decodes it, in MiB")
     ] = 1024
     sample_fps: Annotated[
-        float, Meta(ge=5, le=60, description="pictures a second that are looked at, at most")
+        float, Meta(ge=5, le=60, description="pictures a second that are looked at, about")
     ] = 15.0
     max_samples: Annotated[
         int, Meta(ge=20, le=2000, description="pictures of one video that are looked at, about")

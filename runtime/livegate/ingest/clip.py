@@ -5,7 +5,7 @@ anything else), sizes and lengths are checked before pictures are made. To be us
 own: libav cannot be interrupted from inside.
 
 Which pictures are looked at is told by their own time stamps, so that a variable frame rate works:
-one in each 1 / sample_fps seconds, where sample_fps falls with the length of the clip.
+about sample_fps a second, where sample_fps falls with the length of the clip.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 from livegate.core.config import VideoConfig
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.frame import Pixels
+from livegate.core.sampling import Sampling
 from livegate.ingest.decoding import opened_size, whole_frames
 from livegate.ingest.failure import CaptureError
 from livegate.ingest.picture import Picture
@@ -120,9 +121,9 @@ class Clip:
             RequestError: PARAM_FAILURE for a length outside the limits, OUT_OF_RANGE for too many.
             CaptureError: 2022 for pictures of changing size, 2023 for damaged ones.
         """
-        times = _Times()
+        times, sampling = _Times(), Sampling(self.sample_fps)
         begun_ms: float | None = None
-        last_ms, step_ms, due_ms = -1.0, float(DEFAULT_STEP_MS), 0.0
+        last_ms, step_ms = -1.0, float(DEFAULT_STEP_MS)
         for frame in self._decoded():
             at_ms = times.at_ms(frame, last_ms + step_ms + (begun_ms or 0.0))
             begun_ms = at_ms if begun_ms is None else begun_ms
@@ -135,9 +136,7 @@ class Clip:
             last_ms = at_ms
             if at_ms > self._config.max_s * 1000:
                 self._require_length(at_ms / 1000)
-            period_ms = 1000 / self.sample_fps
-            if at_ms >= due_ms - period_ms / 4:  # time stamps are rounded
-                due_ms = max(due_ms + period_ms, at_ms + period_ms / 2)
+            if sampling.takes(at_ms):
                 yield Sample(round(at_ms), self._pixels(frame))
         self._require_whole(last_ms, step_ms)
 

@@ -33,6 +33,7 @@ from livegate.core.challenge import (
 from livegate.core.config import Config
 from livegate.core.frame import Frame
 from livegate.core.results import Action, GateDecision, Reason
+from livegate.core.sampling import Sampling
 from livegate.core.telemetry import StageClock, get_logger
 from livegate.pipelines.action_session import ActionSession, Sighting, Word
 from livegate.pipelines.holder import PipelineLease
@@ -81,12 +82,12 @@ class LiveChallenge:
         self._make = make
         self._on_end = on_end
         self._now_ns = now_ns
-        self._period_ns = round(1e9 / config.video.sample_fps)
+        self._sampling = Sampling(config.video.sample_fps)
         self._max_age_ns = config.gate.max_frame_age_ms * MS
         self._steps = Steps(challenge.actions, refuse_unasked=config.actions.refuse_unasked)
         self._session: ActionSession | None = None
         self._person = 0
-        self._first_ns = self._last_ns = 0
+        self._first_ns = self._last_ns = self._newest_ns = 0
         self._gap_ms = 0
         self._told: tuple[PromptKind, int] | None = None
         self._has_held = False
@@ -170,10 +171,11 @@ class LiveChallenge:
         self._close(ChallengeOutcome.ABANDONED)
 
     def _is_due(self, captured_ns: int) -> bool:
-        """Whether a frame is young enough, and the first of its sampling period."""
-        if self._now_ns() - captured_ns > self._max_age_ns:
+        """Whether a frame is young enough, newer than all before it, and one of those to look at."""
+        if self._now_ns() - captured_ns > self._max_age_ns or captured_ns <= self._newest_ns:
             return False
-        return captured_ns // self._period_ns > self._last_ns // self._period_ns
+        self._newest_ns = captured_ns
+        return self._sampling.takes(captured_ns / MS)
 
     def _look(
         self,
