@@ -11,8 +11,10 @@ about sample_fps a second, where sample_fps falls with the length of the clip.
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import numpy as np
@@ -39,7 +41,7 @@ NO_PROTOCOL = "none"
 DAMAGED_SHARE = 0.05
 """A clip with more damaged pictures is refused: nobody knows what was in them."""
 SHORTER_MS = 500
-"""A clip may end so much before the length that its container tells."""
+"""A clip may end so much before the length that it tells."""
 DEFAULT_STEP_MS = 40
 MAX_JUNK = 200
 """Packets in a row without a picture."""
@@ -171,12 +173,12 @@ class Clip:
         return container
 
     def _told_s(self) -> float | None:
-        """The length that the container tells, if it does."""
-        if self._container is not None and self._container.duration:
-            return float(self._container.duration) / av.time_base
+        """The length that the pictures' track tells, else the container, which counts sound, too."""
         stream = self._stream
         if stream is not None and stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
+        if self._container is not None and self._container.duration:
+            return float(self._container.duration) / av.time_base
         return None
 
     # --- decoding -----------------------------------------------------------------------------------
@@ -216,9 +218,8 @@ class Clip:
     def _pixels(self, frame: VideoFrame) -> Pixels:
         pixels = np.empty((frame.height, frame.width, 3), np.uint8)
         Picture(frame, self._reformatter, 0, 0).write_to(pixels)
-        # A phone held upright writes a lying picture and how far it is to be turned anticlockwise.
-        turns = round(frame.rotation / 90) % 4
-        return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")  # a buffer, which its stub does not say
+        return pixels if matrix is None else upright(pixels, bytes(matrix))
 
     # --- limits -------------------------------------------------------------------------------------
 
@@ -305,6 +306,20 @@ def sample_rate(told_s: float | None, config: VideoConfig) -> float:
     """
     seconds = config.max_s if told_s is None else min(told_s, config.max_s)
     return min(config.sample_fps, config.max_samples / seconds)
+
+
+def upright(pixels: Pixels, matrix: bytes) -> Pixels:
+    """A picture as players show it: a phone held upright writes a lying one, and some mirror it.
+
+    Args:
+        pixels: as it is stored.
+        matrix: nine int32, libav's AV_PKT_DATA_DISPLAYMATRIX; rounded to quarter turns and mirrors.
+    """
+    a, b, _, c, d, *_ = struct.unpack("=9i", matrix)  # x, y is shown at a x + c y, b x + d y
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        pixels, a, d = pixels.transpose(1, 0, 2), c, b
+    shown = pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    return np.ascontiguousarray(shown)
 
 
 def failure_of(error: BaseException) -> LiveGateError:

@@ -338,11 +338,28 @@ def test_bomb_in_a_container_is_refused(bomb: Callable[[int], bytes]) -> None:
     assert refusal(content, config).code in BROKEN | {ErrorCode.OUT_OF_MEM}
 
 
-def test_rotation_of_a_phone_is_undone(tmp_path: Path) -> None:
-    """A display matrix of a quarter turn: pictures come upright."""
+RED_LEFT, RED_RIGHT, RED_TOP, RED_BOTTOM = "left", "right", "top", "bottom"
+
+
+@pytest.mark.parametrize(
+    ("matrix", "red"),
+    [
+        ((1, 0, 0, 1), RED_LEFT),
+        ((0, 1, -1, 0), RED_TOP),  # a quarter turn clockwise: a phone held upright
+        ((0, -1, 1, 0), RED_BOTTOM),
+        ((-1, 0, 0, -1), RED_RIGHT),
+        ((-1, 0, 0, 1), RED_RIGHT),  # a mirror, not half a turn
+        ((1, 0, 0, -1), RED_LEFT),
+        ((0, 1, 1, 0), RED_TOP),
+        ((0, 0, 0, 0), RED_LEFT),  # nonsense is none
+    ],
+)
+def test_pictures_come_as_players_show_them(tmp_path: Path, matrix: tuple[int, ...], red: str) -> None:
+    """A display matrix of quarter turns and mirrors; what is on top stays there in a mirror."""
     source = tmp_path / "a.mp4"
     half = solid(128, 96, BLUE)
     half[:, :64] = RED
+    half[:30] //= 2  # darker on top
     with av.open(str(source), "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
@@ -350,17 +367,49 @@ def test_rotation_of_a_phone_is_undone(tmp_path: Path) -> None:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(half, format="bgr24")))
         container.mux(stream.encode())
     content = bytearray(source.read_bytes())
-    # tkhd's matrix: 16.16 fixed, a b u c d v x y w; clockwise by 90 is (0, 1, -1, 0)
-    one, minus = (1 << 16).to_bytes(4, "big"), (-(1 << 16)).to_bytes(4, "big", signed=True)
-    zero, w = bytes(4), (1 << 30).to_bytes(4, "big")
-    at = content.index(one + zero * 3 + one + zero * 3 + w, content.index(b"tkhd"))
-    content[at : at + 36] = zero + one + zero + minus + zero * 4 + w
+    # tkhd's matrix: 16.16 fixed, a b u c d v x y w
+    at = content.index(tkhd_matrix(1, 0, 0, 1), content.index(b"tkhd"))
+    content[at : at + 36] = tkhd_matrix(*matrix)
     frames, _ = read(bytes(content))
     pixels = frames[5].frame.pixels
-    assert pixels.shape == (128, 96, 3)
-    # turned clockwise, what was at the left is at the top
-    assert pixels[:50, :, 2].mean() > 200
-    assert pixels[80:, :, 0].mean() > 200
+    assert pixels.shape == ((128, 96, 3) if red in (RED_TOP, RED_BOTTOM) else (96, 128, 3))
+    sides = {
+        RED_LEFT: pixels[:, :40],
+        RED_RIGHT: pixels[:, -40:],
+        RED_TOP: pixels[:40],
+        RED_BOTTOM: pixels[-40:],
+    }
+    assert max(sides, key=lambda side: sides[side][..., 2].mean()) == red
+    if matrix in ((-1, 0, 0, 1), (1, 0, 0, 1)):
+        assert pixels[:25].mean() < pixels[-25:].mean()
+    if matrix in ((1, 0, 0, -1), (-1, 0, 0, -1)):
+        assert pixels[:25].mean() > pixels[-25:].mean()
+
+
+def tkhd_matrix(a: int, b: int, c: int, d: int) -> bytes:
+    return struct.pack(">9i", *(number << 16 for number in (a, b, 0, c, d, 0, 0, 0)), 1 << 30)
+
+
+def test_sound_may_last_longer_than_the_pictures(tmp_path: Path) -> None:
+    """Two seconds of pictures, four of sound: the pictures are all there."""
+    source = tmp_path / "a.mp4"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        sound = container.add_stream("aac", rate=16000)
+        for _ in range(2 * FPS):
+            frame = av.VideoFrame.from_ndarray(solid(128, 96, BLUE), format="bgr24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        for number in range(4 * 16000 // 1024):
+            heard = av.AudioFrame.from_ndarray(
+                np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+            )
+            heard.sample_rate, heard.pts = 16000, number * 1024
+            container.mux(sound.encode(heard))
+        container.mux(sound.encode())
+    _, reader = read(source.read_bytes())
+    assert reader.facts.frames == 2 * FPS
 
 
 # --- processes that fail --------------------------------------------------------------------------
