@@ -307,8 +307,8 @@ class VideoVerdict:
     `actions` in the order of the request; `events`: every movement that was seen, asked for or not.
     `is_alive` is decided by the actions, silent liveness and continuity; `reasons` name what failed,
     none when alive. `picture`: the best face as a JPEG file, empty without one; `picture_box` in it.
-    `sample_fps`: pictures a second that were looked at; `samples`: how many; `most_faces`: how many
-    faces were in one of them, at most.
+    `sample_fps`: pictures a second that were to be looked at; `samples`: how many; `most_faces`: how
+    many faces were in one of them, at most.
     """
 
     code: int

@@ -28,7 +28,9 @@ class Sampling:
             self._due_ms = at_ms
         elif not self._is_due(at_ms, self._due_ms):
             return False
-        self._due_ms = max(self._due_ms + self._period_ms, at_ms + self._period_ms / 2)
+        turn_ms = max(self._due_ms + self._period_ms, at_ms + self._period_ms / 2)
+        # What was looked at beside is no debt: after a whole period it is the next one's turn.
+        self._due_ms = min(turn_ms, at_ms + (1 + EARLY) * self._period_ms)
         self._last_ms = self._newest_ms = at_ms
         return True
 

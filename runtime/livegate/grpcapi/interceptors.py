@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -33,7 +34,17 @@ Call = Callable[[bytes, str, Context], Awaitable[bytes]]
 StreamCall = Callable[[Any, str, Context], AsyncGenerator[bytes, None]]
 """Message bytes, or an iterator of them, request id and context in; a stream of message bytes out."""
 MESSAGE_TIMEOUT_S = 30.0
-"""How long the one message of a call may take to come; the largest one in time over 5 Mbit/s."""
+"""How long the one message of a call may take to come: 16 MiB over 5 Mbit/s, and longer where
+`grpc.max_receive_mib` is more."""
+
+
+@dataclass
+class Admitted:
+    """A call that may go on."""
+
+    request_id: str
+    started_s: float | None
+    """When its message was there; None for a stream: how long that lives says nothing."""
 
 
 class Guard:
@@ -43,6 +54,7 @@ class Guard:
         """Keep what every call needs."""
         self._config = config
         self._metrics = metrics
+        self._message_timeout_s = MESSAGE_TIMEOUT_S * max(1.0, config.max_receive_mib / 16)
         self._streams = 0
 
     def wrap(self, call: Call, *, is_admin: bool = False) -> Callable[[Any, Context], Awaitable[bytes]]:
@@ -54,9 +66,11 @@ class Guard:
         require = self._require_admin if is_admin else self._require_user
 
         async def handler(messages: Any, context: Context) -> bytes:
-            async with self._guarded(context, require) as this_id:
-                answer = await call(await message_of(context), this_id, context)
-                context.set_trailing_metadata(((REQUEST_ID, this_id),))
+            async with self._guarded(context, require) as this:
+                content = await message_of(context, self._message_timeout_s)
+                this.started_s = time.perf_counter()
+                answer = await call(content, this.request_id, context)
+                context.set_trailing_metadata(((REQUEST_ID, this.request_id),))
             return answer
 
         return handler
@@ -67,13 +81,15 @@ class Guard:
         """A handler that answers with a stream; as many at once as the configuration allows."""
 
         async def handler(messages: Any, context: Context) -> AsyncIterator[bytes]:
-            async with self._guarded(context, self._require_user, is_stream=True) as this_id:
+            async with self._guarded(context, self._require_user, is_stream=True) as this:
                 with self._place():
-                    content = await message_of(context) if has_one_message else messages
-                    async with contextlib.aclosing(call(content, this_id, context)) as answers:
+                    content = messages
+                    if has_one_message:
+                        content = await message_of(context, self._message_timeout_s)
+                    async with contextlib.aclosing(call(content, this.request_id, context)) as answers:
                         async for answer in answers:
                             yield answer
-                context.set_trailing_metadata(((REQUEST_ID, this_id),))
+                context.set_trailing_metadata(((REQUEST_ID, this.request_id),))
 
         return handler
 
@@ -84,28 +100,28 @@ class Guard:
         require: Callable[[dict[str, Any], Context], None],
         *,
         is_stream: bool = False,
-    ) -> AsyncIterator[str]:
-        """Credentials, count, log, and errors in gRPC's manner; gives the request id."""
-        started_s = None if is_stream else time.perf_counter()  # how long a stream lives says nothing
+    ) -> AsyncIterator[Admitted]:
+        """Credentials, count, log, and errors in gRPC's manner."""
         given = dict(context.invocation_metadata() or ())
         this_id = request_id(given.get(REQUEST_ID))
+        this = Admitted(this_id, None if is_stream else time.perf_counter())
         try:
             require(given, context)
-            yield this_id
+            yield this
         except (asyncio.CancelledError, GeneratorExit):
             remaining_s = context.time_remaining()
             is_late = remaining_s is not None and remaining_s <= 0
             code = ErrorCode.TIMEOUT if is_late else ErrorCode.CONNECTION_CLOSE
-            self._count(code, started_s)
+            self._count(code, this.started_s)
             log.info("request given up", code=int(code), request_id=this_id)
             raise
         except Exception as error:
             failure = as_livegate_error(error)
-            self._count(failure.code, started_s)
+            self._count(failure.code, this.started_s)
             _log(failure, error, this_id)
             await _abort(context, failure, this_id)
             raise AssertionError("abort returned") from error
-        self._count(ErrorCode.OK, started_s)
+        self._count(ErrorCode.OK, this.started_s)
 
     def _require_user(self, given: dict[str, Any], context: Context) -> None:
         tokens = self._config.tokens
@@ -146,12 +162,13 @@ class Guard:
             self._metrics.request_seconds.labels(FACE).observe(time.perf_counter() - started_s)
 
 
-async def message_of(context: Context) -> Any:
+async def message_of(context: Context, timeout_s: float) -> Any:
     """The one message of a call that was registered as a stream.
 
     Raises:
         RequestError: PARAM_FAILURE, the caller ended the call without one.
-        LiveGateError: TIMEOUT, it did not come within MESSAGE_TIMEOUT_S.
+        LiveGateError: TIMEOUT, it did not come in time.
+        CancelledError: the caller has left, or his deadline has passed.
     """
     is_late = False
     task = asyncio.current_task()
@@ -162,17 +179,23 @@ async def message_of(context: Context) -> Any:
         is_late = True
         task.cancel()
 
-    timer = asyncio.get_running_loop().call_later(MESSAGE_TIMEOUT_S, give_up)
+    timer = asyncio.get_running_loop().call_later(timeout_s, give_up)
     try:
         message = await context.read()
     except asyncio.CancelledError:
         if is_late:
-            text = f"the call's message did not come within {MESSAGE_TIMEOUT_S:g} s"
+            text = f"the call's message did not come within {timeout_s:g} s"
             raise LiveGateError(ErrorCode.TIMEOUT, text) from None
         raise
     finally:
         timer.cancel()
     if message is grpc.aio.EOF:
+        await asyncio.sleep(
+            0
+        )  # a call that was given up reads as one that ended, before it is cancelled
+        remaining_s = context.time_remaining()
+        if context.cancelled() or (remaining_s is not None and remaining_s <= 0):
+            raise asyncio.CancelledError
         raise RequestError(ErrorCode.PARAM_FAILURE, "the call has no message")
     return message
 

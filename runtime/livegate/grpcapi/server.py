@@ -34,7 +34,13 @@ from livegate.grpcapi.codec import (
     request_from_bytes,
     wish_from_bytes,
 )
-from livegate.grpcapi.interceptors import Context, Guard, message_of, unknown_method
+from livegate.grpcapi.interceptors import (
+    MESSAGE_TIMEOUT_S,
+    Context,
+    Guard,
+    message_of,
+    unknown_method,
+)
 from livegate.grpcapi.streamcodec import (
     bytes_from_camera,
     bytes_from_removed,
@@ -56,6 +62,7 @@ MAX_CALLS = 256
 """Calls whose messages may be in memory at once; the transport refuses more before it reads them."""
 MAX_PUBLIC_CALLS = 16
 """Of each method that needs no credentials, at once."""
+TOO_MANY = f"{MAX_PUBLIC_CALLS} such calls are open already"
 KEEPALIVE_MS = 20_000
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -249,15 +256,19 @@ class _Public(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 def _bounded(handler: Any) -> Any:
-    """So many calls of a method at once, and who sends nothing holds his place for a while only."""
+    """So many calls of a method at once; whose message has not come gives way to who comes later."""
     held = 0
+    waiting: dict[asyncio.Task[Any], None] = {}
 
     @contextlib.asynccontextmanager
     async def place(context: Context) -> AsyncIterator[None]:
         nonlocal held
         if held >= MAX_PUBLIC_CALLS:
-            text = f"{MAX_PUBLIC_CALLS} such calls are open already"
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+            if not waiting:
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, TOO_MANY)
+            oldest = next(iter(waiting))
+            del waiting[oldest]
+            oldest.cancel()
         held += 1
         try:
             yield
@@ -271,8 +282,9 @@ def _bounded(handler: Any) -> Any:
     if handler.stream_stream is not None:
 
         async def converse(messages: Any, context: Context) -> AsyncIterator[Any]:
-            async with place(context):
-                async for answer in handler.stream_stream(messages, context):
+            spoken = contextlib.aclosing(handler.stream_stream(messages, context))
+            async with place(context), spoken as answers:
+                async for answer in answers:
                     yield answer
 
         return grpc.stream_stream_rpc_method_handler(converse, **coded)
@@ -284,11 +296,20 @@ def _bounded(handler: Any) -> Any:
     )
 
     async def answer(messages: Any, context: Context) -> Any:
+        task = asyncio.current_task()
+        assert task is not None  # a coroutine runs in one
         async with place(context):
+            waiting[task] = None
             try:
-                request = await message_of(context)
+                request = await message_of(context, MESSAGE_TIMEOUT_S)
             except LiveGateError as error:
                 await context.abort(grpc_status(error), error.text)
+            except asyncio.CancelledError:
+                if task in waiting:
+                    raise
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, TOO_MANY)
+            finally:
+                waiting.pop(task, None)
             return await behaviour(request, context)
 
     return as_stream(answer, **coded)
@@ -320,5 +341,6 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._unknown = unary(unknown_method)
 
     def service(self, handler_call_details: Any) -> Any:
-        """The handler of a call."""
-        return self._handlers.get(handler_call_details.method, self._unknown)
+        """The handler of a call; None for what is not ours: clients try what they know of gRPC's own."""
+        method = handler_call_details.method
+        return None if method.startswith("/grpc.") else self._handlers.get(method, self._unknown)

@@ -181,6 +181,10 @@ class Clip:
             return float(self._container.duration) / av.time_base
         return None
 
+    @property
+    def _has_sound(self) -> bool:
+        return self._container is not None and bool(self._container.streams.audio)
+
     # --- decoding -----------------------------------------------------------------------------------
 
     def _decoded(self) -> Iterator[VideoFrame]:
@@ -268,7 +272,8 @@ class Clip:
         told_s = self._told_s()
         if self.damaged > DAMAGED_SHARE * self.frames:
             raise _undecodable(f"{self.damaged} of its {self.frames} pictures are damaged")
-        if told_s is not None and told_s * 1000 - self.duration_ms > SHORTER_MS:
+        is_of_pictures = bool(self._stream and self._stream.duration) or not self._has_sound
+        if told_s is not None and is_of_pictures and told_s * 1000 - self.duration_ms > SHORTER_MS:
             raise _undecodable(f"it ends after {self.duration_ms / 1000:.2f} of {told_s:.2f} s")
         self._require_length(self.duration_ms / 1000)
 

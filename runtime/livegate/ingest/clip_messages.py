@@ -24,7 +24,7 @@ class ClipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class ClipOpened(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="opened"):
-    """The decoder is open. `sample_fps`: pictures a second that will come, at most.
+    """The decoder is open. `sample_fps`: pictures a second that will come, about.
 
     `told_ms`: the length as the container tells it, 0 when it does not.
     """

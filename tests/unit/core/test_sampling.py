@@ -54,3 +54,13 @@ def test_rate_is_what_was_asked_for() -> None:
     for sample_fps in (5.0, 10.0, 30.0):
         times = taken(60.0, 0.0, sample_fps=sample_fps)
         assert 1000 * (len(times) - 1) / (times[-1] - times[0]) == pytest.approx(sample_fps, rel=0.15)
+
+
+def test_what_was_looked_at_beside_is_no_debt() -> None:
+    """A camera that is slow in the dark, and faster when the light is on: as it alone would be."""
+    sampling = Sampling(15.0)
+    dark = [at_ms for at_ms in range(0, 30_000, 50) if sampling.takes(at_ms)]
+    light = [at_ms for at_ms in range(30_000, 40_000, 40) if sampling.takes(at_ms)]
+    alone = Sampling(15.0)
+    assert len(dark) == 600
+    assert len(light) >= 0.97 * sum(alone.takes(at_ms) for at_ms in range(0, 10_000, 40))

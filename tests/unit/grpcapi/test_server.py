@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from livegate.core.config import GrpcConfig
 from livegate.core.telemetry import Metrics
 from livegate.grpcapi import interceptors
+from livegate.grpcapi import server as server_module
 from livegate.grpcapi.server import MAX_CALLS, MAX_PUBLIC_CALLS, GrpcServer
 
 TOKEN = "a token that is long enough"
@@ -44,12 +45,16 @@ def test_socket_is_this_users_from_the_moment_it_is_bound(tmp_path: Path) -> Non
     assert asyncio.run(mode_when_bound()) == 0o600
 
 
-def served(tmp_path: Path, ask: Callable[[grpc.aio.Channel], Awaitable[None]]) -> None:
+def served(
+    tmp_path: Path,
+    ask: Callable[[grpc.aio.Channel], Awaitable[None]],
+    metrics: Metrics | None = None,
+) -> None:
     """`ask` a face with one token and nothing behind it."""
 
     async def run() -> None:
         config = GrpcConfig(bind="", socket=str(tmp_path / "grpc.sock"), tokens=(TOKEN,))
-        server = GrpcServer(config, *[None] * 6, Metrics())  # type: ignore[arg-type]
+        server = GrpcServer(config, *[None] * 6, metrics or Metrics())  # type: ignore[arg-type]
         await server.start()
         try:
             async with grpc.aio.insecure_channel(f"unix:{tmp_path}/grpc.sock") as channel:
@@ -114,17 +119,77 @@ def test_call_that_ends_without_a_message_is_refused(tmp_path: Path) -> None:
     served(tmp_path, ask)
 
 
-def test_silent_health_checks_are_few_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They need no token; the others are refused, and what they held comes back."""
-    monkeypatch.setattr(interceptors, "MESSAGE_TIMEOUT_S", 0.5)
+def test_silent_health_checks_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They need no token: few at once, and whoever asks properly is answered meanwhile."""
+    monkeypatch.setattr(server_module, "MESSAGE_TIMEOUT_S", 1.0)
 
     async def ask(channel: grpc.aio.Channel) -> None:
         calls = [silent(channel, CHECK) for _ in range(MAX_CALLS)]
-        assert await is_answering(channel)
-        codes = [await call.code() for call in calls]
-        assert codes.count(grpc.StatusCode.DEADLINE_EXCEEDED) == MAX_PUBLIC_CALLS
-        assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == MAX_CALLS - MAX_PUBLIC_CALLS
         answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
         assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert await is_answering(channel)
+        codes = [await call.code() for call in calls]
+        assert set(codes) <= {
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+        }
+        assert codes.count(grpc.StatusCode.DEADLINE_EXCEEDED) <= MAX_PUBLIC_CALLS
+
+    served(tmp_path, ask)
+
+
+def test_health_watchers_are_told_and_few(tmp_path: Path) -> None:
+    """As many as there are places; one that leaves gives his back."""
+
+    async def ask(channel: grpc.aio.Channel) -> None:
+        health = health_pb2_grpc.HealthStub(channel)
+        watches = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(MAX_PUBLIC_CALLS)]
+        for watch in watches:
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        more = health.Watch(health_pb2.HealthCheckRequest())
+        assert await more.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        watches[0].cancel()
+        for _ in range(100):
+            again = health.Watch(health_pb2.HealthCheckRequest())
+            if await again.read() is not grpc.aio.EOF:
+                break
+            await asyncio.sleep(0.02)
+        else:
+            pytest.fail("the place did not come back")
+
+    served(tmp_path, ask)
+
+
+def test_who_leaves_before_his_message_is_no_malformed_call(tmp_path: Path) -> None:
+    """Cancelled, and past its deadline: 1024 and 1011, as in the table of errors."""
+    metrics = Metrics()
+
+    async def ask(channel: grpc.aio.Channel) -> None:
+        silent_call = channel.stream_unary(CALL)
+        metadata = (("authorization", f"Bearer {TOKEN}"),)
+        left = [silent_call(metadata=metadata) for _ in range(10)]
+        late = [silent_call(metadata=metadata, timeout=0.3) for _ in range(10)]
+        await asyncio.sleep(0.1)
+        for call in left:
+            call.cancel()
+        assert {await call.code() for call in late} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        await asyncio.sleep(0.2)
+
+    served(tmp_path, ask, metrics)
+    told = {
+        sample.labels["code"]: sample.value
+        for family in metrics.requests.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
+    assert told == {"1024": 10, "1011": 10}
+
+
+def test_unknown_reflection_is_unknown_without_a_token(tmp_path: Path) -> None:
+    """Clients that know a newer one fall back then."""
+
+    async def ask(channel: grpc.aio.Channel) -> None:
+        call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")()
+        assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
 
     served(tmp_path, ask)

@@ -390,9 +390,10 @@ def tkhd_matrix(a: int, b: int, c: int, d: int) -> bytes:
     return struct.pack(">9i", *(number << 16 for number in (a, b, 0, c, d, 0, 0, 0)), 1 << 30)
 
 
-def test_sound_may_last_longer_than_the_pictures(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.avi", "a.mkv", "a.flv"])
+def test_sound_may_last_longer_than_the_pictures(tmp_path: Path, name: str) -> None:
     """Two seconds of pictures, four of sound: the pictures are all there."""
-    source = tmp_path / "a.mp4"
+    source = tmp_path / name
     with av.open(str(source), "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
