@@ -135,7 +135,6 @@ class Server:
                 on_refused=log_refusal,
                 on_left=self._left,
                 is_ours=self._is_ours,
-                is_brief=self._is_brief,
                 glance=self._glance,
             )
             if path
@@ -254,9 +253,6 @@ class Server:
 
     def _is_ours(self, camera: str) -> bool:
         return self._cameras.is_ours(camera)
-
-    def _is_brief(self, camera: str, captured_ns: int) -> bool:
-        return self._cameras.is_brief(camera, captured_ns)
 
     def _glance(self, published: PublishedFrame) -> bool:
         return self._cameras.glance(published)

@@ -68,10 +68,11 @@ class Attention(Generic[T]):
         self._max_scene_change = config.max_scene_change
         self._seen: Seen[T] | None = None
 
-    def may_repeat(self, captured_ns: int) -> bool:
-        """Whether a frame of then may show what was judged, as far as can be said without it."""
+    @property
+    def due_ns(self) -> int:
+        """From when on frames must be looked at whatever they show; 0: all of them."""
         seen = self._seen
-        return seen is not None and seen.captured_ns <= captured_ns < seen.due_ns
+        return seen.due_ns if seen is not None else 0
 
     def glance(self, frame: Frame, captured_ns: int) -> Seen[T] | None:
         """What was judged, its face where it is now; None when this frame must be looked at.
@@ -80,7 +81,7 @@ class Attention(Generic[T]):
         be told of first.
         """
         seen = self._seen
-        if seen is None or not self.may_repeat(captured_ns):
+        if seen is None or not seen.captured_ns <= captured_ns < seen.due_ns:
             return None
         self._seen = self._still(seen, frame)
         return self._seen

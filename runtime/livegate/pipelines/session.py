@@ -199,9 +199,10 @@ class Session:
             is_mine = pipeline is self._plan.pipeline  # else what was judged is of models that retired
         return self._repeated(frame, captured_ns) if is_mine else None
 
-    def may_repeat(self, captured_ns: int) -> bool:
-        """Whether a frame of then will most likely show what was just judged; asked without a lock."""
-        return self.onlooker is None and self._attention.may_repeat(captured_ns)
+    @property
+    def repeats_until_ns(self) -> int:
+        """Frames captured before then will most likely show what was judged; asked without a lock."""
+        return self._attention.due_ns if self.onlooker is None else 0
 
     def unsee(self) -> None:
         """Keep no picture of whom the last frame showed: its camera is gone, or was turned off."""

@@ -133,20 +133,18 @@ class Cameras:
         if line is not None and not is_ours:  # of a camera of ours its own process tells more
             self._tell(camera, _gone(camera))
 
-    def is_brief(self, camera: str, captured_ns: int) -> bool:
-        """Whether its frame of then will most likely repeat a verdict; a guess, so without the lock."""
-        return self._resting(camera, captured_ns) is not None
-
     def glance(self, published: PublishedFrame) -> bool:
         """Answer a frame that shows what was just judged; False: it must be looked at, in its turn."""
         source, begun_ns = published.source, time.monotonic_ns()
-        session = self._resting(source.camera, published.captured_ns)
+        line = self._lines.get(source.camera)
+        session = line.session if line is not None else None
         is_as_it_came = source.pixel_format is PixelFormat.BGR
         answer = self._repeated(session, published) if session and is_as_it_came else None
-        if answer is None:
+        if session is None or answer is None:
             return False
         with source.lease(published, since_ns=begun_ns) as lease:
             self._publish(lease.camera, answer)
+            lease.repeats_until_ns = session.repeats_until_ns
             lease.finish(outcome_of_answer(answer))
         return True
 
@@ -167,12 +165,6 @@ class Cameras:
             log.exception("a glance failed")
             return None
 
-    def _resting(self, camera: str, captured_ns: int) -> Session | None:
-        """The camera's session, if a frame of then will most likely repeat a verdict."""
-        line = self._lines.get(camera)
-        session = line.session if line is not None else None
-        return session if session is not None and session.may_repeat(captured_ns) else None
-
     def _look(self, lease: Lease) -> Outcome:
         """The word to the producer; who watches was told. No array outlives this function."""
         captured_ns = lease.published.captured_ns
@@ -184,6 +176,7 @@ class Cameras:
             look = self._service.look(session, frame, captured_ns, clock)
             if not lease.has_producer:  # it left while we looked
                 session.unsee()
+            lease.repeats_until_ns = session.repeats_until_ns
             self._metrics.count_word(look.gate)
             if watches := self._watches(lease.camera):
                 times, number = clock.times(), lease.frame_id
@@ -213,6 +206,10 @@ class Cameras:
         log.warning("frame failed", why=failure.message, exc_info=inside, **event)
 
     def _session(self, camera: str) -> Session:
+        known = self._lines.get(camera)
+        session = known.session if known is not None else None
+        if session is not None:  # as for mostly every frame, and asked without the lock
+            return session
         with self._lock:
             line = self._line(camera)
             if line.session is None:

@@ -27,10 +27,8 @@ always finds a slot; `_shares` keeps to that whatever number of slots was grante
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from livegate.core.config import FramesConfig
@@ -82,14 +80,12 @@ class Broker:
         on_refused: Refused = lambda error, peer, is_fatal: None,
         on_left: Callable[[str], None] = lambda camera: None,
         is_ours: Callable[[str], bool] = lambda camera: False,
-        is_brief: Callable[[str, int], bool] = lambda camera, captured_ns: False,
         glance: Glance = look_at_each,
     ) -> None:
         """Nothing is opened before `start`.
 
         `on_refused` hears of each refusal, for the log; `on_left` of each producer that is gone.
-        `is_ours` tells the cameras whose frames no other user may hand over. `is_brief` guesses, without
-        waiting, whether a camera's frame of that moment will cost next to nothing; `glance` answers the
+        `is_ours` tells the cameras whose frames no other user may hand over; `glance` answers the
         frames that need no turn.
         """
         self.tally = tally or FrameTally(max_cameras=4 * config.max_producers)
@@ -99,7 +95,6 @@ class Broker:
         self._on_refused = on_refused
         self._on_left = on_left
         self._is_ours = is_ours
-        self._is_brief = is_brief
         self._glance = glance
         self._queues: FrameQueues[PublishedFrame] = FrameQueues()
         self._changed = threading.Condition()
@@ -118,14 +113,15 @@ class Broker:
     def pop(self, *, timeout_s: float | None = None) -> Lease:
         """Look at the next frame: cameras take turns.
 
+        The timeout begins anew when a producer leaves just as its frame is taken.
+
         Raises:
             QueueError: QUEUE_EMPTY at the timeout; QUEUE_STOPED.
         """
-        deadline_ns = None if timeout_s is None else time.monotonic_ns() + int(timeout_s * 1e9)
-        self.sweep()
+        if self._retired:
+            self.sweep()
         while True:
-            left_s = None if deadline_ns is None else (deadline_ns - time.monotonic_ns()) / 1e9
-            published = self._queues.pop(timeout_s=left_s)
+            published = self._queues.pop(timeout_s=timeout_s)
             try:
                 return published.source.lease(published)
             except RequestError:
@@ -201,7 +197,6 @@ class Broker:
                 hello.camera,
                 source.queue,
                 is_ready=lambda: source.ring.in_flight < limit,
-                is_brief=partial(self._is_brief, hello.camera),
             )
         except BaseException:
             if segment is not None:
@@ -299,8 +294,6 @@ class Broker:
 
         Every `pop` and every hello does it; an idle server may call it when it likes.
         """
-        if not self._retired:
-            return
         with self._changed:
             idle = [source for source in self._retired if source.ring.is_idle]
             self._retired = [source for source in self._retired if source not in idle]

@@ -121,6 +121,8 @@ class Lease:
         self.camera = published.source.camera
         self.frame_id = published.frame_id
         self.leased_ns = leased_ns
+        self.repeats_until_ns = 0
+        """Frames captured before then will most likely show the same: who judges may say so."""
         self._wall_offset_ns = wall_offset_ns
         self._now_ns = now_ns
         self._view: FrameView | None = None

@@ -80,8 +80,9 @@ class SlotRing:
         """All slots free."""
         self.max_loans = max_loans
         self._slots = [_Slot() for _ in range(slots)]
+        self.in_flight = 0
+        """Leases that have not ended; ended ones whose arrays linger are not counted."""
         self._loaned = 0
-        self._leased = 0
         self._reloans = 0
         self._reloaned: Ticket | None = None
         """What was lent again last, until it is asked for or used."""
@@ -148,7 +149,7 @@ class SlotRing:
         """A reader takes a published frame. Raises as `publish`."""
         with self._changed.lock:
             self._find(ticket, SlotState.READY).state = SlotState.LEASED
-            self._leased += 1
+            self.in_flight += 1
 
     def drop(self, ticket: Ticket, *, again: bool = False) -> Ticket | None:
         """The queue gives a published frame up, unread. `again` as in `release`. Raises as `publish`."""
@@ -169,7 +170,7 @@ class SlotRing:
             slot = self._find(ticket, SlotState.LEASED)
             if slot.views is not None:
                 raise _no_ticket(ticket, "its lease has ended already")
-            self._leased -= 1
+            self.in_flight -= 1
             if views is not None and views() is not None:
                 slot.views = views
                 self._tell()
@@ -193,11 +194,6 @@ class SlotRing:
         with self._changed.lock:
             self._sweep()
             return self._is_closed and all(s.state is SlotState.FREE for s in self._slots)
-
-    @property
-    def in_flight(self) -> int:
-        """Leases that have not ended; ended ones whose arrays linger are not counted."""
-        return self._leased
 
     def states(self) -> dict[SlotState, int]:
         """How many slots are in each state."""

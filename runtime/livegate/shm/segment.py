@@ -63,7 +63,7 @@ class Segment:
         """The bytes of a slot's picture where they are: (picture_bytes,) uint8, read-only."""
         if self._map is None:
             raise _closed()
-        return bytes_in_place(self._map, self.offset(slot), self.geometry)
+        return bytes_in_place(self._map, self.geometry.slot_bytes * slot, self.geometry)
 
     def private_copy(self, slot: int) -> Pixels:
         """The bytes of a slot's picture in memory of ours: (picture_bytes,) uint8.

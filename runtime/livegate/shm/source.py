@@ -24,7 +24,8 @@ Answer = Callable[[Result], bool]
 Glance = Callable[[PublishedFrame], bool]
 """Leases and answers a frame that shows what was just judged; False: it must wait for its turn.
 
-Called by whoever publishes, with no lock held; it must be quick, and may read the slot before the lease.
+Called by whoever publishes, with no lock held, while frames are expected to repeat what was judged
+(Lease.repeats_until_ns); it must be quick, and may read the slot before the lease.
 """
 
 
@@ -185,6 +186,7 @@ class FrameSource:
         published = lease.published
         is_ok = outcome.code is ErrorCode.OK
         self._count(FrameEvent.JUDGED if is_ok else FrameEvent.FAILED)
+        self.queue.repeats_until_ns = lease.repeats_until_ns
         work_ns = self._clocks.now_ns() - lease.leased_ns
         with self._telling:
             again = self.ring.release(published.ticket, views=views, again=self._reloans)
@@ -213,8 +215,9 @@ class FrameSource:
         return self.ring.states()
 
     def _may_glance(self, frame: PublishedFrame) -> bool:
-        """Whether it overtakes no other frame, and would not be copied twice."""
-        return self.is_trusted and self.queue.is_free_for(frame) and not self.ring.in_flight
+        """Whether that may suffice, it overtakes no other frame, and would not be copied twice."""
+        may_repeat = self.is_trusted and frame.captured_ns < self.queue.repeats_until_ns
+        return may_repeat and self.queue.is_free_for(frame) and not self.ring.in_flight
 
     def _dropped(self, frame: PublishedFrame, reason: DropReason) -> None:
         """A published frame will not be looked at."""

@@ -4,10 +4,6 @@ The camera that has waited longest is next, whatever its rate: its wait begins w
 or when a frame came after that, and goes on when a newer frame takes the place of the waiting one. So
 one that sends 200 frames a second cannot starve one that sends 5.
 
-A frame that most likely shows once more what was just judged costs a fiftieth of one that is judged. It
-has a head start, so that it does not wait behind a row of those until its successor throws it out; who
-has waited for longer than that is before it all the same.
-
 A camera is passed over while `is_ready` says no: the broker says so while as many of its frames are
 looked at as may be, which keeps enough slots for its producer.
 """
@@ -24,15 +20,11 @@ from livegate.shm.change import Change
 from livegate.shm.layout import DropReason
 from livegate.shm.queue import Afterwards, Clock, FrameQueue, T, pop_when, stopped_queue
 
-HEAD_START_NS = 20_000_000
-"""Half of the time between two frames at 25 a second: no such frame is thrown out for it alone."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Line(Generic[T]):
     queue: FrameQueue[T]
     is_ready: Callable[[], bool]
-    is_brief: Callable[[int], bool]
 
 
 class FrameQueues(Generic[T]):
@@ -54,14 +46,11 @@ class FrameQueues(Generic[T]):
         self,
         camera: str,
         queue: FrameQueue[T],
-        *,
         is_ready: Callable[[], bool] = lambda: True,
-        is_brief: Callable[[int], bool] = lambda captured_ns: False,
     ) -> None:
         """Let a camera take part.
 
-        `is_brief` guesses whether a frame of then (`captured_ns`) will cost next to nothing. Both are
-        asked with the lock held, for every pop: they must be quick, and wait for nothing.
+        `is_ready` is asked with the lock held: it must be quick, and wait for nothing.
 
         Raises:
             RequestError: EXIST when it does already.
@@ -76,7 +65,7 @@ class FrameQueues(Generic[T]):
                     f"a producer for the camera {camera!r} is connected already",
                     hint="give each producer a name of its own",
                 )
-            self._lines[camera] = _Line(queue, is_ready, is_brief)
+            self._lines[camera] = _Line(queue, is_ready)
 
     def remove(self, camera: str, reason: DropReason = DropReason.GONE) -> None:
         """Stop a camera's queue and forget it; unknown names are ignored."""
@@ -127,17 +116,11 @@ class FrameQueues(Generic[T]):
 
     def _next(self) -> str | None:
         """Whose turn it is, None while nobody waits; the lock is held."""
-        waiting = [
-            camera
-            for camera, line in self._lines.items()
-            if line.queue.waits_since_ns is not None and line.is_ready()
-        ]
-        if len(waiting) < 2:
-            return waiting[0] if waiting else None
-        return min(waiting, key=self._turn_ns)
-
-    def _turn_ns(self, camera: str) -> int:
-        """Since when a camera waits, a brief frame's head start counted in; the lock is held."""
-        line = self._lines[camera]
-        since_ns = line.queue.waits_since_ns or 0
-        return since_ns - HEAD_START_NS if line.is_brief(line.queue.oldest.captured_ns) else since_ns
+        chosen, earliest_ns = None, 0
+        for camera, line in self._lines.items():
+            turn_ns = line.queue.turn_ns
+            if turn_ns is None or (chosen is not None and turn_ns >= earliest_ns):
+                continue
+            if line.is_ready():
+                chosen, earliest_ns = camera, turn_ns
+        return chosen

@@ -66,7 +66,7 @@ def test_pauses_are_drawn_up_to_recheck_and_never_shorter_than_three_quarters() 
         attention.note(scene(), 1000 * MS, face(), "word")
         told = [attention.glance(scene(), (1000 + at_ms) * MS) for at_ms in (pause_ms - 1, pause_ms)]
         assert [one is not None for one in told] == [True, False]
-        assert not attention.may_repeat((1000 + pause_ms) * MS)
+        assert attention.due_ns == (1000 + pause_ms) * MS
 
 
 def test_first_frame_is_looked_at() -> None:

@@ -303,8 +303,9 @@ class Followed:
     def unsee(self) -> None:
         self.has_seen = False
 
-    def may_repeat(self, captured_ns: int) -> bool:
-        return self.has_seen
+    @property
+    def repeats_until_ns(self) -> int:
+        return 9_000_000_000 if self.has_seen else 0
 
     def retire(self) -> None:
         self.is_retired = True
@@ -322,6 +323,7 @@ class OneFrame:
         self.frame_id = 7
         self.published = SimpleNamespace(captured_ns=5_000_000_000)
         self.has_producer = True
+        self.repeats_until_ns = -1
         self.outcomes: list[Outcome] = []
 
     def view(self) -> FrameView:
@@ -390,6 +392,7 @@ def test_frame_that_repeats_a_verdict_is_answered_at_a_glance(judged: Cameras) -
     assert (answer.frame_id, answer.gate, answer.reasons) == (7, None, (Reason.UNCHANGED,))
     (lease,) = source.leases
     assert [outcome.decision for outcome in lease.outcomes] == [Decision.GENUINE]
+    assert lease.repeats_until_ns == 9_000_000_000
 
 
 @pytest.mark.parametrize("why", ["new camera", "NV12", "changed", "broken"])
@@ -417,14 +420,13 @@ def test_camera_without_its_producer_keeps_no_picture(judged: Cameras) -> None:
         judged.look(OneFrame(camera))  # type: ignore[arg-type]
         session = judged._lines[camera].session
         assert session is not None
-        assert judged.is_brief(camera, 0)
+        assert session.repeats_until_ns
         judged.left(camera)
-        assert not session.may_repeat(0)
+        assert not session.repeats_until_ns
     orphan = OneFrame()
     orphan.has_producer = False
     judged.look(orphan)  # type: ignore[arg-type]
-    assert not judged.is_brief("door", 0)
-    assert not judged.is_brief("nobody", 0)
+    assert orphan.repeats_until_ns == 0
 
 
 def test_frame_that_fails_is_held_and_told_to_everybody(judged: Cameras, judge: Judge) -> None:

@@ -26,6 +26,7 @@ from livegate.shm.tally import FrameEvent, FrameTally
 from support import HANG_S
 
 WALL_NS = 1_800_000_000_000_000_000
+FOR_EVER_NS = 10**18
 
 
 class Desk:
@@ -67,6 +68,8 @@ class Desk:
             glance=glance,
             reloans=reloans,
         )
+        if glance is not look_at_each:
+            self.source.queue.repeats_until_ns = FOR_EVER_NS
 
     def hear(self, result: Result) -> bool:
         self.told.append(result)
@@ -200,6 +203,24 @@ def test_frame_that_a_glance_answers_never_waits() -> None:
     desk.source.close()
 
 
+def test_only_frames_that_are_expected_to_repeat_are_glanced_at() -> None:
+    """As long as whoever judged the last one said; who says nothing ends it."""
+    desk = Desk(glance=answer_at_once)
+    for until_ns, is_answered in ((desk.clock.now_ns + 1, True), (desk.clock.now_ns, False), (0, False)):
+        desk.source.queue.repeats_until_ns = FOR_EVER_NS
+        desk.source.queue.push(
+            desk.source.claim(desk.source.loan(timeout_s=0), captured_ns=0, frame_id=1)
+        )
+        with desk.lease() as lease:
+            lease.repeats_until_ns = until_ns
+        desk.told.clear()
+        desk.publish(2, captured_ns=desk.clock.now_ns)
+        assert bool(desk.told) == is_answered
+        if not is_answered:
+            desk.lease().finish(Outcome())
+    desk.source.close()
+
+
 def test_frame_that_a_glance_does_not_answer_waits_for_its_turn() -> None:
     """Nothing is told yet."""
     desk = Desk(glance=lambda published: False)
@@ -235,6 +256,7 @@ def test_frame_is_not_glanced_at_while_another_of_its_camera_is_looked_at() -> N
     desk = Desk(glance=lambda one: one.frame_id == 7 and answer_at_once(one))
     desk.publish(6)
     lease = desk.lease()
+    lease.repeats_until_ns = FOR_EVER_NS
     desk.publish(7)
     assert (desk.words(), len(desk.source.queue)) == ([], 1)
     lease.finish(Outcome(decision=Decision.GENUINE))

@@ -33,11 +33,10 @@ class Desk:
         camera: str,
         *,
         is_ready: bool = True,
-        is_brief: bool = False,
         max_age_ns: int | None = None,
     ) -> None:
         queue = self.queue(max_age_ns)
-        self.queues.add(camera, queue, is_ready=lambda: is_ready, is_brief=lambda captured_ns: is_brief)
+        self.queues.add(camera, queue, is_ready=lambda: is_ready)
 
     def queue(self, max_age_ns: int | None = None) -> FrameQueue[Waiter]:
         self.last = FrameQueue[Waiter](
@@ -109,7 +108,8 @@ def test_brief_frame_goes_before_those_that_waited_a_little_longer() -> None:
     """It has a head start of 20 ms, and no more: nobody waits for ever behind brief ones."""
     desk = Desk()
     desk.add("judged")
-    desk.add("brief", is_brief=True)
+    desk.add("brief")
+    desk.last.repeats_until_ns = desk.clock() + 10**18
     for wait_s, order in ((0.019, ["brief", "judged"]), (0.021, ["judged", "brief"])):
         desk.push("judged")
         desk.clock.pass_s(wait_s)
