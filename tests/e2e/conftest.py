@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.running import Running, start
+from e2e.running import STARTED, Running, start
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +21,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short path: a Unix socket's has at most 107 bytes."""
     return tmp_path_factory.mktemp("s")
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_server() -> Iterator[None]:
+    """A test that fails half way leaves its servers; they would take time and ports of the next ones."""
+    before = len(STARTED)
+    yield
+    for process in STARTED[before:]:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    del STARTED[before:]

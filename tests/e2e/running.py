@@ -29,6 +29,10 @@ def free_port() -> int:
             return port
 
 
+STARTED: list[subprocess.Popen[bytes]] = []
+"""Servers of the test that runs, and of the fixtures that outlive it."""
+
+
 @dataclass
 class Running:
     """The process and where it answers."""
@@ -106,6 +110,7 @@ def start(
     ]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env={**with_cache(), **(env or {})})
+    STARTED.append(process)
     running = Running(process, grpc, http, metrics, path, log)
     if waits:
         wait_until_ready(running)

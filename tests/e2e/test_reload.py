@@ -383,6 +383,8 @@ def falsify(path: Path) -> None:
 
 PAUSE_S = 0.05
 """Between two questions of a client: a box that has nothing left would reload once in three seconds."""
+GIVES_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+"""glibc keeps what is freed, give or take 30 MiB. What is left with these is held by somebody."""
 
 
 @pytest.mark.slow
@@ -392,7 +394,7 @@ def test_soak_of_reloads_leaks_nothing(folder: Path) -> None:
     count = int(os.environ.get("LIVEGATE_RELOADS", "100"))
     still = shared("media", "stills", "image_T1.jpg").read_bytes()
     models = str(shared("models", "reference"))
-    running = start(folder, *PACK, "--models", models, backend="onnxruntime")
+    running = start(folder, *PACK, "--models", models, backend="onnxruntime", env=GIVES_BACK)
     process = psutil.Process(running.process.pid)
     readings: list[tuple[int, int]] = []
     begun_s = time.monotonic()
@@ -425,7 +427,7 @@ def test_soak_of_reloads_leaks_nothing(folder: Path) -> None:
         f"slope {slope / MIB:+.3f} MiB a reload, fds {half[:, 1].min()}..{half[:, 1].max()}, "
         f"threads {process.num_threads()}"
     )
-    assert slope < 0.5 * MIB  # a set of models that stays is 47 MiB
+    assert slope < 0.1 * MIB  # a set of models that stays is 47 MiB
     assert half[:, 1].max() - half[:, 1].min() <= 8
     assert metric(running, 'livegate_reloads_total{outcome="swapped"}') == count
     assert running.stop() == 0, running.log.read_text()
