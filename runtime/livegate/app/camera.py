@@ -64,11 +64,11 @@ class Voice:
         self._out.write(msgspec.json.encode(status) + b"\n")
         self._out.flush()
 
-    def beat(self, *, frames: int, damaged: int, refused: int) -> None:
-        """Say the same again, with the counts of now, if the last time is a second ago."""
+    def beat(self, *, frames: int, damaged: int, refused: int, late_ms: int) -> None:
+        """Say the same again, with the figures of now, if the last time is a second ago."""
         if self._clock() - self._said_s >= BEAT_S:
-            status = self._status
-            self.say(msgspec.structs.replace(status, frames=frames, damaged=damaged, refused=refused))
+            now = {"frames": frames, "damaged": damaged, "refused": refused, "late_ms": late_ms}
+            self.say(msgspec.structs.replace(self._status, **now))
 
 
 class Outlet:
@@ -82,6 +82,7 @@ class Outlet:
         self.size = (0, 0)
         self.frames = 0
         self.refused = 0
+        self.late_ms = 0
 
     def hand_over(self, picture: Picture) -> None:
         """Into a free slot; without one the picture is skipped, a newer one will come.
@@ -91,6 +92,7 @@ class Outlet:
             CaptureError: the picture's pixels cannot be converted.
         """
         producer = self._fitting(picture.width, picture.height)
+        self.late_ms = (time.monotonic_ns() - picture.captured_ns) // 1_000_000
         try:
             with producer.loan(captured_ns=picture.captured_ns) as pixels:
                 picture.write_to(pixels)
@@ -206,7 +208,12 @@ class Camera:
 
     def _beat(self) -> None:
         outlet = self._outlet
-        self._voice.beat(frames=outlet.frames, damaged=self._capture.damaged, refused=outlet.refused)
+        self._voice.beat(
+            frames=outlet.frames,
+            damaged=self._capture.damaged,
+            refused=outlet.refused,
+            late_ms=outlet.late_ms,
+        )
 
     def _say(
         self, state: CameraState, error: LiveGateError | None = None, width: int = 0, height: int = 0

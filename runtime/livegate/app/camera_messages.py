@@ -30,7 +30,10 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class CameraStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the camera is. `damaged` counts skipped packets, `refused` frames without a free slot."""
+    """How the camera is. `damaged` counts skipped packets, `refused` frames without a free slot.
+
+    `late_ms`: how old the last picture was when it was handed over.
+    """
 
     state: CameraState
     code: int = 0
@@ -40,6 +43,7 @@ class CameraStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     frames: int = 0
     damaged: int = 0
     refused: int = 0
+    late_ms: int = 0
 
 
 def settings_for(

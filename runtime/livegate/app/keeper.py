@@ -37,6 +37,8 @@ STOP_S = 10.0
 GRACE_S = 2.0
 """From the end of its standard input to SIGKILL."""
 MAX_LOGGED, LOG_WINDOW_S, MAX_LOGGED_CHARS = 20, 60.0, 400
+LATE_MS = 1000
+"""As old as the defaults of frames.max_frame_age_ms and gate.max_frame_age_ms let a picture be."""
 OVER = (CameraState.ENDED, CameraState.FAILED)
 log = get_logger("livegate.camera")
 
@@ -65,6 +67,7 @@ class CameraKeeper:
         self._crashes = CrashCount(MAX_CRASHES, CRASH_WINDOW_S)
         self._logged: deque[float] = deque(maxlen=MAX_LOGGED)
         self._kept_back = 0
+        self._called_late_s: float | None = None
         self._stopping = threading.Event()
         self._wake_fd, self._waker_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._lock = threading.Lock()
@@ -225,9 +228,11 @@ class CameraKeeper:
         except msgspec.MsgspecError:
             self._take_complaint(f"not a status: {line}")
             return False
-        self._last_said = status
+        before, self._last_said = self._last_said, status
         if status.state is CameraState.STREAMING:
             self._backoff.reset()
+            if status.late_ms >= LATE_MS <= before.late_ms:  # the first ones of a connection always are
+                self._call_late(status)
         self._change(
             state=status.state,
             code=ErrorCode.from_number(status.code),
@@ -236,6 +241,19 @@ class CameraKeeper:
             height=status.height,
         )
         return True
+
+    def _call_late(self, status: CameraStatus) -> None:
+        """Log it once a minute: such pictures open nothing, and nobody else says why."""
+        now_s = self._world.clock()
+        if self._called_late_s is not None and now_s - self._called_late_s < LOG_WINDOW_S:
+            return
+        self._called_late_s = now_s
+        log.warning(
+            "a camera's pictures come late",
+            camera=self._settings.camera,
+            late_ms=status.late_ms,
+            hint="too old to open: its link or this box may be too slow, or its clock",
+        )
 
     def _take_complaint(self, line: str) -> bool:
         """Log a line of standard error, so many in a minute and so much of each; no sign of life."""

@@ -48,6 +48,13 @@ match what:
         print("x" * 100_000, "{}", '{"state": "DANCING"}', "[1", sep="\n", flush=True)
         say("STREAMING", code=4711, message="well")
         stay()
+    case "late":
+        for late_ms in (15_000, 0, 1000, 1200, 1400, 0):
+            say("STREAMING", late_ms=late_ms)
+        say("RETRYING", late_ms=5000)
+        say("RETRYING", late_ms=5000)
+        say("STREAMING", width=64, height=48)
+        stay()
     case "complain":
         for number in range(200):
             print(f"{number} {settings['url']} {'y' * 3000}", file=sys.stderr, flush=True)

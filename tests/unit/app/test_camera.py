@@ -31,11 +31,12 @@ def test_voice_says_changes_at_once_and_beats_each_second() -> None:
     voice.say(CameraStatus(state=CameraState.STREAMING, width=64, height=48))
     for passed_s, beats in ((0.5, 1), (0.6, 2), (0.5, 2), (0.5, 3)):
         now_s[0] += passed_s
-        voice.beat(frames=7, damaged=1, refused=2)
+        voice.beat(frames=7, damaged=1, refused=2, late_ms=40)
         assert len(lines(out)) == beats
     assert lines(out)[-1]["state"] == "STREAMING"
     assert lines(out)[-1]["width"] == 64
-    assert (lines(out)[-1]["frames"], lines(out)[-1]["refused"]) == (7, 2)
+    said = lines(out)[-1]
+    assert (said["frames"], said["refused"], said["late_ms"]) == (7, 2, 40)
 
 
 def run(line: bytes) -> subprocess.CompletedProcess[bytes]:

@@ -346,6 +346,14 @@ def test_complaints_are_logged_without_secrets_and_within_bounds() -> None:
         assert "admin" not in text
 
 
+def test_pictures_that_go_on_coming_late_are_logged_once_a_minute() -> None:
+    """Not the first ones of a connection, which nobody can tell the age of, nor while none come."""
+    with rig() as made, capture_logs() as logs:
+        made.add("late")
+        made.until(lambda report: report.width == 64)
+    assert [entry["late_ms"] for entry in logs if "come late" in entry["event"]] == [1200]
+
+
 def test_process_inherits_no_secrets_no_descriptors_and_no_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
