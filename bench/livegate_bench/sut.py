@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from livegate_bench.generator.credentials import CONFIG
 WARM_TIMEOUT_S = 120
 END_S = 20
 LOOK_EVERY_S = 0.02
+PORTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +120,16 @@ def _wait_until_ready(server: subprocess.Popen[bytes], metrics: str) -> None:
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """All held at once, so that no two are the same."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return tuple(probe.getsockname()[1] for probe in probes)
-    finally:
-        for probe in probes:
-            probe.close()
+    """Below those that the kernel gives to connections: one of them could take it before the server.
+
+    All held at once, so that no two are the same.
+    """
+    with ExitStack() as held:
+        ports: list[int] = []
+        while len(ports) < count:
+            port = random.choice(PORTS)
+            probe = held.enter_context(socket.socket())
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                ports.append(port)
+        return tuple(ports)

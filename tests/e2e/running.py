@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,16 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livegate_bench.sut import free_ports
+
 HANG_S = 60
-
-
-def free_port() -> int:
-    """Below those that the kernel gives to connections: one of them could take it before the server."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 STARTED: list[subprocess.Popen[bytes]] = []
@@ -100,7 +90,7 @@ def start(
     env: dict[str, str] | None = None,
 ) -> Running:
     """Start a server; with `waits`, until it is warm. No backend: the configuration's."""
-    grpc, http, metrics = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    grpc, http, metrics = (f"127.0.0.1:{port}" for port in free_ports(3))
     path = str(folder / "grpc.sock")
     log = folder / f"server-{time.monotonic_ns()}.log"
     command = [

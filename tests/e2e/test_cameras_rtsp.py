@@ -16,7 +16,7 @@ import pytest
 
 from children import children_with
 from clips import BLUE, RED, clip
-from e2e.running import Running, free_port, start
+from e2e.running import Running, start
 from frame_queue_kit import HANG_S
 from frame_queue_rig import Consumer, broker_at, child_environment, eventually
 from livegate.app.supervisor import CameraSupervisor
@@ -25,6 +25,7 @@ from livegate.core.config import CameraConfig, IngestConfig, LimitsConfig
 from livegate.core.errors import ErrorCode
 from livegate.shm.broker import Broker
 from livegate.shm.lease import Lease
+from livegate_bench.sut import free_ports
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 APT = (
@@ -118,7 +119,7 @@ class RtspServer:
     """GStreamer's, in a process of its own."""
 
     def __init__(self, path: Path, *credentials: str) -> None:
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self._command = (
             *(SYSTEM_PYTHON, str(Path(__file__).with_name("rtsp_server.py"))),
             *(str(self.port), str(path), *credentials),

@@ -352,6 +352,7 @@ def frames_socket(running: Running) -> Path:
 
 def test_watcher_hears_of_every_frame_of_a_camera(server: Running, calls: Wire) -> None:
     """A producer's frames, its leaving, and the same words that the producer heard."""
+    written = answers_written(server)
     with FrameProducer(frames_socket(server), camera="hall", width=320, height=240) as producer:
         watch = calls.watch_camera(pb.WatchCameraRequest(camera="hall"), timeout=WAIT_S)
         heard: list[Any] = []
@@ -371,6 +372,14 @@ def test_watcher_hears_of_every_frame_of_a_camera(server: Running, calls: Wire) 
     assert words == ["HOLD", "UNSPECIFIED", "DENY", "UNSPECIFIED"]
     assert [pb.GateDecision.Name(a.gate).rpartition("_")[2] for a in told_frames] == words
     assert heard[-1].task_code == 1024
+    assert answers_written(server) - written == len(heard)
+
+
+def answers_written(running: Running) -> int:
+    """How many answers the time of writing was taken of."""
+    text = running.get("/metrics")[1]
+    (line,) = [one for one in text.splitlines() if 'seconds_count{stage="serialise"}' in one]
+    return int(float(line.rpartition(" ")[2]))
 
 
 def _until_gone(watch: Any) -> Iterator[Any]:

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import simplejpeg
 
-from e2e.running import environment, free_port
+from e2e.running import environment
 from livegate.bundles.archive import read_seal
 from livegate.bundles.box import this_python
 from livegate.bundles.manifest import BundleManifest, manifest_from_bytes
+from livegate_bench.sut import free_ports
 from support import ROOT, alone, astronaut
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -162,7 +163,7 @@ def test_every_face_answers_from_a_bundle(maker: Maker, installed: Path, tmp_pat
     livegate, python = installed / "current/bin/livegate", installed / "current/venv/bin/python"
     where = run_offline(maker, str(python), "-I", "-c", "import livegate; print(livegate.__file__)")
     assert str(ROOT) not in where
-    ports = [str(free_port()) for _ in range(3)]
+    ports = [str(port) for port in free_ports(3)]
     ask = (str(python), "-I", "-c", ASK, str(livegate), str(photo), *ports)
     told = json.loads(run_offline(maker, *ask, "alone" if alone() else "here"))
     assert told.pop("engine").startswith("onnxruntime")

@@ -22,6 +22,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from livegate.core.config import GrpcConfig
 from livegate.core.errors import ErrorCode, LiveGateError, SetupError
+from livegate.core.results import FrameAnswer
 from livegate.core.socketlock import SocketLock, configured_path
 from livegate.core.telemetry import Metrics
 from livegate.grpcapi.challengecodec import bytes_from_challenge, start_from_bytes
@@ -42,6 +43,7 @@ from livegate.grpcapi.interceptors import (
     unknown_method,
 )
 from livegate.grpcapi.streamcodec import (
+    bytes_from_answer,
     bytes_from_camera,
     bytes_from_removed,
     camera_from_bytes,
@@ -173,13 +175,13 @@ class GrpcServer:
         self, messages: AsyncIterator[bytes], request_id: str, context: Context
     ) -> AsyncGenerator[bytes, None]:
         """LivenessService.StreamFrames."""
-        return stream_frames(self._streams, messages, self._challenges.live)
+        return stream_frames(self._streams, messages, self._challenges.live, self._write)
 
     def watch_camera(
         self, content: bytes, request_id: str, context: Context
     ) -> AsyncGenerator[bytes, None]:
         """LivenessService.WatchCamera."""
-        return watch_camera(self._cameras, content, self._challenges.live)
+        return watch_camera(self._cameras, content, self._challenges.live, self._write)
 
     async def add_camera(self, content: bytes, request_id: str, context: Context) -> bytes:
         """LivenessService.AddCamera."""
@@ -200,6 +202,10 @@ class GrpcServer:
         """LivenessService.ReloadModels; carried through although the caller may leave."""
         wish = wish_from_bytes(content)
         return bytes_from_reloaded(await asyncio.to_thread(self._models.reload, wish))
+
+    def _write(self, answer: FrameAnswer, task_id: str) -> bytes:
+        with self._metrics.serialising():
+            return bytes_from_answer(answer, task_id)
 
     def _bind_tcp(self, address: str) -> int:
         try:

@@ -110,7 +110,7 @@ def frame_from_bytes(content: bytes) -> StreamFrame | TicketFrame:
     return StreamFrame(frame.frame_id, frame.frame_pts, _picture(frame))
 
 
-def bytes_from_answer(answer: FrameAnswer, *, task_id: str) -> bytes:
+def bytes_from_answer(answer: FrameAnswer, task_id: str) -> bytes:
     """Write a StreamResponse."""
     message = pb.StreamResponse(
         code=CODE_STREAM + 1,

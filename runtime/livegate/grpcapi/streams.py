@@ -24,7 +24,6 @@ from livegate.core.results import FrameAnswer
 from livegate.grpcapi.streamcodec import (
     StreamOpen,
     TicketFrame,
-    bytes_from_answer,
     frame_from_bytes,
     open_from_bytes,
     watched_from_bytes,
@@ -35,6 +34,8 @@ from livegate.service.streams import FrameStream, StreamFrame, Streams
 
 TakeUp = Callable[[str], LiveChallenge]
 """Gives the challenge of a nonce to the one who answers it; Challenges.live."""
+Write = Callable[[FrameAnswer, str], bytes]
+"""Makes the message of an answer, with the task's id; bytes_from_answer."""
 OPEN_TIMEOUT_S = 10.0
 """For `open` to come: a stream that is none must not keep a place."""
 PAST_S = 0.5
@@ -47,7 +48,7 @@ the sender would be stopped during a long look, with a picture that grows old in
 
 
 async def stream_frames(
-    streams: Streams, messages: AsyncIterator[bytes], take_up: TakeUp
+    streams: Streams, messages: AsyncIterator[bytes], take_up: TakeUp, write: Write
 ) -> AsyncGenerator[bytes, None]:
     """LivenessService.StreamFrames.
 
@@ -65,7 +66,7 @@ async def stream_frames(
     deadline = _let_go_in_time(loop, stream.challenge)
     try:
         async for answer in conveyor.answers():
-            yield bytes_from_answer(answer, task_id=opening.task_id)
+            yield write(answer, opening.task_id)
         await reader  # its error, if it had one
     finally:
         if deadline is not None:
@@ -104,7 +105,9 @@ async def _first(messages: AsyncIterator[bytes]) -> bytes:
     return first
 
 
-async def watch_camera(cameras: Cameras, content: bytes, take_up: TakeUp) -> AsyncGenerator[bytes, None]:
+async def watch_camera(
+    cameras: Cameras, content: bytes, take_up: TakeUp, write: Write
+) -> AsyncGenerator[bytes, None]:
     """LivenessService.WatchCamera.
 
     Raises:
@@ -121,7 +124,7 @@ async def watch_camera(cameras: Cameras, content: bytes, take_up: TakeUp) -> Asy
                 await _until(news, watch.left_s)
                 watch.expire()
             else:
-                yield bytes_from_answer(answer, task_id="")
+                yield write(answer, "")
     finally:
         cameras.unwatch(watch)
 

@@ -46,7 +46,7 @@ VERDICT = ChallengeVerdict(
 
 
 def answered(news: ChallengeNews | None) -> bytes:
-    return bytes_from_answer(FrameAnswer(7, 8, 9, news=news), task_id="t")
+    return bytes_from_answer(FrameAnswer(7, 8, 9, news=news), "t")
 
 
 def test_challenge_is_read_as_it_was_started() -> None:

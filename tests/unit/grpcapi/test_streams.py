@@ -12,6 +12,7 @@ import pytest
 from challenge_kit import FakeLive
 from livegate.core.errors import DeadlineError
 from livegate.core.results import FrameAnswer
+from livegate.grpcapi.streamcodec import bytes_from_answer
 from livegate.grpcapi.streams import stream_frames
 from livegate.service.streams import CODE_STREAM, StreamFrame
 from livegate.shm.ring import Ticket
@@ -78,7 +79,7 @@ async def break_off(streams: SlowStreams, overflow: int, tickets: int, turns: in
     """Cancel a stream after so many turns of the event loop."""
 
     async def listen() -> None:
-        async for _ in stream_frames(streams, requests(overflow, tickets), never):  # type: ignore[arg-type]
+        async for _ in stream_frames(streams, requests(overflow, tickets), never, bytes_from_answer):  # type: ignore[arg-type]
             pass
 
     listener = asyncio.ensure_future(listen())
@@ -108,7 +109,7 @@ def test_stream_that_never_opens_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         yield b""
 
     async def listen() -> None:
-        async for _ in stream_frames(SlowStreams(), silence(), never):  # type: ignore[arg-type]
+        async for _ in stream_frames(SlowStreams(), silence(), never, bytes_from_answer):  # type: ignore[arg-type]
             pass
 
     with pytest.raises(DeadlineError):
@@ -124,7 +125,7 @@ def test_silent_stream_lets_go_of_its_challenge_when_the_time_is_up(
     live.left_s, streams.challenge = 0.01, live
 
     async def listen() -> None:
-        answers = stream_frames(streams, requests(pb.OVERFLOW_WAIT, 0), never)  # type: ignore[arg-type]
+        answers = stream_frames(streams, requests(pb.OVERFLOW_WAIT, 0), never, bytes_from_answer)  # type: ignore[arg-type]
         async for _ in answers:
             pass
 
