@@ -23,11 +23,11 @@ from livegate.core.errors import LiveGateError
 from livegate.core.machine import cpu, memory_bytes
 from livegate.core.plugins import plugin_names
 from livegate.core.resources import resource_dir
+from livegate.core.tls import require_tls
 from livegate.engines.base import Backend, DeviceWatcher
 from livegate.engines.choice import Way, wish_for
 from livegate.gateway.dialect import Dialect
 from livegate.gateway.listener import split_address
-from livegate.gateway.tls import server_context
 from livegate.manifests.store import ModelStore
 
 PACKAGES = ("numpy", "opencv-python-headless", "simplejpeg", "av", "grpcio", "protobuf", "uvicorn")
@@ -215,17 +215,12 @@ def _faces(config: Config) -> Iterator[Finding]:
     except LiveGateError as error:
         yield _bad("exposure", error)
     try:
-        server_context(config.http)
+        require_tls(config)
     except LiveGateError as error:
         yield _bad("tls", error)
-    addresses = {
-        "grpc": config.grpc.bind,
-        "http": config.http.bind,
-        "metrics": config.metrics.bind,
-    }
-    for face, address in addresses.items():
-        if address:
-            yield _port(face, address)
+    for name, face in config.faces.items():
+        if face.bind:
+            yield _port(name, face.bind)
 
 
 def _left_out(dialect: Dialect) -> Finding:

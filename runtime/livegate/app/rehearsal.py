@@ -14,8 +14,8 @@ from livegate.app.supervisor import require_cameras
 from livegate.core.config import Config
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.results import EngineInfo
+from livegate.core.tls import require_tls
 from livegate.gateway.listener import split_address
-from livegate.gateway.tls import server_context
 from livegate.service.cameras import views_of
 
 
@@ -30,7 +30,7 @@ def rehearse(config: Config) -> tuple[EngineInfo, ...]:
     """
     _require_addresses(config)
     require_credentials(config, served_dialects(config, build_dialects(config)))
-    server_context(config.http)
+    require_tls(config)
     _require_cameras(config)
     store = build_store(config)
     build_before_serving(config, store, EngineBuilds())
@@ -42,9 +42,9 @@ def rehearse(config: Config) -> tuple[EngineInfo, ...]:
 
 
 def _require_addresses(config: Config) -> None:
-    for bind in (config.grpc.bind, config.http.bind, config.metrics.bind):
-        if bind:
-            split_address(bind)
+    for face in config.faces.values():
+        if face.bind:
+            split_address(face.bind)
 
 
 def _require_cameras(config: Config) -> None:

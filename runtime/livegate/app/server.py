@@ -30,13 +30,13 @@ from livegate.core.config import Config
 from livegate.core.plugins import load_plugin, plugin_names
 from livegate.core.socketlock import configured_path
 from livegate.core.telemetry import Metrics, get_logger
+from livegate.core.tls import server_context
 from livegate.engines.pool import shutting_down
 from livegate.gateway.dialect import Dialect
 from livegate.gateway.fetch import Fetcher
 from livegate.gateway.http import Gateway
 from livegate.gateway.listener import HttpListener
 from livegate.gateway.operations import operations_app
-from livegate.gateway.tls import server_context
 from livegate.grpcapi.server import GrpcServer
 from livegate.service.actions import ActionService
 from livegate.service.cameras import Cameras
@@ -122,11 +122,13 @@ class Server:
                 app,
                 max_connections=config.http.max_connections,
                 head_timeout_s=config.http.head_timeout_s,
-                tls=server_context(config.http),
+                tls=server_context("http", config.http),
             )
         if config.metrics.bind:
             app = operations_app(config.metrics, self._service, metrics)
-            self._listeners["metrics"] = HttpListener("metrics", config.metrics.bind, app)
+            self._listeners["metrics"] = HttpListener(
+                "metrics", config.metrics.bind, app, tls=server_context("metrics", config.metrics)
+            )
         self._frames_path = path = configured_path(config.frames.socket, "frames.sock")
         broker = (
             Broker(

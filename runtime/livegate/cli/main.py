@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,8 @@ EXIT_ERROR = 2
 
 def entry() -> None:
     """What the installed script calls."""
+    # Else gRPC's core writes a line of its own into the log for each handshake that fails.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     sys.exit(main(sys.argv[1:]))
 
 

@@ -24,6 +24,11 @@ def add_target(parser: argparse.ArgumentParser) -> None:
         help=f"or unix:PATH; else this user's Unix socket if it is there, else {TCP}",
     )
     group.add_argument("--token", metavar="T", help=f"bearer token; else {TOKEN_VARIABLE}")
+    group.add_argument(
+        "--ca-file",
+        metavar="FILE",
+        help="PEM of who signed the server's grpc.tls_cert: HOST:PORT over TLS",
+    )
 
 
 def connect(options: argparse.Namespace) -> LivenessClient:
@@ -31,7 +36,8 @@ def connect(options: argparse.Namespace) -> LivenessClient:
     from livegate.client import LivenessClient
 
     token = options.token or os.environ.get(TOKEN_VARIABLE, "")
-    return LivenessClient(options.target or default_target(), token=token)
+    target = options.target or (TCP if options.ca_file else default_target())
+    return LivenessClient(target, token=token, ca_file=options.ca_file)
 
 
 def default_target() -> str:

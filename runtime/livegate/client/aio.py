@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -31,6 +32,7 @@ from livegate.client.calls import (
     remove_camera_call,
     start_call,
     status_call,
+    trusting,
     verify_call,
 )
 from livegate.client.codec import error_from_call
@@ -55,12 +57,23 @@ class AsyncLivenessClient:
         target: str = DEFAULT_TARGET,
         *,
         token: str = "",
+        ca_file: str | Path | None = None,
         retries: int | RetryPolicy = 2,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Connect on the first call; `token` is one of the server's grpc.tokens or admin_tokens."""
+        """Connect on the first call; `token` is one of the server's grpc.tokens or admin_tokens.
+
+        With `ca_file`, the PEM file of who signed the server's certificate (grpc.tls_cert), over TLS.
+
+        Raises:
+            SetupError: NO_EXIST, OPEN_FAIL or INIT_FAIL for that file.
+        """
         self._is_closed = False
-        self._channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        self._channel = (
+            grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+            if ca_file is None
+            else grpc.aio.secure_channel(target, trusting(ca_file), options=CHANNEL_OPTIONS)
+        )
         self._methods = {name: self._channel.unary_unary(METHOD + name) for name in UNARY}
         self._token = token
         self._policy = RetryPolicy(retries) if isinstance(retries, int) else retries

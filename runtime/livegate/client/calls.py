@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+import grpc
 
 from livegate.client.answers import Answer, Challenge, ModelsReloaded, VideoAnswer
 from livegate.client.challengecodec import challenge_from_bytes, start_bytes
@@ -27,6 +30,7 @@ from livegate.client.videocodec import verify_bytes, video_answer_from_bytes
 from livegate.core.camera import CameraReport
 from livegate.core.errors import ErrorCode, LiveGateError
 from livegate.core.ids import request_id
+from livegate.core.tls import authorities
 from livegate.core.view import View
 
 T = TypeVar("T")
@@ -58,6 +62,11 @@ CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
+
+
+def trusting(ca_file: str | Path) -> Any:
+    """gRPC's credentials of a client that trusts these authorities. Raises as `authorities`."""
+    return grpc.ssl_channel_credentials(authorities(Path(ca_file)))
 
 
 @dataclass(frozen=True, slots=True)

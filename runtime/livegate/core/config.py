@@ -129,7 +129,18 @@ class ServerConfig(Section, frozen=True):
     ] = 10.0
 
 
-class GrpcConfig(Section, frozen=True):
+class Face(Section, frozen=True):
+    """What listens on an address."""
+
+    bind: Annotated[str, Meta(description="HOST:PORT; empty = none")] = ""
+    tls_cert: Annotated[
+        str,
+        Meta(description="PEM file of the certificate chain; with it TCP is TLS (1.2 or newer) only"),
+    ] = ""
+    tls_key: Annotated[str, Meta(description="PEM file of its key, without a passphrase")] = ""
+
+
+class GrpcConfig(Face, frozen=True):
     """The gRPC face."""
 
     bind: Annotated[str, Meta(description="HOST:PORT; empty = no TCP")] = "127.0.0.1:50051"
@@ -153,7 +164,7 @@ class GrpcConfig(Section, frozen=True):
     ] = 32
 
 
-class HttpConfig(Section, frozen=True):
+class HttpConfig(Face, frozen=True):
     """The HTTP face, where the cloud dialects answer."""
 
     bind: Annotated[str, Meta(description="HOST:PORT; empty = no HTTP")] = "127.0.0.1:8080"
@@ -166,11 +177,6 @@ class HttpConfig(Section, frozen=True):
     ] = 10.0
     body_timeout_s: Annotated[Seconds, Meta(description="time for a body to arrive")] = 15.0
     max_connections: Annotated[Positive, Meta(description="connections open at once")] = 512
-    tls_cert: Annotated[
-        str,
-        Meta(description="PEM file of the certificate chain; with it HTTP is HTTPS (TLS 1.2 or newer)"),
-    ] = ""
-    tls_key: Annotated[str, Meta(description="PEM file of its key, without a passphrase")] = ""
 
 
 class UrlsConfig(Section, frozen=True):
@@ -194,7 +200,7 @@ class UrlsConfig(Section, frozen=True):
     ] = ""
 
 
-class MetricsConfig(Section, frozen=True):
+class MetricsConfig(Face, frozen=True):
     """/metrics, /livez and /readyz."""
 
     bind: Annotated[str, Meta(description="HOST:PORT; empty = none")] = "127.0.0.1:9090"
@@ -657,3 +663,8 @@ class Config(Section, frozen=True):
     challenge: ChallengeConfig = ChallengeConfig()
     quality: QualityConfig = QualityConfig()
     log: LogConfig = LogConfig()
+
+    @property
+    def faces(self) -> dict[str, Face]:
+        """What listens on addresses, by its table's name."""
+        return {"grpc": self.grpc, "http": self.http, "metrics": self.metrics}

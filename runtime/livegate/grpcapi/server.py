@@ -25,6 +25,7 @@ from livegate.core.errors import ErrorCode, LiveGateError, SetupError
 from livegate.core.results import FrameAnswer
 from livegate.core.socketlock import SocketLock, configured_path
 from livegate.core.telemetry import Metrics
+from livegate.core.tls import grpc_files
 from livegate.grpcapi.challengecodec import bytes_from_challenge, start_from_bytes
 from livegate.grpcapi.codec import (
     SERVICE,
@@ -66,6 +67,8 @@ MAX_PUBLIC_CALLS = 16
 """Of each method that needs no credentials, at once."""
 TOO_MANY = f"{MAX_PUBLIC_CALLS} such calls are open already"
 KEEPALIVE_MS = 20_000
+HANDSHAKE_MS = 10_000
+"""Of TLS and of HTTP/2: who connects and says nothing is hung up on (120 s unless it is said)."""
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -87,7 +90,7 @@ class GrpcServer:
         """Bind.
 
         Raises:
-            SetupError: INIT_FAIL for the address, BUSY for the socket of a live server.
+            SetupError: INIT_FAIL for the address, BUSY for the socket of a live server; as grpc_files.
         """
         self._service = service
         self._streams = streams
@@ -108,6 +111,7 @@ class GrpcServer:
                 ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
                 ("grpc.http2.max_frame_size", WINDOW_BYTES),
                 ("grpc.http2.bdp_probe", 0),
+                ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
                 # A peer that lost its power would keep its stream open for ever.
                 ("grpc.keepalive_time_ms", KEEPALIVE_MS),
                 ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 2),
@@ -117,7 +121,7 @@ class GrpcServer:
         self._metrics = metrics
         handlers = (_Public(self._health), _Methods(self, Guard(config, metrics)))
         self._server.add_generic_rpc_handlers(handlers)
-        self.port = self._bind_tcp(config.bind) if config.bind else 0
+        self.port = self._bind_tcp(config) if config.bind else 0
         if path := configured_path(config.socket, "grpc.sock"):
             self._bind_socket(path)
 
@@ -207,9 +211,14 @@ class GrpcServer:
         with self._metrics.serialising():
             return bytes_from_answer(answer, task_id)
 
-    def _bind_tcp(self, address: str) -> int:
+    def _bind_tcp(self, config: GrpcConfig) -> int:
+        files, address = grpc_files(config), config.bind
         try:
-            port: int = self._server.add_insecure_port(address)
+            port: int = (
+                self._server.add_secure_port(address, grpc.ssl_server_credentials([files]))
+                if files
+                else self._server.add_insecure_port(address)
+            )
         except RuntimeError as error:
             raise SetupError(
                 ErrorCode.INIT_FAIL,

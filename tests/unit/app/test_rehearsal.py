@@ -29,6 +29,9 @@ BAD_URL, BAD_REGION, GATE = (
         ({"grpc": {"bind": "127.0.0.1"}}, "not an address"),
         ({"http": {"bind": "127.0.0.1:http"}}, "not an address"),
         ({"metrics": {"bind": "127.0.0.1:99999"}}, "not an address"),
+        ({"grpc": {"tls_cert": "cert.pem"}}, "grpc.tls_key is not"),
+        ({"http": {"tls_key": "key.pem"}}, "http.tls_cert is not"),
+        ({"metrics": {"tls_cert": "cert.pem"}}, "metrics.tls_key is not"),
     ],
 )
 def test_rehearsal_refuses_what_a_start_would(sections: dict[str, dict[str, object]], what: str) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from livegate.core.config import HttpConfig
+from livegate.core.tls import server_context
 from livegate.gateway import listener
 from livegate.gateway.listener import HttpListener
-from livegate.gateway.tls import server_context
 from support import HANG_S
 from tls_kit import tls_files
 
@@ -174,7 +174,7 @@ def test_trailers_that_are_few_disturb_nobody() -> None:
 def test_handshake_that_does_not_come_ends_the_connection(tmp_path: Path) -> None:
     """A limit for heads is none where nobody gets as far as a head."""
     files = tls_files(tmp_path)
-    tls = server_context(HttpConfig(tls_cert=str(files.cert), tls_key=str(files.key)))
+    tls = server_context("http", HttpConfig(tls_cert=str(files.cert), tls_key=str(files.key)))
 
     async def told() -> bytes:
         async with served(tls=tls) as server:
