@@ -88,7 +88,8 @@ def row(**changes: Any) -> Row:
     """A steady row of single_stream over a Unix socket."""
     made = Row(
         scenario="single_stream", system="grpc-unix", settings={"clients": 4}, pack="own",
-        detector_input=320, threads=2, seed=7, started_unix_s=1.7e9, seconds=30.0, requests=3000,
+        picture="640x480 a",
+        detector_input=320, threads=2, seed=7, started_unix_s=1.7e9, seconds=40.0, requests=4000,
         rate_per_s=100.0, latency=latency(), percentile=0.9, windows=windows(), is_stable=True,
         core_ms_per_request=18.0, load_core_ms_per_request=1.5,
         stages_ms={"decode": 2.4, "queue": 0.3, "infer": 15.0}, errors={"5003": 2}, drops={"late": 1},

@@ -21,10 +21,13 @@ from livegate_bench.sut import Server, running_server
 from livegate_bench.system import Place
 
 MOST_CAMERAS = 256
+MOST_DECODED = 16
+"""Each is a process of its own: a box has memory for so many, not for as many as queues."""
 ROOM = (
     *("--set", f"frames.max_producers={MOST_CAMERAS}"),
     *("--set", f"frames.max_connections={2 * MOST_CAMERAS}"),
     *("--set", "frames.ceiling_mib=4096"),
+    *("--set", f"ingest.max_cameras={MOST_DECODED}"),
 )
 """For many cameras; none of it costs anything while they are few."""
 EVERY_FRAME = ("--set", "attention.recheck_ms=0")
@@ -48,6 +51,7 @@ class Bench:
         self.threads = worker_count(self.config)
         self.stack = ExitStack()
         self._console = console or Console(stderr=True)
+        self._turns = 0
         self._servers: dict[tuple[str, ...], Server] = {}
         self._judging: dict[str, tuple[EngineRun, ...]] = {}
         self._loaded: tuple[EngineRun, ...] | None = None
@@ -85,6 +89,11 @@ class Bench:
 
     def _any_server(self) -> Server:
         return next(iter(self._servers.values())) if self._servers else self.server()
+
+    def begin_turns(self) -> int:
+        """A number for rows that take turns with each other, and with nobody else."""
+        self._turns += 1
+        return self._turns
 
     def place(self, server: Server | None, config: Config | None = None) -> Place:
         """Where a system finds what it needs; `config` in place of the bench's."""

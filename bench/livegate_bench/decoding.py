@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from livegate.client import LivenessClient
 from livegate.core.errors import LiveGateError
-from livegate_bench.bench import Bench
+from livegate_bench.bench import MOST_DECODED, Bench
 from livegate_bench.failure import BenchError
 from livegate_bench.generator.loadgen import Taken
 from livegate_bench.generator.scene import PERIOD_S, Kind, Scene
@@ -29,8 +30,6 @@ from livegate_bench.rows import Row
 from livegate_bench.sut import Server
 
 NAME, SYSTEM = "camera_fleet", "camera-file"
-MOST = 16
-"""Each is a process of its own: a box has memory for so many, not for as many as queues."""
 PERCENTILE = 0.99
 STREAMING_S = 30.0
 LOOK_EVERY_S = 0.1
@@ -49,7 +48,8 @@ def decoding_row(bench: Bench, server: Server, options: argparse.Namespace, most
             bench.say(f"{NAME}, decoding {cameras} cameras: {taken.requests / taken.seconds:.0f}/s")
             return keeps_up(taken, cameras, fps, most_dropped)
 
-        cameras = highest_number(is_held, most=min(options.most_cameras, MOST))
+        most = min(options.most_cameras, MOST_DECODED)
+        cameras = highest_number(is_held, most=most)
         watcher, started_unix_s = Watcher(), time.time()
         rounds = []
         with playing(server, clip, max(1, cameras)):
@@ -59,11 +59,15 @@ def decoding_row(bench: Bench, server: Server, options: argparse.Namespace, most
     takens = [taken for taken, _ in rounds]
     windows = tuple(window_of(taken, spent_s, PERCENTILE) for taken, spent_s in rounds)
     problem = why_unstable(windows)
+    if cameras == 0:
+        problem = "one camera is too many already"
+    elif not all(keeps_up(taken, cameras, fps, most_dropped) for taken in takens):
+        problem = f"{cameras} cameras held in the search, and not in every round"
     requests, seconds = sum(t.requests for t in takens), sum(t.seconds for t in takens)
     return Row(
         scenario=NAME,
         system=SYSTEM,
-        settings={"fps": fps, "scene": scene},
+        settings={"fps": fps, "scene": scene, "every_frame": options.every_frame},
         picture=bench.picture_name,
         pack=bench.config.models.pack,
         detector_input=bench.config.face_detection.input_size,
@@ -83,7 +87,7 @@ def decoding_row(bench: Bench, server: Server, options: argparse.Namespace, most
         drops={name: sum(t.drops.get(name, 0) for t in takens) for t in takens for name in t.drops},
         rss_bytes=memory,
         engines=bench.judging_engines(),
-        figures={"max_cameras": float(cameras)},
+        figures={"max_cameras": float(cameras), "searched_to": float(most)},
         before=watcher.before,
         after=watcher.look(),
     )
@@ -95,7 +99,9 @@ def film(picture: bytes, fps: float, kind: Kind, seed: int) -> bytes:
 
     scene, pixels = Scene(picture, kind, seed), np.empty((FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)
     with tempfile.NamedTemporaryFile(suffix=".mp4") as file, av.open(file.name, "w") as container:
-        stream: Any = container.add_stream("libx264", rate=round(fps), options={"preset": "veryfast"})
+        stream: Any = container.add_stream(
+            "libx264", rate=Fraction(fps).limit_denominator(1001), options={"preset": "veryfast"}
+        )
         stream.width, stream.height, stream.pix_fmt = FRAME_WIDTH, FRAME_HEIGHT, "yuv420p"
         for number in range(round(fps * PERIOD_S)):
             scene.paint(pixels, number, number / fps)
@@ -140,8 +146,11 @@ def watch(server: Server, seconds: float) -> tuple[Taken, float]:
 
 
 def keeps_up(taken: Taken, cameras: int, fps: float, most_dropped: float) -> bool:
-    """All but a few frames were judged: those that a decoder never gave count as dropped, too."""
-    return taken.requests >= cameras * fps * taken.seconds * (1 - most_dropped)
+    """All but a few frames were judged: those that a decoder never gave count as dropped, too.
+
+    A look begins and ends somewhere between two frames of each camera.
+    """
+    return taken.requests + cameras >= cameras * fps * taken.seconds * (1 - most_dropped)
 
 
 def _wait_until_streaming(server: Server, client: LivenessClient, names: set[str]) -> None:

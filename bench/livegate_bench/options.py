@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -174,6 +175,17 @@ def settings_from(options: argparse.Namespace) -> dict[str, Any]:
             raise BenchError(f"--set {setting} is not KEY=VALUE of `livegate config keys`")
         flags[path] = value_from_text(known[path], value, f"--set {path}")
     return flags
+
+
+def changed_settings(options: argparse.Namespace) -> tuple[str, ...]:
+    """What was set beside the flags that have a place of their own in a row: KEY=VALUE."""
+    secret = {key.path for key in keys() if key.is_secret}
+    pairs = [setting.partition("=") for setting in options.set]
+    found = [f"{path}={'…' if path in secret else value}" for path, _, value in pairs]
+    if options.profile:
+        digest = hashlib.sha256(Path(options.profile).read_bytes()).hexdigest()
+        found.append(f"profile={digest[:12]}")
+    return tuple(found)
 
 
 def server_arguments(options: argparse.Namespace) -> Sequence[str]:

@@ -160,6 +160,8 @@ class Row(Part, frozen=True, kw_only=True):
     engines: tuple[EngineRun, ...] = ()
     figures: dict[str, float] = {}
     """What else the scenario finds, its unit in the name: max_cameras, ready_s."""
+    turns: int = 0
+    """Rows of one report with the same number took turns with each other, window by window."""
     before: Conditions
     after: Conditions
 
@@ -176,6 +178,8 @@ class Report(Part, frozen=True, kw_only=True):
     started_unix_s: float
     seconds: float
     machine: Machine
+    settings: tuple[str, ...] = ()
+    """What --set and --profile changed, KEY=VALUE; folders and hosts left out."""
     rows: tuple[Row, ...]
 
 

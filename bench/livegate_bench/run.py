@@ -13,11 +13,12 @@ from pathlib import Path
 from types import ModuleType
 
 from livegate import __version__
+from livegate.core.errors import LiveGateError
 from livegate.core.plugins import load_plugin, plugin_names
 from livegate_bench.bench import Bench
 from livegate_bench.failure import BenchError
 from livegate_bench.measure.conditions import machine
-from livegate_bench.options import add_common
+from livegate_bench.options import add_common, changed_settings
 from livegate_bench.parts import SCENARIOS
 from livegate_bench.report.reports import add_outputs, check_outputs, deliver
 from livegate_bench.rows import Report, Row
@@ -68,6 +69,8 @@ def run_rows(rows: Rows, options: argparse.Namespace) -> tuple[Report, BenchErro
             found.extend(rows(bench, options))
         except BenchError as error:
             failure = error
+        except (LiveGateError, OSError, KeyboardInterrupt) as error:
+            failure = BenchError(f"the run broke off: {error or type(error).__name__}")
     report = Report(
         command=command_line(sys.argv[1:]),
         livegate=__version__,
@@ -75,6 +78,7 @@ def run_rows(rows: Rows, options: argparse.Namespace) -> tuple[Report, BenchErro
         started_unix_s=started_unix_s,
         seconds=time.perf_counter() - started_s,
         machine=machine(),
+        settings=tuple(map(_without_place, changed_settings(options))),
         rows=tuple(found),
     )
     return report, failure

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from livegate_bench.failure import BenchError
 from livegate_bench.generator.credentials import CONFIG
+from livegate_bench.measure.scrape import DIRECT
 
 WARM_TIMEOUT_S = 120
 END_S = 20
@@ -112,7 +112,7 @@ def _wait_until_ready(server: subprocess.Popen[bytes], metrics: str) -> None:
     until_s = time.monotonic() + WARM_TIMEOUT_S
     while time.monotonic() < until_s and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://{metrics}/readyz", timeout=1):
+            with DIRECT.open(f"http://{metrics}/readyz", timeout=1):
                 return
         except OSError:
             time.sleep(LOOK_EVERY_S)

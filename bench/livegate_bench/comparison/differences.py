@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from livegate_bench.comparison.measures import settings_words
+from livegate_bench.comparison.measures import measure, settings_words
 from livegate_bench.rows import Machine, Report, Row
 
 _OF_ROW: tuple[tuple[str, Callable[[Row], object]], ...] = (
@@ -13,6 +13,8 @@ _OF_ROW: tuple[tuple[str, Callable[[Row], object]], ...] = (
     ("threads", lambda row: row.threads),
     ("judged percentile", lambda row: row.percentile),
 )
+MOST_LOST = 0.01
+"""Above that part of failures or drops a figure tells of what was left."""
 _OF_ENGINE = (
     ("models", "sha256"), ("backend", "backend"), ("provider", "provider"), ("precision", "precision"),
 )  # fmt: skip
@@ -21,6 +23,8 @@ _OF_ENGINE = (
 def differences(base: Row, other: Row) -> list[str]:
     """What besides the system was not the same, or makes a row doubtful."""
     found = [f"{name}: {get(base)} / {get(other)}" for name, get in _OF_ROW if get(base) != get(other)]
+    if base.picture and other.picture and base.picture != other.picture:  # older reports do not tell
+        found.append(f"picture: {base.picture} / {other.picture}")
     found += _engine_differences(base, other)
     if base.settings != other.settings:
         words = [" ".join(settings_words(row.settings)) or "none" for row in (base, other)]
@@ -28,6 +32,10 @@ def differences(base: Row, other: Row) -> list[str]:
     for row in (base, other):
         if not row.is_stable:
             found.append(f"{row.system} was unstable: {row.unstable_because or 'no reason told'}")
+    for name in ("errors_part", "drops_part"):
+        lost = [measure(row, name) or 0.0 for row in (base, other)]
+        if max(lost) > MOST_LOST and lost[0] != lost[1]:
+            found.append(f"{name}: {lost[0]:.3f} / {lost[1]:.3f}")
     return found
 
 
@@ -68,7 +76,7 @@ def _machine_part(machine: Machine, name: str) -> object:
 
 
 def version_differences(base: Report, other: Report) -> list[str]:
-    """Of LiveGate, Python, the kernel and packages: compared on purpose, or good to know of."""
+    """Of settings, LiveGate, Python, the kernel, packages: compared on purpose, or good to know of."""
     first, second = _versions(base), _versions(other)
     return [
         f"{name}: {first.get(name, 'none')} / {second.get(name, 'none')}"
@@ -79,6 +87,7 @@ def version_differences(base: Report, other: Report) -> list[str]:
 
 def _versions(report: Report) -> dict[str, str]:
     return {
+        "settings": " ".join(report.settings) or "none",
         "livegate": f"{report.livegate} {report.git_revision or ''}".strip(),
         "python": report.machine.python,
         "kernel": report.machine.kernel,

@@ -61,7 +61,7 @@ class Pair(Part, frozen=True, kw_only=True):
 def compare_rows(
     base: Row, other: Row, *, is_paired: bool, machines: tuple[Machine, Machine] | None = None
 ) -> Pair:
-    """Every figure that both have. `is_paired`: their windows n were taken beside each other."""
+    """Every figure that both have. `is_paired`: rows of one report, which may have taken turns."""
     found = [ratio_of(base, other, figure, is_paired=is_paired) for figure in COMPARED]
     return Pair(
         scenario=other.scenario,
@@ -109,7 +109,7 @@ def _by_windows(
         return None, None, "requests"
     first = _values(base.windows, OF_WINDOW[figure])
     second = _values(other.windows, OF_WINDOW[figure])
-    if is_paired and len(base.windows) == len(other.windows):
+    if is_paired and base.turns == other.turns and len(base.windows) == len(other.windows):
         both = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
         ratios = [b / a for a, b in both if a > 0]
         interval = paired_interval([a for a, _ in both], [b for _, b in both])
@@ -138,6 +138,7 @@ def _histogram(row: Row) -> Histogram | None:
         return None
     alone = _distribution(row.latency)
     requests = float(np.mean([window.requests for window in row.windows if window.latency_ms]))
+    requests *= sum(row.latency.counts) / max(1, row.requests)  # a query may be several samples
     if requests < 1 or len(alone.knots_ms) < 2:
         return None
     effect = design_effect(alone, row.percentile, latencies, requests)

@@ -13,7 +13,9 @@ def constant(rate_per_s: float, seconds: float) -> Any:
 
 
 def poisson(rate_per_s: float, seconds: float, seed: int) -> Any:
-    """The same with pauses that are drawn: exponential, as of many who do not know each other."""
+    """The same at moments that are drawn, as of many who do not know each other.
+
+    A Poisson process of which it is known how many come: few draws would else be of another rate.
+    """
     count = max(1, round(rate_per_s * seconds))
-    pauses = np.random.default_rng(seed).exponential(1 / rate_per_s, count)
-    return np.cumsum(pauses)
+    return np.sort(np.random.default_rng(seed).uniform(0, count / rate_per_s, count))

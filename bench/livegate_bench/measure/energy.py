@@ -12,8 +12,13 @@ from livegate_bench.rows import Energy
 
 SYSFS = Path("/sys")
 EVERY_S = 0.1
-WHOLE_BOX = ("VDD_IN", "POM_5V_IN", "VIN_SYS_5V0", "VDD_TOTAL")
-"""Rails that all others of a Jetson hang on, by module; their sum counts the same watts twice."""
+WHOLE_BOX = ("VDD_IN", "POM_5V_IN", "VDD_TOTAL")
+"""Rails that all others of a Jetson hang on, by module; their sum counts the same watts twice.
+
+VIN_SYS_5V0 is none: on an AGX Orin it is what is left beside the rails of GPU and CPU.
+"""
+MONITORS = "ina"
+"""Chips that watch a board's rails; a battery that is charged and a graphics card are none of it."""
 
 
 class EnergyMeter:
@@ -36,8 +41,8 @@ class EnergyMeter:
             self._thread.start()
 
     def rail_watts(self) -> tuple[str, float] | None:
-        """The rail of the whole box, else the sum of all; None without any."""
-        rails = self._sensors.rails()
+        """The rail of the whole box, else the sum of the board's; None without any."""
+        rails = [rail for rail in self._sensors.rails() if rail.name.startswith(MONITORS)]
         for rail in rails:
             if rail.name.endswith(WHOLE_BOX):
                 return rail.name, rail.watts

@@ -6,11 +6,11 @@ import os
 import platform
 
 from livegate.core.machine import cpu, package_versions
+from livegate.core.profile import LIBRARIES
 
 PACKAGES = (
     "livegate",
-    "onnxruntime",
-    "openvino",
+    *LIBRARIES,
     "numpy",
     "opencv-python-headless",
     "simplejpeg",

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 
 from livegate.core.config import Config
@@ -60,6 +61,11 @@ class Contender:
     config: Config | None = None
     """In place of the bench's, of a system that does the work itself."""
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether all that the box does in a round is for the requests; a peer is only woken."""
+        return self.beside is nullcontext or self.own is not None
+
 
 @dataclass
 class Track:
@@ -70,6 +76,7 @@ class Track:
     watcher: Watcher
     started_unix_s: float
     server: Server | None
+    turns: int
     windows: list[Window] = field(default_factory=list)
     takens: list[Taken] = field(default_factory=list)
     server_cpu_s: float = 0.0
@@ -112,7 +119,8 @@ def take_turns(
     """
     pace = pace or bench.pace
     with ExitStack() as stack:
-        tracks = [_track(bench, contender, stack) for contender in contenders]
+        turns = bench.begin_turns()
+        tracks = [_track(bench, contender, stack, turns) for contender in contenders]
         for track in tracks:
             _warm(track, pace)
         for turn in range(1, pace.most_rounds + 1):
@@ -140,6 +148,8 @@ def row_of(
     if taken.gave_up:
         problem = problem or "the system was so far behind that requests were not sent"
     problem = problem or why_unstable(track.windows)
+    if not problem and requests < bench.pace.least_requests:
+        problem = f"{requests} of the {bench.pace.least_requests} requests that were asked for"
     is_frames = contender.system == "frame-queue"
     copied = scrape.total(track.counted, "livegate_frame_bytes_copied_total")
     return Row(
@@ -160,16 +170,21 @@ def row_of(
         windows=tuple(track.windows),
         is_stable=not problem,
         unstable_because=problem,
-        core_ms_per_request=per_request_ms(track.server_cpu_s + load_s, answered),
+        core_ms_per_request=per_request_ms(track.server_cpu_s + load_s, answered)
+        if contender.is_alone
+        else None,
         load_core_ms_per_request=per_request_ms(load_s, answered) if track.server else None,
         stages_ms=_stages_ms(track, taken),
         errors=taken.errors,
         drops={**scrape.dropped(track.counted), **taken.drops},
         bytes_copied_per_request=round(copied / answered) if is_frames and answered else None,
         rss_bytes=track.rss_bytes or None,
-        energy=energy_from(track.energies, seconds + taken.lead_in_s, answered),
+        energy=energy_from(track.energies, seconds + taken.lead_in_s, answered)
+        if contender.is_alone
+        else None,
         engines=engines_of(bench, track),
         figures=figures or {},
+        turns=track.turns,
         before=track.watcher.before,
         after=track.after or track.watcher.look(),
     )
@@ -202,12 +217,12 @@ def start_load(bench: Bench, system: str, flags: tuple[str, ...] = EVERY_FRAME) 
     return Load(system, bench.place(server), server.check if server else lambda: None)
 
 
-def _track(bench: Bench, contender: Contender, stack: ExitStack) -> Track:
+def _track(bench: Bench, contender: Contender, stack: ExitStack, turns: int) -> Track:
     server = _server_of(bench, contender)
     place = bench.place(server, contender.config)
     with contender.beside() if contender.own else nullcontext():  # who stands still answers nobody
         load = Load(contender.system, place, server.check if server else lambda: None)
-    return Track(contender, stack.enter_context(load), Watcher(), time.time(), server)
+    return Track(contender, stack.enter_context(load), Watcher(), time.time(), server, turns)
 
 
 def _server_of(bench: Bench, contender: Contender) -> Server | None:
@@ -236,7 +251,10 @@ def _measure(track: Track, turn: int) -> int:
             track.counted += scrape.difference(_counted(server), counted)
     track.server_cpu_s += spent_s
     track.takens.append(taken)
-    track.windows.append(window_of(taken, spent_s, track.contender.percentile))
+    window = window_of(taken, spent_s, track.contender.percentile)
+    if not track.contender.is_alone:
+        window = msgspec.structs.replace(window, core_ms_per_request=None)
+    track.windows.append(window)
     pid = server.box.pid if server else track.load.pid
     track.rss_bytes = rss_bytes(pid)
     return pid

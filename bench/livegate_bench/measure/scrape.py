@@ -12,11 +12,13 @@ Sample = tuple[str, str]
 LINE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 PREFIXES = ("livegate_stage_seconds_", "livegate_request_seconds_", "livegate_frame")
 TIMEOUT_S = 5.0
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Past a proxy that the environment names: what it answers would be taken for ours."""
 
 
 def scrape(address: str) -> dict[Sample, float]:
     """All samples that the bench has a use for."""
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=TIMEOUT_S) as answer:
+    with DIRECT.open(f"http://{address}/metrics", timeout=TIMEOUT_S) as answer:
         return samples_from(answer.read().decode())
 
 

@@ -18,6 +18,8 @@ def why_unstable(windows: Sequence[Window]) -> str:
     last = windows[-IN_A_ROW:]
     if len(last) < IN_A_ROW:
         return f"{len(last)} windows, {IN_A_ROW} are needed"
+    if not any(window.requests for window in last):
+        return "nothing was answered"
     latencies = [window.latency_ms for window in last]
     for what, found in (("rate", [window.rate_per_s for window in last]), ("latency", latencies)):
         values = [value for value in found if value is not None]

@@ -90,7 +90,7 @@ def clips_under_way(target: str, clip: bytes, at_once: int, took_s: list[float])
     done = threading.Event()
 
     def send() -> None:
-        with LivenessClient(target, retries=0) as client:
+        with LivenessClient(target) as client:
             while not done.is_set():
                 started_s = time.perf_counter()
                 client.verify_actions(clip, (Action.NOD,), timeout_s=CLIP_TIMEOUT_S)

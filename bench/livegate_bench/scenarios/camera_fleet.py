@@ -10,6 +10,7 @@ time that could be seen from outside, so that row counts frames and has no ages.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
 
 from livegate_bench.bench import EVERY_FRAME, MOST_CAMERAS, Bench
@@ -45,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--decode", action="store_true", help="cameras that the server decodes, too")
 
 
-def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
+def rows(bench: Bench, options: argparse.Namespace) -> Iterator[Row]:
     """One for frame queues, one more for decoding; both with figures.max_cameras."""
     cameras = max(1, search(bench, options))
     while True:
@@ -58,14 +59,14 @@ def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
     unchanged = scrape.total(track.counted, "livegate_frames_unchanged_total")
     figures = {
         "max_cameras": float(cameras if is_held else 0),
+        "searched_to": float(options.most_cameras),
         "dropped_part": dropped(track.together),
         "unchanged_part": unchanged / max(1, track.together.answered),
     }
-    found = [row_of(bench, NAME, track, figures=figures, problem=problem)]
+    yield row_of(bench, NAME, track, figures=figures, problem=problem)
     if options.decode:
         server = bench.server(flags_of(options))
-        found.append(decoding_row(bench, server, options, MOST_DROPPED))
-    return found
+        yield decoding_row(bench, server, options, MOST_DROPPED)
 
 
 def measure(bench: Bench, options: argparse.Namespace, cameras: int) -> Track:

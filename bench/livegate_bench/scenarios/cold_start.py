@@ -35,6 +35,8 @@ NAME = "cold_start"
 SERVED, BARE = "livegate serve", "bare process"
 PERCENTILE = 0.5
 BACKENDS = ("onnxruntime", "openvino", "null")
+BARE_PROVIDERS = ("cpu", "null")
+"""That engines ran on: the bare process has no other."""
 IMPORTS = (
     *("numpy", "cv2", "simplejpeg", "msgspec", "grpc", "grpc_status", "grpc_health.v1.health"),
     *(
@@ -69,13 +71,13 @@ def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
     watcher, started_unix_s = Watcher(), time.time()
     with running_server(*arguments):  # files are in the page cache, golden outputs made
         pass
-    plan = bare_plan(bench)
+    engines = bench.loaded_engines()
+    plan = bare_plan(bench) if all(run.provider in BARE_PROVIDERS for run in engines) else None
     for turn in range(1, bench.pace.rounds + 1):
         served.append(start_server(arguments))
         bares += [start_bare(plan)] if plan else []
         told = f", bare {bares[-1].ready_s:.2f} s" if plan else ""
         bench.say(f"{NAME}, round {turn}: ready after {served[-1].ready_s:.2f} s{told}")
-    engines = bench.loaded_engines()
     found = [(SERVED, served, figures(served, bares)), (BARE, bares, {})]
     return [
         row(bench, name, starts, told, engines, watcher, started_unix_s)

@@ -93,11 +93,13 @@ class Sensors:
         found = []
         for chip in sorted(self._root.glob("class/hwmon/hwmon*")):
             name = first_line_of(chip / "name") or chip.name
-            for path in sorted(chip.glob("power*_input")):
+            powers = sorted(chip.glob("power*_input"))
+            for path in powers:
                 watts = _number(path)
                 if watts is not None:
                     found.append(Rail(f"{name} {_label(path)}", watts / 1e6))
-            for path in sorted(chip.glob("curr*_input")):
+            # Who tells his power tells his current, too; an INA3221's fourth is the sum of the others.
+            for path in () if powers else sorted(chip.glob("curr[1-3]_input")):
                 amperes, volts = _number(path), _number(chip / path.name.replace("curr", "in"))
                 if amperes is not None and volts is not None:
                     rail = _label(chip / path.name.replace("curr", "in"))

@@ -252,4 +252,4 @@ def test_measures_every_name_has_a_value_in_a_full_row_and_none_fails_in_a_bare_
         assert measure(row(), name) is not None
         measure(bare_row(requests=0), name)
     assert measure(row(), "errors") == 2
-    assert measure(row(), "drops_part") == pytest.approx(1 / 3001)
+    assert measure(row(), "drops_part") == pytest.approx(1 / 4001)

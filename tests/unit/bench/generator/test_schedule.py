@@ -27,6 +27,14 @@ def test_poisson_schedule_has_exponential_pauses_of_the_asked_mean() -> None:
     assert pauses.std() == pytest.approx(0.01, rel=0.03)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_poisson_schedule_of_few_requests_is_of_the_asked_rate(seed: int) -> None:
+    """All of them within the time that so many take."""
+    due = poisson(20, 4, seed=seed)
+    assert len(due) == 80
+    assert 0 <= due[0] < due[-1] <= 4
+
+
 @pytest.mark.parametrize("schedule", [constant(0.1, 1.0), poisson(0.1, 1.0, 1)])
 def test_schedule_has_one_request_at_least(schedule: np.ndarray) -> None:
     """Also where the rate would give none."""

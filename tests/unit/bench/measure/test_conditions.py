@@ -97,6 +97,38 @@ def test_energy_of_a_board_is_felt_on_the_rail_that_all_hang_on(tmp_path: Path) 
     assert meter.stop() == ("ina3221 VDD_IN", pytest.approx(9.8))
 
 
+def test_energy_of_a_board_without_such_a_rail_is_the_sum_of_its_own(tmp_path: Path) -> None:
+    """As on an AGX Orin, where VIN_SYS_5V0 is one beside others; a battery is no part of it.
+
+    A chip that tells its power counts once; the fourth current of an INA3221 is the sum of others.
+    """
+    chips: tuple[dict[str, object], ...] = (
+        {
+            "name": "ina3221",
+            "in1_label": "VDD_GPU_SOC",
+            "in1_input": 10_000,
+            "curr1_input": 2500,
+            "in2_label": "VDD_CPU_CV",
+            "in2_input": 10_000,
+            "curr2_input": 800,
+            "in3_label": "VIN_SYS_5V0",
+            "in3_input": 5000,
+            "curr3_input": 1200,
+            "in4_input": 5000,
+            "curr4_input": 4500,
+        },
+        {"name": "ina226", "power1_input": 24_000_000, "in1_input": 24_000, "curr1_input": 1000},
+        {"name": "BAT0", "power1_input": 45_000_000},
+        {"name": "amdgpu", "power1_input": 9_000_000},
+    )
+    for number, chip in enumerate(chips):
+        for name, value in chip.items():
+            write(tmp_path / f"class/hwmon/hwmon{number}/{name}", value)
+    meter = EnergyMeter(tmp_path, every_s=60)
+    assert meter.rail_watts() == ("sum of all rails", pytest.approx(25 + 8 + 6 + 24))
+    meter.stop()
+
+
 def test_energy_without_a_sensor_is_none(tmp_path: Path) -> None:
     """So is that of a row with a window that has none."""
     assert EnergyMeter(tmp_path).stop() is None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 from livegate.core.results import StageTimes
 from livegate.core.telemetry import Metrics
 from livegate_bench.measure import scrape
+from support import HANG_S
 
 FRAMES = 'livegate_frames_total{camera="a",event="%s"} %d\n'
 
@@ -45,3 +49,24 @@ def test_drops_are_by_reason_and_of_all_cameras() -> None:
     assert scrape.dropped(found) == {"replaced": 2, "expired": 3, "no_slot": 1}
     assert scrape.total(found, "livegate_frames_total", "judged") == 90
     assert scrape.total(found, "livegate_frames_total") == 96
+
+
+def test_scrape_goes_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What that answers for 127.0.0.1 would be taken for the server's."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        found = scrape.scrape(f"127.0.0.1:{server.server_port}")
+        thread.join(HANG_S)
+    assert found == {("livegate_frames_total", ""): 7.0}
+
+
+class Answering(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"livegate_frames_total 7\n")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""

@@ -41,3 +41,9 @@ def test_windows_without_any_latency_are_judged_by_rate() -> None:
 def test_windows_that_differ_say_where(windows: list[Window], why: str) -> None:
     """In words that stand in the report."""
     assert why_unstable(windows) == why
+
+
+def test_windows_in_which_nothing_was_answered_are_not_stable() -> None:
+    """They agree, and tell of nothing."""
+    window = Window(seconds=1, requests=0, rate_per_s=0.0, latency_ms=None, core_ms_per_request=None)
+    assert why_unstable([window] * 3) == "nothing was answered"

@@ -141,6 +141,9 @@ def test_compare_takes_the_windows_at_the_percentile_that_they_hold() -> None:
             "models: abababababab / cdcdcdcdcdcd (lg_detect/detect)",
         ),
         ({"is_stable": False, "unstable_because": "heat"}, "grpc-unix was unstable: heat"),
+        ({"errors": {"5003": 1000}}, "errors_part: 0.000 / 0.200"),
+        ({"drops": {"late": 1000}}, "drops_part: 0.000 / 0.200"),
+        ({"picture": "640x480 b"}, "picture: 640x480 a / 640x480 b"),
     ],
 )
 def test_compare_under_other_circumstances_warns(changes: dict[str, Any], told: str) -> None:
@@ -149,6 +152,7 @@ def test_compare_under_other_circumstances_warns(changes: dict[str, Any], told: 
     of_row = {name: value for name, value in changes.items() if name not in of_engine}
     other = row(engines=(msgspec.structs.replace(ENGINE, **of_engine),), **of_row)
     assert compared(row(), other).warnings == (told,)
+    assert compared(row(), row(errors={"5003": 3}, picture="")).warnings == ()
 
 
 def test_compare_engines_that_only_one_row_tells_warn_unless_the_system_is_another() -> None:
@@ -175,10 +179,13 @@ def test_compare_lists_versions_that_differ_and_rows_without_partner() -> None:
     machine = msgspec.structs.replace(MACHINE, versions={"numpy": "2.5"})
     base = report(row(), row(settings={"clients": 1}), row())
     found = compare_reports(
-        base, report(row(), row(system="null"), machine=machine, livegate="0.2"), NAMES
+        base,
+        report(row(), row(system="null"), machine=machine, livegate="0.2", settings=("a.b=1",)),
+        NAMES,
     )
     assert len(found.pairs) == 1
     assert found.versions == (
+        "settings: none / a.b=1",
         "livegate: 0.1 abc123 / 0.2 abc123",
         "numpy: 2.4.6 / 2.5",
         "onnxruntime: 1.31.0 / none",
@@ -213,6 +220,25 @@ def test_compare_systems_unequal_windows_are_not_paired() -> None:
     made = report(row(), row(system="null", windows=windows(count=7)))
     (pair,) = compare_systems(made, "grpc-unix").pairs
     assert ratio(pair, "rate_per_s").method == "windows"
+
+
+def test_compare_systems_that_did_not_take_turns_are_not_paired() -> None:
+    """As many windows are no sign of it: a search that steps down measures one system again, later."""
+    made = report(row(turns=1), row(system="null", turns=2))
+    (pair,) = compare_systems(made, "grpc-unix").pairs
+    assert ratio(pair, "rate_per_s").method == "windows"
+
+
+def test_compare_queries_of_several_samples_count_once() -> None:
+    """The same latencies tell as much, whether a query is one picture or eight."""
+    ones = row(requests=4000, latency=latency(count=4000))
+    eights = row(
+        requests=32_000,
+        latency=latency(count=4000),
+        windows=tuple(msgspec.structs.replace(w, requests=8 * w.requests) for w in windows()),
+    )
+    found = [ratio(compared(made, made), "p99_ms") for made in (ones, eights)]
+    assert (found[0].low, found[0].high) == (found[1].low, found[1].high)
 
 
 def test_compare_systems_takes_the_only_row_of_the_base_and_says_so() -> None:
