@@ -23,13 +23,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("s")
 
 
-@pytest.fixture(autouse=True)
-def leaves_no_server() -> Iterator[None]:
-    """A test that fails half way leaves its servers; they would take time and ports of the next ones."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """A test that fails half way leaves the servers that it started itself: they would disturb the next.
+
+    Those of fixtures were started before.
+    """
     before = len(STARTED)
-    yield
-    for process in STARTED[before:]:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    del STARTED[before:]
+    try:
+        yield
+    finally:
+        for process in STARTED[before:]:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        del STARTED[before:]

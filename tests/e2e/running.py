@@ -20,7 +20,7 @@ HANG_S = 60
 
 
 STARTED: list[subprocess.Popen[bytes]] = []
-"""Servers of the test that runs, and of the fixtures that outlive it."""
+"""Servers of fixtures, and of the test that runs."""
 
 
 @dataclass

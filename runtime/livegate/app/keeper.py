@@ -27,6 +27,7 @@ from livegate.core.camera import CameraReport, CameraState
 from livegate.core.errors import ErrorCode
 from livegate.core.telemetry import get_logger
 from livegate.ingest.confine import environment, how_it_ended
+from livegate.ingest.lag import UNTOLD_NS
 from livegate.ingest.location import Location
 
 MAX_CRASHES, CRASH_WINDOW_S = 5, 60.0
@@ -39,6 +40,7 @@ GRACE_S = 2.0
 MAX_LOGGED, LOG_WINDOW_S, MAX_LOGGED_CHARS = 20, 60.0, 400
 LATE_MS = 1000
 """As old as the defaults of frames.max_frame_age_ms and gate.max_frame_age_ms let a picture be."""
+UNTOLD_MS = UNTOLD_NS // 1_000_000
 OVER = (CameraState.ENDED, CameraState.FAILED)
 log = get_logger("livegate.camera")
 
@@ -252,7 +254,9 @@ class CameraKeeper:
             "a camera's pictures come late",
             camera=self._settings.camera,
             late_ms=status.late_ms,
-            hint="too old to open: its link or this box may be too slow, or its clock",
+            hint="they do not come as they were taken: nobody can tell their age, and they open nothing"
+            if status.late_ms >= UNTOLD_MS
+            else "older than gate.max_frame_age_ms opens nothing: link, box or clock may be too slow",
         )
 
     def _take_complaint(self, line: str) -> bool:

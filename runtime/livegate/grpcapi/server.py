@@ -271,7 +271,7 @@ class _Public(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 def _bounded(handler: Any) -> Any:
-    """So many calls of a method at once; whose message has not come gives way to who comes later."""
+    """So many calls of a method at once; whose one message has not come gives way to who comes later."""
     held = 0
     waiting: dict[asyncio.Task[Any], None] = {}
 

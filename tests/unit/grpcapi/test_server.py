@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -160,29 +161,44 @@ def test_health_watchers_are_told_and_few(tmp_path: Path) -> None:
     served(tmp_path, ask)
 
 
-def test_who_leaves_before_his_message_is_no_malformed_call(tmp_path: Path) -> None:
+def test_who_leaves_before_his_message_is_no_malformed_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Cancelled, and past its deadline: 1024 and 1011, as in the table of errors."""
-    metrics = Metrics()
+    metrics, begun, message_of = Metrics(), [], interceptors.message_of
+
+    async def counted(context: Any, timeout_s: float) -> Any:
+        begun.append(context)
+        return await message_of(context, timeout_s)
+
+    monkeypatch.setattr(interceptors, "message_of", counted)
 
     async def ask(channel: grpc.aio.Channel) -> None:
         silent_call = channel.stream_unary(CALL)
         metadata = (("authorization", f"Bearer {TOKEN}"),)
         left = [silent_call(metadata=metadata) for _ in range(10)]
-        late = [silent_call(metadata=metadata, timeout=0.3) for _ in range(10)]
-        await asyncio.sleep(0.1)
+        while len(begun) < 10:  # who leaves before is never heard of
+            await asyncio.sleep(0.01)
         for call in left:
             call.cancel()
+        late = [silent_call(metadata=metadata, timeout=1.0) for _ in range(10)]
+        while len(begun) < 20:
+            await asyncio.sleep(0.01)
         assert {await call.code() for call in late} == {grpc.StatusCode.DEADLINE_EXCEEDED}
-        await asyncio.sleep(0.2)
+        while sum(told(metrics).values()) < 20:
+            await asyncio.sleep(0.01)
 
     served(tmp_path, ask, metrics)
-    told = {
+    assert told(metrics) == {"1024": 10, "1011": 10}
+
+
+def told(metrics: Metrics) -> dict[str, float]:
+    return {
         sample.labels["code"]: sample.value
         for family in metrics.requests.collect()
         for sample in family.samples
         if sample.name.endswith("_total")
     }
-    assert told == {"1024": 10, "1011": 10}
 
 
 def test_unknown_reflection_is_unknown_without_a_token(tmp_path: Path) -> None:

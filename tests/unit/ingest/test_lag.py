@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from livegate.ingest.lag import Lag
 
 MS = 1_000_000
-START_NS = 10**12
-UNTOLD = 15_000
+START_NS = 10**13
+UNTOLD = 3_600_000
 """The age of a picture whose age cannot be told."""
 LEAD = 26
 """Pictures at 25 a second until the first whose age can be told, and that one."""
@@ -42,10 +42,13 @@ def test_pictures_that_come_as_they_are_taken_are_new_once_that_is_known() -> No
 
 @pytest.mark.parametrize("speed", [1.3, 1.4, 2, 40])
 @pytest.mark.parametrize("stall_ms", [0, 100, 200, 700])
-def test_pictures_that_the_camera_had_kept_are_never_called_younger(speed: float, stall_ms: int) -> None:
-    """Two seconds of them, as fast as the link takes them, until it has caught up; in one go or two."""
+@pytest.mark.parametrize("kept", [50, 200])
+def test_pictures_that_the_camera_had_kept_are_never_called_younger(
+    kept: int, speed: float, stall_ms: int
+) -> None:
+    """Seconds of them, as fast as the link takes them, until it has caught up; in one go or two."""
     pictures, read_ms = [], 0.0
-    for n in range(-50, 300):
+    for n in range(-kept, 1200):
         read_ms = max(read_ms + 40 / speed, 40 * n) + stall_ms * (n == -25)
         pictures.append((40 * n, round(read_ms)))
     ages = ages_ms(*pictures)
@@ -65,9 +68,32 @@ def test_pictures_that_come_unevenly_are_told_apart_from_kept_ones() -> None:
 
 
 def test_camera_whose_clock_is_fast_is_believed_in_the_end() -> None:
-    """Nobody keeps ten seconds of pictures."""
-    ages = ages_ms(*((50 * n, 40 * n) for n in range(300)))
-    assert ages == [UNTOLD] * 250 + [0] * 50
+    """Nobody keeps ten seconds of pictures: a fifth too fast has gained them after forty."""
+    ages = ages_ms(*((50 * n, 40 * n) for n in range(1050)))
+    assert ages == [UNTOLD] * 1000 + [0] * 50
+
+
+def test_age_that_cannot_be_told_is_none_of_now_also_after_a_start_of_the_box() -> None:
+    """CLOCK_MONOTONIC begins there, and a capture at 0 would be taken for one of now."""
+    lag = Lag(15_000 * MS)
+    assert [lag.captured_ns(40 * n * MS, 40 * n * MS) for n in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("begin_ms", [0, 900_000])
+def test_pictures_of_a_camera_that_counts_anew_are_told_anew(begin_ms: int) -> None:
+    """A recorder keeps our connection while its camera connects again, and gives what that has kept.
+
+    Captures rise, so they are as old as the last picture whose age could be told.
+    """
+    kept = [(begin_ms + 40 * n, 400 + n) for n in range(100)]
+    assert ages_of_told_ms((500_000, 0), *kept) == [0, *range(400, 500)]
+
+
+def test_picture_without_a_stamp_makes_no_other_one_young() -> None:
+    """Captures rise, so what comes after it inherits its own."""
+    kept = [(40 * n, 5 * n) for n in range(50)]
+    assert set(ages_ms((None, 0), *kept)) == {UNTOLD}
+    assert set(ages_ms(*kept[:10], (None, 48), *kept[10:])) == {UNTOLD}
 
 
 def test_pictures_that_waited_on_the_way_are_as_old_as_they_are() -> None:
@@ -96,17 +122,17 @@ def test_camera_whose_clock_is_off_stays_young(part: float) -> None:
 
 
 @pytest.mark.parametrize("again_ms", [0, 900_000])
-def test_camera_that_counts_from_somewhere_else_is_young_at_once(again_ms: int) -> None:
+def test_camera_that_counts_from_somewhere_else_is_told_anew(again_ms: int) -> None:
     """Back to nothing, or forward; a wait longer than any that is waited for is none."""
     before = [(500_000 + 40 * n, 40 * n) for n in range(10)]
-    after = [(again_ms + 40 * n, 400 + 40 * n) for n in range(10)]
-    assert ages_of_told_ms(*before, *after) == [0] * 20
-    assert ages_of_told_ms((0, 0), (40, 30_000), (80, 30_040)) == [0, 0, 0]
+    after = [(again_ms + 40 * n, 400 + 40 * n) for n in range(LEAD)]
+    assert ages_of_told_ms(*before, *after) == [0] * 10 + [40 * n for n in range(1, LEAD)] + [0]
+    assert ages_of_told_ms((0, 0), (40, 30_000), (80, 30_040)) == [0, 30_000, 30_040]
 
 
 def test_pictures_without_a_stamp_are_as_old_as_their_arrival() -> None:
     """There is nothing else to go by."""
-    assert ages_ms((None, 0), (None, 40), (None, 4000)) == [0, 0, 0]
+    assert ages_ms((None, 0), (None, 40), (None, 4000)) == [UNTOLD, UNTOLD, 0]
     assert ages_of_told_ms((0, 0), (None, 40), (80, 80)) == [0, 0, 0]
 
 
