@@ -83,8 +83,7 @@ class Bench:
     def loaded_engines(self) -> tuple[EngineRun, ...]:
         """All networks of a server, those of videos and of head pose included."""
         if self._loaded is None:
-            with LivenessClient(self._any_server().box.tcp) as client:
-                self._loaded = tuple(map(engine_run, client.status()["engines"]))
+            self._loaded = all_engines(self._any_server())
         return self._loaded
 
     def _any_server(self) -> Server:
@@ -110,6 +109,12 @@ class Bench:
     def __exit__(self, *error: object) -> None:
         """The server ends."""
         self.stack.close()
+
+
+def all_engines(server: Server) -> tuple[EngineRun, ...]:
+    """All networks of a server."""
+    with LivenessClient(server.box.tcp) as client:
+        return tuple(map(engine_run, client.status()["engines"]))
 
 
 def engine_run(told: Mapping[str, Any]) -> EngineRun:

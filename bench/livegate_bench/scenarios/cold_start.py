@@ -20,7 +20,7 @@ import numpy as np
 
 from livegate.app.build import build_store, serving_manifests
 from livegate_bench import bare
-from livegate_bench.bench import Bench
+from livegate_bench.bench import Bench, all_engines
 from livegate_bench.failure import BenchError
 from livegate_bench.measure.conditions import Watcher
 from livegate_bench.measure.latency import latency_from
@@ -69,9 +69,8 @@ def rows(bench: Bench, options: argparse.Namespace) -> list[Row]:
     arguments = server_arguments(options)
     served, bares = list[Start](), list[Start]()
     watcher, started_unix_s = Watcher(), time.time()
-    with running_server(*arguments):  # files are in the page cache, golden outputs made
-        pass
-    engines = bench.loaded_engines()
+    with running_server(*arguments) as server:  # files are in the page cache, golden outputs made
+        engines = all_engines(server)
     plan = bare_plan(bench) if all(run.provider in BARE_PROVIDERS for run in engines) else None
     for turn in range(1, bench.pace.rounds + 1):
         served.append(start_server(arguments))
