@@ -105,6 +105,6 @@ def test_bfloat16_does_not_pass_for_fp32(model_id: str, store: ModelStore) -> No
         content = store.read(file)
         wanted = {"INFERENCE_PRECISION_HINT": openvino.Type.bf16}
         compiled = core.compile_model(core.read_model(content), "CPU", wanted)
-        engine = OpenVinoEngine(openvino, compiled, network, "cpu")
+        engine = OpenVinoEngine(openvino, [compiled], network, "cpu")
         with pytest.raises(SetupError, match="strays"):
             gate.admit(network, file, content, engine, "fp32")

@@ -3,20 +3,27 @@
 Two things that the library does by itself are not wanted here:
 - On a CPU with AVX512-BF16 it computes in bfloat16 unless told otherwise: scores move in the second
   decimal. So the precision is asked for, and read back.
-- One run takes all cores. Here a stream, of `intra_op_threads` threads, is made for each run that may
-  be under way; pinned ones would fight over cores with those of the next network.
+- One run takes all cores; with several streams, each run is handed to a thread of the library's own,
+  and two of those share a core while another one idles (two runs at once: 1.6 of 2 cores busy). So the
+  network is compiled once for each run that may be under way, with one stream of `intra_op_threads`
+  threads; with one thread the run stays in the thread that asked (1.9 of 2 cores). Pinned threads
+  would fight over cores with those of the next network.
 
 Denormal weights, which make a network many times slower, are set to zero at load. The workers' own
-floating-point setting (engines/denormals.py) does not do here: the library's threads take over that of
-a thread which ran something before, one or another. Its own switch reaches no thread but the one that
-compiles, which then takes 5e-324 for 0 in everything else that it computes (2025.0 and 2026.4).
+floating-point setting (engines/denormals.py) does not do where a run has several threads: the library's
+take over that of a thread which ran something before, one or another. Its own switch reaches no thread
+but the one that compiles, which then takes 5e-324 for 0 in everything else that it computes (2025.0 and
+2026.4).
 
-Source: docs.openvino.ai, CPU device; OpenVINO Runtime Python API, shared memory on inputs.
+Source: docs.openvino.ai, CPU device; OpenVINO Runtime Python API, shared memory on inputs;
+openvinotoolkit/openvino issue 23476 (one stream, one thread: the caller's).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -33,57 +40,71 @@ WITHOUT_SIGN, LEAST_NORMAL = 0x7FFF_FFFF, 0x0080_0000
 """Of the bits of a float32: without its sign, those between zero and LEAST_NORMAL are denormal."""
 
 
-class OpenVinoEngine:
-    """One compiled network; each run borrows an inference request."""
+class _Copy:
+    """One compiled copy of a network, and the inference request that runs on it."""
 
-    def __init__(self, openvino: Any, compiled: Any, network: Network, provider: str) -> None:
-        """Take over a checked network."""
+    def __init__(self, compiled: Any, *, is_spare: bool = False) -> None:
+        """Its request is made when it is first wanted."""
+        self.compiled = compiled
+        self.request: Any = None
+        self.is_spare = is_spare
+
+
+class OpenVinoEngine:
+    """A network, compiled once for each run that may be under way; a run borrows one copy."""
+
+    def __init__(self, openvino: Any, compiled: Sequence[Any], network: Network, provider: str) -> None:
+        """Take over checked copies."""
         self.provider = provider
         self._openvino = openvino
-        self._compiled = compiled
         self._name = network.name
         self._outputs = [output.name for output in network.outputs]
-        self._idle: deque[Any] = deque()
-        self._blanks = [(port, _blank(openvino, port)) for port in compiled.inputs]
+        self._blanks = [(port, _blank(openvino, port)) for port in compiled[0].inputs]
+        self._compiled = tuple(compiled)
+        self._idle = deque(map(_Copy, compiled))
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         """Run once; contiguous, writable inputs are read in place, read-only ones copied once."""
         require_contiguous(self._name, feeds)
-        compiled = self._compiled
-        if compiled is None:
-            raise EngineError(f"network {self._name}: its engine is closed")
+        copy = self._borrow()
         try:
-            request = self._borrow(compiled)
+            # A request that fails is dropped, with whatever state it is in.
+            request, copy.request = copy.request or copy.compiled.create_infer_request(), None
             for name, array in feeds.items():
                 # The binding refuses to share memory that is read-only.
                 is_shared = array.flags.writeable
                 request.set_tensor(name, self._openvino.Tensor(array, shared_memory=is_shared))
             request.infer()
-            # Copies: the request's own buffers are written again by the next run.
+            # Copied, because the request's own buffers are written again by the next run.
             outputs = {name: request.get_tensor(name).data.copy() for name in self._outputs}
-            self._give_back(request)
+            # A shared tensor is a bare pointer, which does not keep its array alive: take it back.
+            for port, blank in self._blanks:
+                request.set_tensor(port, blank)
+            copy.request = request
         except Exception as error:
-            # The request is dropped with whatever state it is in.
             raise EngineError(f"network {self._name}: {_reason(error)}") from error
+        finally:
+            self._give_back(copy)
         return outputs
 
     def close(self) -> None:
         """Let the network go; runs under way keep it until they end."""
-        self._compiled = None
+        self._compiled = ()
         self._idle.clear()
 
-    def _borrow(self, compiled: Any) -> Any:
+    def _borrow(self) -> _Copy:
+        """An idle copy; of more runs than were asked for, some share the first one, and wait."""
+        compiled = self._compiled
+        if not compiled:
+            raise EngineError(f"network {self._name}: its engine is closed")
         try:
             return self._idle.pop()
         except IndexError:
-            return compiled.create_infer_request()
+            return _Copy(compiled[0], is_spare=True)
 
-    def _give_back(self, request: Any) -> None:
-        """A shared tensor is a bare pointer, which does not keep its array alive: take it back."""
-        for port, blank in self._blanks:
-            request.set_tensor(port, blank)
-        if self._compiled is not None:
-            self._idle.append(request)
+    def _give_back(self, copy: _Copy) -> None:
+        if self._compiled and not copy.is_spare:
+            self._idle.append(copy)
 
 
 class Plugin:
@@ -118,15 +139,16 @@ class Plugin:
         try:
             graph = core.read_model(model)
             _flush_weights(openvino, graph)
-            compiled = core.compile_model(graph, device, _properties(openvino, device, options))
+            compiled = _compile(core, graph, device, _properties(openvino, device, options), options)
         except Exception as error:
             raise SetupError(
                 ErrorCode.MODELINIT_FAIL,
                 f"network {network.name} of {network.file} does not load: {_reason(error)}",
             ) from error
-        _require_device(openvino, compiled, network, device)
-        outputs = [name for port in compiled.outputs for name in port.names]
-        require_tensors(network, _inputs(compiled), outputs)
+        for copy in compiled:
+            _require_device(openvino, copy, network, device)
+        outputs = [name for port in compiled[0].outputs for name in port.names]
+        require_tensors(network, _inputs(compiled[0]), outputs)
         return OpenVinoEngine(openvino, compiled, network, options.provider)
 
 
@@ -154,11 +176,22 @@ def _properties(openvino: Any, device: str, options: EngineOptions) -> dict[str,
     wanted = {"INFERENCE_PRECISION_HINT": openvino.Type.f32}
     if device == "CPU":
         wanted |= {
-            "NUM_STREAMS": options.parallel_runs,
-            "INFERENCE_NUM_THREADS": options.parallel_runs * options.intra_op_threads,
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": options.intra_op_threads,
             "ENABLE_CPU_PINNING": False,
         }
     return wanted
+
+
+def _compile(
+    core: Any, graph: Any, device: str, properties: dict[str, Any], options: EngineOptions
+) -> list[Any]:
+    """For each run on the CPU a copy; a graphics card has queues of its own, and one does for all."""
+    runs = options.parallel_runs
+    if device != "CPU":
+        return [core.compile_model(graph, device, properties)] * runs
+    with ThreadPoolExecutor(runs) as threads:
+        return list(threads.map(lambda _: core.compile_model(graph, device, properties), range(runs)))
 
 
 def _require_device(openvino: Any, compiled: Any, network: Network, device: str) -> None:

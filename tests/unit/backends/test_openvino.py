@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ def test_run_reads_a_writable_input_in_place_and_copies_a_read_only_one_once() -
     """What the workers' buffers hold is read where it lies; memory that may not be shared is copied."""
     spy = Spy()
     compiled = openvino.Core().compile_model(openvino.Core().read_model(ONNX), "CPU")
-    engine = backend.OpenVinoEngine(spy, compiled, TINY, "cpu")
+    engine = backend.OpenVinoEngine(spy, [compiled], TINY, "cpu")
     tensor = np.ones((1, 3, 4, 5), np.float32)
     engine.run({"x": tensor})
     tensor.flags.writeable = False
@@ -188,9 +189,9 @@ def test_idle_request_points_at_no_input() -> None:
     engine = backend.Plugin().load(TINY, ONNX, CPU)
     tensor = np.ones((1, 3, 4, 5), np.float32)
     engine.run({"x": tensor})
-    (request,) = engine._idle
-    assert request.get_tensor("x").data.ctypes.data != tensor.ctypes.data
-    assert request.get_tensor("x").data.size == 3
+    (copy,) = engine._idle
+    assert copy.request.get_tensor("x").data.ctypes.data != tensor.ctypes.data
+    assert copy.request.get_tensor("x").data.size == 3
 
 
 def test_run_that_fails_leaves_an_engine_that_runs() -> None:
@@ -222,14 +223,61 @@ def test_load_leaves_the_loading_thread_as_it_was() -> None:
     assert float(np.multiply(np.float32(1e-40), np.ones(1, np.float32))[0]) != 0
 
 
-@pytest.mark.parametrize(("runs", "threads"), [(1, 1), (2, 1), (1, 2)])
-def test_load_makes_a_stream_for_each_run_and_no_more_threads(runs: int, threads: int) -> None:
+@pytest.mark.parametrize(("runs", "threads"), [(1, 1), (2, 1), (3, 2)])
+def test_load_compiles_a_copy_for_each_run_of_no_more_threads(runs: int, threads: int) -> None:
     """As many runs at once, each of as many threads, as were asked for; in f32 on every CPU."""
     options = EngineOptions("cpu", intra_op_threads=threads, parallel_runs=runs)
-    compiled = backend.Plugin().load(TINY, ONNX, options)._compiled
-    assert compiled.get_property("NUM_STREAMS") == runs
-    assert compiled.get_property("INFERENCE_NUM_THREADS") == runs * threads
-    assert compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+    copies = backend.Plugin().load(TINY, ONNX, options)._compiled
+    assert len(set(map(id, copies))) == runs
+    for compiled in copies:
+        assert compiled.get_property("NUM_STREAMS") == 1
+        assert compiled.get_property("INFERENCE_NUM_THREADS") == threads
+        assert compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+
+
+def borrowed(engine: Any, count: int) -> list[Any]:
+    """The copies that so many runs at once have."""
+    copies = [engine._borrow() for _ in range(count)]
+    for copy in copies:
+        engine._give_back(copy)
+    return [copy.compiled for copy in copies]
+
+
+def test_runs_at_once_have_a_copy_each() -> None:
+    """Also after runs that failed, and after more of them at once than there are copies."""
+    options = EngineOptions("cpu", parallel_runs=3)
+    engine = backend.Plugin().load(TINY, ONNX, options)
+    for _ in range(4):
+        with pytest.raises(EngineError):
+            engine.run({"x": np.zeros((1, 7, 2, 2), np.float32)})
+    assert len(set(map(id, borrowed(engine, 5)))) == 3
+    assert len(set(map(id, borrowed(engine, 3)))) == 3
+    assert len(engine._idle) == 3
+
+
+@pytest.mark.parametrize("callers", [2, 5])
+def test_each_of_many_runs_at_once_has_its_own_answer(callers: int) -> None:
+    """Threads, as many as copies and more, never see what another one asked."""
+    engine = backend.Plugin().load(TINY, ONNX, EngineOptions("cpu", parallel_runs=2))
+
+    def ask(caller: int) -> bool:
+        rng = np.random.default_rng(caller)
+        tensors = [rng.random((1, 3, *rng.integers(1, 40, 2)), np.float32) for _ in range(200)]
+        return all(np.array_equal(engine.run({"x": one})["doubled"], 2 * one) for one in tensors)
+
+    with ThreadPoolExecutor(callers) as threads:
+        assert all(threads.map(ask, range(callers)))
+
+
+def test_closed_engine_refuses_and_keeps_nothing() -> None:
+    """A run that was under way gives nothing back to it."""
+    engine = backend.Plugin().load(TINY, ONNX, CPU)
+    copy = engine._borrow()
+    engine.close()
+    engine._give_back(copy)
+    assert not engine._idle
+    with pytest.raises(EngineError, match="closed"):
+        engine.run({"x": np.ones((1, 3, 2, 2), np.float32)})
 
 
 def test_load_that_computes_in_another_precision_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
