@@ -34,6 +34,10 @@ class Machine(Part, frozen=True, kw_only=True):
     versions: dict[str, str]
     power_mode: str | None = None
     """Of a Jetson's nvpmodel; else null."""
+    driver: str = ""
+    """Of the accelerator: L4T's release, NVIDIA's or Huawei's version."""
+    accelerators: tuple[str, ...] = ()
+    """Graphics cards and accelerators on PCI."""
 
 
 class Conditions(Part, frozen=True, kw_only=True):

@@ -57,11 +57,11 @@ def _engine_differences(base: Row, other: Row) -> list[str]:
 
 def machine_differences(base: Machine, other: Machine) -> list[str]:
     """What makes it another machine; versions of packages are no part of that."""
-    names = ("cpu", "cores", "features", "board", "power_mode", "memory_bytes")
+    names = ("cpu", "cores", "features", "board", "accelerators", "power_mode", "memory_bytes")
     return [
         "another machine: CPU features differ"
         if name == "features"
-        else f"another machine: {name} {getattr(base, name)} / {getattr(other, name)}"
+        else f"another machine: {name} {_in_words(base, name)} / {_in_words(other, name)}"
         for name in names
         if _machine_part(base, name) != _machine_part(other, name)
     ]
@@ -75,8 +75,14 @@ def _machine_part(machine: Machine, name: str) -> object:
     return getattr(machine, name)
 
 
+def _in_words(machine: Machine, name: str) -> object:
+    return (
+        ", ".join(machine.accelerators) or "none" if name == "accelerators" else getattr(machine, name)
+    )
+
+
 def version_differences(base: Report, other: Report) -> list[str]:
-    """Of settings, LiveGate, Python, the kernel, packages: compared on purpose, or good to know of."""
+    """Of settings, LiveGate, Python, kernel, driver, packages: compared on purpose, or good to know."""
     first, second = _versions(base), _versions(other)
     return [
         f"{name}: {first.get(name, 'none')} / {second.get(name, 'none')}"
@@ -91,5 +97,6 @@ def _versions(report: Report) -> dict[str, str]:
         "livegate": f"{report.livegate} {report.git_revision or ''}".strip(),
         "python": report.machine.python,
         "kernel": report.machine.kernel,
+        "driver": report.machine.driver or "none",
         **dict(sorted(report.machine.versions.items())),
     }

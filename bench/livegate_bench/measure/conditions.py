@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from livegate.core.commands import Ask, ask
-from livegate.core.machine import board, cpu, first_line_of, lines, memory_bytes, package_versions
+from livegate.core.machine import (
+    accelerators,
+    board,
+    cpu,
+    driver,
+    first_line_of,
+    lines,
+    memory_bytes,
+    package_versions,
+)
 from livegate.core.sensors import Sensors
 from livegate.selftest.tools import power_mode
 from livegate_bench.measure.machine import PACKAGES
@@ -34,6 +43,8 @@ def machine(root: Path = ROOT, ask: Ask = ask) -> Machine:
         python=platform.python_version(),
         versions=package_versions(PACKAGES),
         power_mode=power_mode(ask) or None,
+        driver=driver(root),
+        accelerators=accelerators(root),
     )
 
 

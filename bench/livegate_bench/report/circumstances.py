@@ -18,6 +18,8 @@ def facts(report: Report) -> Markup:
         "CPU features": " ".join(machine.features) or "none told",
         "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
         "board": machine.board or "not told",
+        "accelerators": ", ".join(machine.accelerators) or "none on PCI",
+        "driver": machine.driver or "none",
         "power mode": machine.power_mode or "not available",
         "kernel": machine.kernel,
         "Python": machine.python,

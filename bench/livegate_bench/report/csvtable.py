@@ -52,7 +52,7 @@ def columns(report: Report) -> list[str]:
         *("energy.watts", "windows", "engines"),
         *opened,
         *(f"{when}.{name}" for when in ("before", "after") for name in report_conditions()),
-        *("machine.cpu", "machine.cores", "machine.board", "machine.power_mode"),
+        *("machine.cpu", "machine.cores", "machine.board", "machine.power_mode", "machine.driver"),
         *("livegate", "git_revision"),
     ]
 
@@ -74,7 +74,7 @@ def _cells(report: Report, row: Row) -> dict[str, Any]:
         cells |= {f"{part}.{key}": value for key, value in found.items()}
     cells |= _parts("before", row.before, report_conditions())
     cells |= _parts("after", row.after, report_conditions())
-    cells |= _parts("machine", report.machine, ("cpu", "cores", "board", "power_mode"))
+    cells |= _parts("machine", report.machine, ("cpu", "cores", "board", "power_mode", "driver"))
     return cells | {"livegate": report.livegate, "git_revision": report.git_revision}
 
 

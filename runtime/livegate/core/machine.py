@@ -1,7 +1,8 @@
 """What a figure must carry with it: the machine and the versions. Nothing here names a person or a box.
 
 Source: proc(5); /proc/device-tree/model of boards; /etc/nv_tegra_release of Jetsons; version.info of the
-Ascend driver (its installation guide).
+Ascend driver (its installation guide); sysfs-bus-pci of the kernel, and the classes of the PCI code
+assignment; /proc/driver/nvidia of NVIDIA's driver (its README).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path("/")
+DISPLAYS, PROCESSING_ACCELERATORS = "0x03", "0x12"
+"""How the classes of such PCI devices begin."""
 
 
 def cpu(root: Path = ROOT) -> tuple[str, frozenset[str]]:
@@ -50,6 +53,39 @@ def ascend_driver(root: Path = ROOT) -> str:
     for line in lines(root / "usr/local/Ascend/driver/version.info"):
         name, separator, value = line.partition("=")
         if separator and name.strip() == "Version":
+            return value.strip()
+    return ""
+
+
+def nvidia_driver(root: Path = ROOT) -> str:
+    """The version of NVIDIA's driver for cards; nothing where there is none."""
+    return first_line_of(root / "sys/module/nvidia/version")
+
+
+def driver(root: Path = ROOT) -> str:
+    """What drives the accelerator: L4T's release, NVIDIA's or Huawei's version, or nothing."""
+    return l4t_release(root) or nvidia_driver(root) or ascend_driver(root)
+
+
+def accelerators(root: Path = ROOT) -> tuple[str, ...]:
+    """Graphics cards and accelerators on PCI: what their driver calls them, else vendor:device.
+
+    That of a Jetson is no PCI device; its board tells it.
+    """
+    found = []
+    for device in sorted((root / "sys/bus/pci/devices").glob("*")):
+        if not first_line_of(device / "class").startswith((DISPLAYS, PROCESSING_ACCELERATORS)):
+            continue
+        numbers = [first_line_of(device / name).removeprefix("0x") for name in ("vendor", "device")]
+        found.append(_nvidia_model(device.name, root) or ":".join(numbers))
+    return tuple(found)
+
+
+def _nvidia_model(address: str, root: Path) -> str:
+    """What NVIDIA's driver calls the card at a PCI address."""
+    for line in lines(root / "proc/driver/nvidia/gpus" / address / "information"):
+        name, _, value = line.partition(":")
+        if name.strip() == "Model":
             return value.strip()
     return ""
 

@@ -44,6 +44,7 @@ class TunedMachine(Part, frozen=True, kw_only=True):
     board: str
     driver: str
     libraries: dict[str, str]
+    accelerators: tuple[str, ...] = ()
 
 
 class Trial(Part, frozen=True, kw_only=True):
@@ -76,8 +77,9 @@ def this_machine() -> TunedMachine:
         cpu=machine.cpu()[0],
         cores=len(os.sched_getaffinity(0)),
         board=machine.board(),
-        driver=machine.l4t_release() or machine.ascend_driver(),
+        driver=machine.driver(),
         libraries=machine.package_versions(LIBRARIES),
+        accelerators=machine.accelerators(),
     )
 
 

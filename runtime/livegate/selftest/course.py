@@ -18,7 +18,16 @@ import msgspec
 from livegate import __version__
 from livegate.app.build import build_store, chosen_manifests, worker_count
 from livegate.core.config import Config
-from livegate.core.machine import ascend_driver, board, cpu, l4t_release, memory_bytes, package_versions
+from livegate.core.machine import (
+    accelerators,
+    ascend_driver,
+    board,
+    cpu,
+    l4t_release,
+    memory_bytes,
+    nvidia_driver,
+    package_versions,
+)
 from livegate.core.sensors import Sensors
 from livegate.selftest.engines import prove_engines
 from livegate.selftest.heat import feel_heat
@@ -137,7 +146,9 @@ def machine_facts() -> Machine:
         libc=" ".join(platform.libc_ver()),
         board=board(),
         l4t=l4t_release(),
+        nvidia_driver=nvidia_driver(),
         ascend_driver=ascend_driver(),
+        accelerators=accelerators(),
         packages=package_versions(PACKAGES),
     )
 

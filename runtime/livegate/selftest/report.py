@@ -116,7 +116,9 @@ class Machine(Part, frozen=True, kw_only=True):
     libc: str
     board: str = ""
     l4t: str = ""
+    nvidia_driver: str = ""
     ascend_driver: str = ""
+    accelerators: tuple[str, ...] = ()
     packages: dict[str, str] = {}
 
 

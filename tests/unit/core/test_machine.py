@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from livegate.core.machine import (
+    accelerators,
     ascend_driver,
     board,
     cpu,
+    driver,
     l4t_release,
     memory_bytes,
     package_versions,
@@ -40,6 +42,29 @@ def test_ascend_driver_says_its_version(tmp_path: Path) -> None:
     """One line of several."""
     put(tmp_path, "usr/local/Ascend/driver/version.info", "Version=23.0.rc3\nascendhal_version=7\n")
     assert ascend_driver(tmp_path) == "23.0.rc3"
+
+
+def test_cards_are_told_by_name_or_by_number(tmp_path: Path) -> None:
+    """Displays and accelerators on PCI; a network card is none."""
+    devices = {"0000:00:03.0": "0x020000 0x8086 0x100e", "0000:01:00.0": "0x030200 0x10de 0x2335"}
+    devices |= {"0000:02:00.0": "0x120000 0x19e5 0xd100", "0000:00:02.0": "0x030000 0x8086 0x46d0"}
+    for address, numbers in devices.items():
+        for name, number in zip(("class", "vendor", "device"), numbers.split(), strict=True):
+            put(tmp_path, f"sys/bus/pci/devices/{address}/{name}", f"{number}\n")
+    told = "Model: \t\t NVIDIA H200\nIRQ:   \t\t 11\n"
+    put(tmp_path, "proc/driver/nvidia/gpus/0000:01:00.0/information", told)
+    assert accelerators(tmp_path) == ("8086:46d0", "NVIDIA H200", "19e5:d100")
+
+
+def test_driver_is_that_of_the_accelerator(tmp_path: Path) -> None:
+    """A card's; on a Jetson the release, which both may tell there."""
+    assert (driver(tmp_path), accelerators(tmp_path)) == ("", ())
+    put(tmp_path, "usr/local/Ascend/driver/version.info", "Version=23.0.rc3\n")
+    assert driver(tmp_path) == "23.0.rc3"
+    put(tmp_path, "sys/module/nvidia/version", "570.86.15\n")
+    assert driver(tmp_path) == "570.86.15"
+    put(tmp_path, "etc/nv_tegra_release", "# R36 (release), REVISION: 4.3\n")
+    assert driver(tmp_path).startswith("# R36")
 
 
 def test_box_without_these_files_says_nothing(tmp_path: Path) -> None:

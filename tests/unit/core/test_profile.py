@@ -44,7 +44,8 @@ def test_profile_does_not_mix_into_a_chosen_backend() -> None:
 
 def other(name: str) -> TunedMachine:
     """This box but for one fact."""
-    value = {"cores": 99, "libraries": {"onnxruntime": "0.1"}}.get(name, "another")
+    lists = {"libraries": {"onnxruntime": "0.1"}, "accelerators": ("another",)}
+    value = {"cores": 99, **lists}.get(name, "another")
     return msgspec.structs.replace(HERE, **{name: value})
 
 

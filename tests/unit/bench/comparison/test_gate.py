@@ -177,13 +177,17 @@ FOREIGN = msgspec.structs.replace(ENGINE, provider="cuda")
     ("made", "reason"),
     [
         (report(machine=msgspec.structs.replace(MACHINE, cpu="Other")), "another machine"),
+        (
+            report(machine=msgspec.structs.replace(MACHINE, accelerators=("NVIDIA H200",))),
+            "another machine: accelerators none / NVIDIA H200",
+        ),
         (report(row(pack="reference")), "pack: own / reference"),
         (report(row(engines=(FOREIGN,))), "provider: cpu"),
         (report(row(settings={"clients": 5})), "the baseline has no such row"),
         (report(row(windows=windows(count=2))), "too few windows"),
         (report(row(core_ms_per_request=None)), "too few windows"),
     ],
-    ids=["machine", "pack", "provider", "settings", "windows", "figure"],
+    ids=["machine", "card", "pack", "provider", "settings", "windows", "figure"],
 )
 def test_limit_against_a_baseline_of_something_else_fails(
     made: Report, reason: str, tmp_path: Path
