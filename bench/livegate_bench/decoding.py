@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +17,7 @@ from livegate.client import LivenessClient
 from livegate.core.errors import LiveGateError
 from livegate_bench.bench import MOST_DECODED, Bench
 from livegate_bench.failure import BenchError
+from livegate_bench.generator.fleet import SETTLE_S
 from livegate_bench.generator.loadgen import Taken
 from livegate_bench.generator.scene import PERIOD_S, Kind, Scene
 from livegate_bench.measure import scrape
@@ -35,16 +36,25 @@ STREAMING_S = 30.0
 LOOK_EVERY_S = 0.1
 
 
-def decoding_row(bench: Bench, server: Server, options: argparse.Namespace, most_dropped: float) -> Row:
-    """The most files of 1280x720 H.264 that give F frames a second each, with few drops."""
+def decoding_row(
+    bench: Bench, server: Server, options: argparse.Namespace, seconds: float, most_dropped: float
+) -> Row:
+    """The most files of 1280x720 H.264 that give F frames a second each, with few drops.
+
+    `seconds` are those of a round, and those in which the cameras join: their people come at moments of
+    their own.
+    """
     fps, scene = options.fps, options.scene
     with tempfile.TemporaryDirectory(prefix="livegate-bench-") as folder:
         clip = Path(folder) / "clip.mp4"
         clip.write_bytes(film(bench.picture, fps, scene, bench.seed))
 
+        def joins_s(cameras: int) -> list[float]:
+            return sorted(np.random.default_rng(bench.seed).uniform(0, seconds, cameras).tolist())
+
         def is_held(cameras: int) -> bool:
-            with playing(server, clip, cameras):
-                taken, _ = watch(server, bench.pace.seconds)
+            with playing(server, clip, joins_s(cameras)):
+                taken, _ = watch(server, seconds)
             bench.say(f"{NAME}, decoding {cameras} cameras: {taken.requests / taken.seconds:.0f}/s")
             return keeps_up(taken, cameras, fps, most_dropped)
 
@@ -52,9 +62,9 @@ def decoding_row(bench: Bench, server: Server, options: argparse.Namespace, most
         cameras = highest_number(is_held, most=most)
         watcher, started_unix_s = Watcher(), time.time()
         rounds = []
-        with playing(server, clip, max(1, cameras)):
+        with playing(server, clip, joins_s(max(1, cameras))):
             for _ in range(bench.pace.rounds):
-                rounds.append(watch(server, bench.pace.seconds))
+                rounds.append(watch(server, seconds))
             memory = rss_bytes(server.box.pid)
     takens = [taken for taken, _ in rounds]
     windows = tuple(window_of(taken, spent_s, PERCENTILE) for taken, spent_s in rounds)
@@ -63,20 +73,25 @@ def decoding_row(bench: Bench, server: Server, options: argparse.Namespace, most
         problem = "one camera is too many already"
     elif not all(keeps_up(taken, cameras, fps, most_dropped) for taken in takens):
         problem = f"{cameras} cameras held in the search, and not in every round"
-    requests, seconds = sum(t.requests for t in takens), sum(t.seconds for t in takens)
+    requests, watched_s = sum(t.requests for t in takens), sum(t.seconds for t in takens)
     return Row(
         scenario=NAME,
         system=SYSTEM,
-        settings={"fps": fps, "scene": scene, "every_frame": options.every_frame},
+        settings={
+            "fps": fps,
+            "scene": scene,
+            "every_frame": options.every_frame,
+            "joining_s": seconds,
+        },
         picture=bench.picture_name,
         pack=bench.config.models.pack,
         detector_input=bench.config.face_detection.input_size,
         threads=bench.threads,
         seed=bench.seed,
         started_unix_s=started_unix_s,
-        seconds=seconds,
+        seconds=watched_s,
         requests=requests,
-        rate_per_s=requests / seconds,
+        rate_per_s=requests / watched_s,
         latency=None,
         percentile=PERCENTILE,
         windows=windows,
@@ -112,14 +127,20 @@ def film(picture: bytes, fps: float, kind: Kind, seed: int) -> bytes:
 
 
 @contextmanager
-def playing(server: Server, clip: Path, cameras: int) -> Iterator[None]:
-    """So many cameras play the clip, over and over, as fast as it was filmed."""
-    names = [f"decoded-{number}" for number in range(cameras)]
+def playing(server: Server, clip: Path, joins_s: Sequence[float]) -> Iterator[None]:
+    """Cameras that play the clip over and over, as fast as it was filmed, all of them there.
+
+    Each is added at its moment; added all at once, their people would come at once, too.
+    """
+    names = [f"decoded-{number}" for number in range(len(joins_s))]
     with LivenessClient(server.box.target("unix")) as client:
         try:
-            for name in names:
+            began_s = time.monotonic()
+            for name, join_s in zip(names, joins_s, strict=True):
+                time.sleep(max(0.0, began_s + join_s - time.monotonic()))
                 client.add_camera(name, f"file:{clip}?loop")
             _wait_until_streaming(server, client, set(names))
+            time.sleep(SETTLE_S)
             yield
         except LiveGateError as error:
             raise BenchError(f"a camera of the server's own cannot be had: {error}") from error

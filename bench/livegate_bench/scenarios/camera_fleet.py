@@ -66,7 +66,7 @@ def rows(bench: Bench, options: argparse.Namespace) -> Iterator[Row]:
     yield row_of(bench, NAME, track, figures=figures, problem=problem)
     if options.decode:
         server = bench.server(flags_of(options))
-        yield decoding_row(bench, server, options, MOST_DROPPED)
+        yield decoding_row(bench, server, options, shown_s(bench, options), MOST_DROPPED)
 
 
 def measure(bench: Bench, options: argparse.Namespace, cameras: int) -> Track:
@@ -86,10 +86,15 @@ def measure(bench: Bench, options: argparse.Namespace, cameras: int) -> Track:
 
 
 def fleet(bench: Bench, options: argparse.Namespace, cameras: int) -> Fleet:
+    """A round of so many."""
+    seconds = shown_s(bench, options)
+    return Fleet(cameras, options.fps, seconds, bench.seed, options.scene, min(JOINING_S, seconds / 4))
+
+
+def shown_s(bench: Bench, options: argparse.Namespace) -> float:
     """Each round shows the whole scene, unless it is to be quick."""
     seconds = bench.pace.seconds
-    shown_s = seconds if options.quick else max(seconds, PERIOD_S)
-    return Fleet(cameras, options.fps, shown_s, bench.seed, options.scene, min(JOINING_S, shown_s / 4))
+    return seconds if options.quick else max(seconds, PERIOD_S)
 
 
 def flags_of(options: argparse.Namespace) -> tuple[str, ...]:
