@@ -66,6 +66,9 @@ def rows(bench: Bench, options: argparse.Namespace) -> Iterator[Row]:
         for track, figures, is_over in ((tracks[0], full, False), (tracks[1], over, True)):
             figures |= {"capacity_per_s": rate}
             problem = why_wrong(track, figures, busy, options.late_ms, is_over=is_over)
+            problem = problem or too_short(
+                bench.pace.seconds, bench.config.server.queue_capacity, rate * options.at
+            )
             yield row_of(bench, NAME, track, figures=figures, problem=problem)
 
 
@@ -141,6 +144,14 @@ def p99_ratio(full: Sequence[Window], over: Sequence[Window]) -> dict[str, float
         if at.latency_ms and above.latency_ms is not None
     ]
     return {"accepted_p99_ratio": statistics.median(ratios)} if ratios else {}
+
+
+def too_short(seconds: float, places: int, rate: float) -> str:
+    """Why a round has not seen the queue full at capacity, where it fills by chance alone; or empty."""
+    fills_s = places**2 / rate
+    if seconds >= fills_s:
+        return ""
+    return f"a queue of {places} places fills in about {fills_s:.0f} s at {rate:.0f}/s: give --seconds"
 
 
 def why_wrong(

@@ -26,6 +26,7 @@ from livegate_bench.scenarios.overload import (
     clients_of,
     figures_of,
     p99_ratio,
+    too_short,
     why_wrong,
 )
 from livegate_bench.system import Place, Refused, system_class, system_names
@@ -86,6 +87,12 @@ def test_row_says_why_its_figures_are_none(
     said = why_wrong(track, figures, "5003", 10.0, is_over=is_over)
     assert why in said
     assert bool(said) == bool(why)
+
+
+def test_rounds_too_short_to_fill_the_queue_are_told() -> None:
+    """K² / rate seconds: 64 places at 128/s take 32."""
+    assert too_short(32, 64, 128) == ""
+    assert "64 places fills in about 32 s" in too_short(31, 64, 128)
 
 
 def test_load_has_clients_beside_those_that_wait() -> None:
