@@ -154,8 +154,8 @@ def config_from(options: argparse.Namespace) -> Config:
     """
     profile = read_profile(Path(options.profile)) if options.profile else None
     loaded = load(flags=settings_from(options), profile=profile)
-    if profile is not None and loaded.profile.startswith("not used"):
-        raise BenchError(f"the profile {options.profile} is {loaded.profile}")
+    if loaded.unused_profile:
+        raise BenchError(f"the profile {options.profile} is not used: {loaded.unused_profile}")
     return loaded.config
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from livegate.cli.output import answers, print_json, table
+from livegate.cli.output import answers, errors, print_json, table
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.settings import Key, LoadedConfig, keys
 
@@ -29,6 +29,8 @@ def add(commands: Any) -> None:
 def show(options: argparse.Namespace) -> int:
     """Print every value with its source."""
     loaded = load_settings(options)
+    if loaded.unused_profile:
+        errors().print(f"tuned profile not used: {loaded.unused_profile}", markup=False, highlight=False)
     rows = [(key, _value(key, loaded), loaded.sources.get(key.path, "default")) for key in keys()]
     if options.json:
         print_json({key.path: {"value": value, "source": source} for key, value, source in rows})

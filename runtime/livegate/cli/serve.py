@@ -9,6 +9,8 @@ import uvloop
 
 from livegate.cli.output import answers
 from livegate.cli.settings import add_settings, settings_reader
+from livegate.core.config import Config
+from livegate.core.settings import LoadedConfig
 from livegate.core.telemetry import configure_logging, get_logger
 
 log = get_logger("livegate.settings")
@@ -33,11 +35,23 @@ def run(options: argparse.Namespace) -> int:
     loaded = read()
     config = loaded.config
     configure_logging(config.log)
-    if loaded.profile:
-        log.info("tuned profile", word=loaded.profile)
+    _tell_of_profile(loaded)
     if options.check:
         for engine in rehearse(config):
             answers().print(f"{engine.network}: {engine.backend}, {engine.provider}", markup=False)
         return 0
-    uvloop.run(serve(config, lambda: read().config))
+
+    def reread() -> Config:
+        loaded = read()
+        _tell_of_profile(loaded)
+        return loaded.config
+
+    uvloop.run(serve(config, reread))
     return 0
+
+
+def _tell_of_profile(loaded: LoadedConfig) -> None:
+    if loaded.unused_profile:
+        log.warning("tuned profile not used", why=loaded.unused_profile)
+    elif taken := [key for key, source in loaded.sources.items() if source == "profile"]:
+        log.info("tuned profile used", keys=taken)

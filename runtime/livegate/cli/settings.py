@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,7 @@ from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import did_you_mean
 from livegate.core.profile import FILE_NAME, Profile, read_profile
 from livegate.core.settings import Key, LoadedConfig, keys, load, value_from_text
-from livegate.core.telemetry import get_logger
 from livegate.manifests.store import cache_dir
-
-log = get_logger("livegate.settings")
 
 # Flags with a name of their own; every other key is reached by --set.
 FLAGS = {
@@ -106,23 +103,29 @@ def settings_reader(options: argparse.Namespace, **defaults: Any) -> Callable[[]
         key, separator, value = setting.partition("=")
         flags[key] = value_from_text(_key(key, separator), value, f"--set {key}")
     file = options.config or os.environ.get("LIVEGATE_CONFIG")
-    profile = _profile(options) if hasattr(options, "profile") else None
-    return partial(load, file=Path(file) if file else None, flags=flags, profile=profile)
+    profile, problem = _profile(options) if hasattr(options, "profile") else (None, "")
+
+    def read() -> LoadedConfig:
+        loaded = load(file=Path(file) if file else None, flags=flags, profile=profile)
+        return replace(loaded, unused_profile=problem) if problem else loaded
+
+    return read
 
 
-def _profile(options: argparse.Namespace) -> Profile | None:
-    """The profile that is named, else the one in the cache; one that nobody named stops no server."""
+def _profile(options: argparse.Namespace) -> tuple[Profile | None, str]:
+    """The profile that is named, else the one in the cache, which stops nothing: or why it is none.
+
+    Raises:
+        SetupError: as read_profile, for one that is named.
+    """
     named = options.profile if options.profile is not None else os.environ.get("LIVEGATE_PROFILE")
     if named is not None:
-        return read_profile(Path(named)) if named else None
-    path = cache_dir() / FILE_NAME
-    if not path.exists():
-        return None
+        return (read_profile(Path(named)) if named else None), ""
     try:
-        return read_profile(path)
+        return read_profile(cache_dir() / FILE_NAME), ""
     except SetupError as error:
-        log.warning("tuned profile not used", why=error.message)
-        return None
+        is_absent = isinstance(error.__cause__, FileNotFoundError)
+        return None, "" if is_absent else error.message
 
 
 def _camera(text: str) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """What a figure must carry with it: the machine and the versions. Nothing here names a person or a box.
 
-Source: proc(5); /proc/device-tree/model of boards; /etc/nv_tegra_release of Jetsons; version.info of the
-Ascend driver (its installation guide); sysfs-bus-pci of the kernel, and the classes of the PCI code
-assignment; /proc/driver/nvidia of NVIDIA's driver (its README).
+Source: proc(5), and arch/arm64/kernel/cpuinfo.c of the kernel; /proc/device-tree/model of boards;
+/etc/nv_tegra_release of Jetsons; version.info of the Ascend driver (its installation guide);
+sysfs-bus-pci of the kernel, and the classes of the PCI code assignment; /proc/driver/nvidia of NVIDIA's
+driver (its README).
 """
 
 from __future__ import annotations
@@ -18,16 +19,24 @@ DISPLAYS, PROCESSING_ACCELERATORS = "0x03", "0x12"
 
 
 def cpu(root: Path = ROOT) -> tuple[str, frozenset[str]]:
-    """Model name and feature flags; x86 and Arm name them differently."""
-    model, flags = platform.machine(), frozenset[str]()
+    """Model name and feature flags; x86 and Arm name them differently.
+
+    Of an Arm processor the kernel tells no name but numbers: architecture, then implementer/part of each
+    kind of core.
+    """
+    model, flags = "", frozenset[str]()
+    implementer, kinds = "", set[str]()
     for line in lines(root / "proc/cpuinfo"):
         name, _, value = (part.strip() for part in line.partition(":"))
         if name == "model name":
-            model = value
+            model = model or value
         elif name in ("flags", "Features"):
-            flags = frozenset(value.split())
-            break
-    return model, flags
+            flags = flags or frozenset(value.split())
+        elif name == "CPU implementer":
+            implementer = value
+        elif name == "CPU part":
+            kinds.add(f"{implementer}/{value}")
+    return model or " ".join([platform.machine(), *sorted(kinds)]), flags
 
 
 def memory_bytes(name: str, root: Path = ROOT) -> int:

@@ -16,13 +16,15 @@ import msgspec
 
 from livegate import __version__
 from livegate.core import machine
-from livegate.core.config import Config
+from livegate.core.config import Config, ModelsConfig
 from livegate.core.errors import ErrorCode, SetupError
 
 TUNED = (
     "engine.use", "engine.intra_op_threads", "server.workers", "face_detection.input_size",
 )  # fmt: skip
 """The keys that a profile may set."""
+SIDE_BY_SIDE = ("engine.intra_op_threads", "server.workers")
+"""Threads inside a run and runs at once: they won together, and are taken together."""
 LIBRARIES = (
     *("onnxruntime", "onnxruntime-gpu", "onnxruntime-cann", "onnxruntime-openvino"),
     *("openvino", "tensorrt", "tensorrt-cu12", "tensorrt-cu13"),
@@ -51,12 +53,14 @@ class Trial(Part, frozen=True, kw_only=True):
     """One setting that was measured, against the best before it (the last: the default), in turns."""
 
     settings: dict[str, Any]
-    ratio: float | None
-    """Pictures a second, median of the rounds' ratios; null where it was not measured."""
+    ratio: float | None = None
+    """Pictures a second, median of the rounds' ratios (where there were several loads, of their
+    geometric means); null where it was not measured."""
     ratio_min: float | None = None
     ratio_max: float | None = None
     refused: str = ""
-    """Why it was not taken into account: the golden gate, the tolerance, or what did not load."""
+    """Why it may not be taken, however fast: the golden gate, the tolerance, what did not load, a load
+    that is slower."""
 
 
 class Profile(Part, frozen=True, kw_only=True):
@@ -65,6 +69,8 @@ class Profile(Part, frozen=True, kw_only=True):
     format: Literal["livegate.profile/1"] = "livegate.profile/1"
     livegate: str
     pack: str
+    use: dict[str, str] = {}
+    """models.use: the models that were named, by task."""
     machine: TunedMachine
     settings: dict[str, Any]
     """By key; empty where nothing was better than the default."""
@@ -83,11 +89,12 @@ def this_machine() -> TunedMachine:
     )
 
 
-def unlike(profile: Profile, pack: str, here: TunedMachine) -> str:
-    """Why a profile says nothing of this box and this pack; empty where it does."""
+def unlike(profile: Profile, models: ModelsConfig, here: TunedMachine) -> str:
+    """Why a profile says nothing of this box and these models; empty where it does."""
     facts: Mapping[str, tuple[Any, Any]] = {
         "LiveGate": (profile.livegate, __version__),
-        "pack": (profile.pack, pack),
+        "pack": (profile.pack, models.pack),
+        "models.use": (profile.use, models.use),
         **{
             name: (getattr(profile.machine, name), getattr(here, name))
             for name in TunedMachine.__struct_fields__
@@ -116,15 +123,15 @@ def read_profile(path: Path) -> Profile:
         profile = msgspec.json.decode(content, type=Profile)
         if strange := sorted(set(profile.settings) - set(TUNED)):
             raise ValueError(f"it sets {', '.join(strange)}, which no measurement decides")
-        msgspec.convert(_by_section(profile.settings), Config)
-    except ValueError as error:
+        msgspec.convert(by_section(profile.settings), Config)
+    except (ValueError, RecursionError) as error:
         fact = f"the profile {path} is none: {error}"
         raise SetupError(ErrorCode.CONFIG_ADD_FAIL, fact, hint=hint) from error
     return profile
 
 
-def _by_section(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """As a file of settings has them."""
+def by_section(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Values by "section.name", as a file of settings has them."""
     sections: dict[str, dict[str, Any]] = {}
     for key, value in settings.items():
         section, _, name = key.partition(".")

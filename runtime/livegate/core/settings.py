@@ -19,7 +19,7 @@ import msgspec
 from livegate.core.config import Config, Section
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.plugins import did_you_mean
-from livegate.core.profile import Profile, this_machine, unlike
+from livegate.core.profile import SIDE_BY_SIDE, Profile, this_machine, unlike
 from livegate.core.tomlfile import read_toml
 
 ENV_PREFIX = "LIVEGATE_"
@@ -54,8 +54,8 @@ class LoadedConfig:
 
     config: Config
     sources: Mapping[str, str]
-    profile: str = ""
-    """What became of the tuned profile, in words; empty where there is none."""
+    unused_profile: str = ""
+    """Why the tuned profile is left aside; empty where it is used, or where there is none."""
 
 
 def keys() -> tuple[Key, ...]:
@@ -76,8 +76,9 @@ def load(
 ) -> LoadedConfig:
     """Merge file, environment and flags ("section.name" -> value) into one configuration.
 
-    What nobody set is taken from `profile`, where it was measured on this box with the pack that serves;
-    of the engine all or nothing, for a choice among backends is none once one is fixed.
+    What nobody set is taken from `profile`, where it was measured on this box with the models that
+    serve. Of `engine` and `server.workers` it is all or nothing once a key of `engine` is set: a choice
+    among backends is none once one is fixed, and threads were counted for the one that had won.
 
     Raises:
         SetupError: CONFIG_ADD_FAIL for an unknown key or a refused value; OPEN_FAIL or READ_FAIL
@@ -90,15 +91,22 @@ def load(
     loaded = _loaded(told)
     if profile is None:
         return loaded
-    if why := unlike(profile, loaded.config.models.pack, this_machine()):
-        return replace(loaded, profile=f"not used: {why}")
-    has_engine = any(path.startswith("engine.") for path in told)
-    taken = {
-        path: (value, "profile")
-        for path, value in profile.settings.items()
-        if path not in told and not (has_engine and path.startswith("engine."))
-    }
-    return replace(_loaded({**taken, **told}), profile=f"used for {', '.join(taken) or 'nothing'}")
+    if why := unlike(profile, loaded.config.models, this_machine()):
+        return replace(loaded, unused_profile=why)
+    return _loaded({**_tuned(profile, frozenset(told)), **told})
+
+
+def _tuned(profile: Profile, told: frozenset[str]) -> dict[str, tuple[Any, str]]:
+    """What is taken from a profile beside the keys that were set."""
+    left = set(told)
+    if any(path.startswith("engine.") for path in told):
+        left |= {path for path in profile.settings if path.startswith("engine.")}.union(SIDE_BY_SIDE)
+    if "server.workers" in told:
+        left.update(SIDE_BY_SIDE)
+    values = {path: value for path, value in profile.settings.items() if path not in left}
+    if values.get("engine.use"):  # nobody asked for these, so one that fails must stop no server
+        values["engine.policy"] = "prefer"
+    return {path: (value, "profile") for path, value in values.items()}
 
 
 def _loaded(told: Mapping[str, tuple[Any, str]]) -> LoadedConfig:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 from pathlib import Path
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
 from livegate import __version__
+from livegate.cli.main import main
 from livegate.cli.settings import add_settings, settings_reader, url_from_text
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.profile import Profile, this_machine
@@ -82,8 +83,32 @@ def test_damaged_profile_stops_a_server_only_when_it_was_named(cached: Path) -> 
     wrong = written(cached.with_name("wrong.json"), workers="three").read_bytes()  # type: ignore[arg-type]
     for content in (b"{", wrong):
         cached.write_bytes(content)
-        with capture_logs() as logs:
-            assert read().config.server.workers == 0
-        assert [one["event"] for one in logs] == ["tuned profile not used"]
+        loaded = read()
+        assert loaded.config.server.workers == 0
+        assert str(cached) in loaded.unused_profile
         with pytest.raises(SetupError):
             read("--profile", str(cached))
+
+
+def test_cache_that_cannot_be_looked_into_stops_no_server(
+    cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's, mode 0700; that there is no profile needs no word."""
+    assert read().unused_profile == ""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert read().unused_profile == f"the profile {cached} cannot be read: Permission denied"
+
+
+def test_config_show_tells_on_standard_error_why_a_profile_is_left_aside(
+    cached: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The JSON on standard output stays JSON."""
+    cached.write_bytes(b"{")
+    assert main(["config", "show", "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["server.workers"] == {"value": 0, "source": "default"}
+    assert "tuned profile not used" in told.err

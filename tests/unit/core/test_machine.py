@@ -38,6 +38,19 @@ def test_jetson_says_its_board_and_release(tmp_path: Path) -> None:
     assert l4t_release(tmp_path) == "# R36 (release), REVISION: 4.3"
 
 
+def test_arm_processors_differ_by_the_kinds_of_their_cores(tmp_path: Path) -> None:
+    """Numbers of implementer and part, where the kernel tells no name."""
+    kinds = ("0xd0b", "0xd05")
+    cores = (
+        f"processor\t: {n}\nFeatures\t: fp\nCPU implementer\t: 0x41\nCPU part\t: {kinds[n % 2]}\n"
+        for n in range(4)
+    )
+    put(tmp_path, "proc/cpuinfo", "\n".join(cores))
+    name, flags = cpu(tmp_path)
+    assert name.endswith(" 0x41/0xd05 0x41/0xd0b")
+    assert flags == {"fp"}
+
+
 def test_ascend_driver_says_its_version(tmp_path: Path) -> None:
     """One line of several."""
     put(tmp_path, "usr/local/Ascend/driver/version.info", "Version=23.0.rc3\nascendhal_version=7\n")
