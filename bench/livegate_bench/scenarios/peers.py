@@ -166,7 +166,7 @@ def _start(
 
 def our_answer(bench: Bench, table: Table) -> Answer:
     """Of the same pipeline with the table's engines, in this process."""
-    pipeline = in_turns.Contender(table.settings)
+    pipeline = in_turns.Contender(load(flags=table.settings, environ={}).config)
     try:
         finding = pipeline.find(bench.picture)
     finally:

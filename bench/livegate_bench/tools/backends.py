@@ -23,7 +23,9 @@ from rich.table import Table
 
 from livegate.app.build import TASKS, build_pipeline, build_store, worker_count
 from livegate.app.engines import BACKENDS, load_backend
+from livegate.cli.output import errors
 from livegate.core.config import Config, LogConfig
+from livegate.core.errors import LiveGateError
 from livegate.core.plugins import plugin_names
 from livegate.core.settings import load
 from livegate.core.telemetry import configure_logging
@@ -34,6 +36,7 @@ from livegate.manifests.schema import Golden, Network
 from livegate.pipelines.pipeline import Step
 from livegate_bench.measure.machine import describe
 from livegate_bench.models import add_models, model_flags
+from livegate_bench.options import number, whole
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,10 @@ def add(scenarios: Any) -> None:
     """Add the scenario to the parser."""
     parser = scenarios.add_parser("backends", help="every network on every backend that is here")
     add_models(parser)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each engine in each round")
+    parser.add_argument("--rounds", type=whole(1, 100), default=5)
+    parser.add_argument(
+        "--seconds", type=number(0.01, 60), default=1.0, help="of each engine in each round"
+    )
     parser.add_argument("--detector-size", type=int, default=Config().face_detection.input_size)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there")
     parser.set_defaults(run=run)
@@ -61,7 +66,7 @@ def add(scenarios: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, print, and write JSON where asked."""
     configure_logging(LogConfig(level="warning"))
-    boxes = {name: _steps(name, options) for name in _here()}
+    boxes = _boxes(options)
     contests = [
         contest for steps in zip(*boxes.values(), strict=True) for contest in _contests(steps, boxes)
     ]
@@ -75,6 +80,24 @@ def run(options: argparse.Namespace) -> int:
     pool.close()
     _report(options, workers, rows)
     return 0
+
+
+def _boxes(options: argparse.Namespace) -> dict[str, tuple[Step, ...]]:
+    """The tasks on each backend that is here and runs all of their networks.
+
+    Raises:
+        SetupError: as of the first backend, where none does.
+    """
+    boxes, problems = {}, []
+    for name in _here():
+        try:
+            boxes[name] = _steps(name, options)
+        except LiveGateError as error:
+            errors().print(f"{name} is left out: {error}", markup=False, highlight=False)
+            problems.append(error)
+    if not boxes and problems:
+        raise problems[0]
+    return boxes
 
 
 def _here() -> tuple[str, ...]:

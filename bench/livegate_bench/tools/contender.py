@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import cv2
 
-from livegate.app.build import build_pipeline, build_store, worker_count
+from livegate.app.build import TASKS, build_pipeline, build_store, own_cores, worker_count
 from livegate.core.config import Config
-from livegate.core.errors import LiveGateError
-from livegate.core.frame import Frame
+from livegate.core.plugins import plugin_names
 from livegate.core.results import Box, Face
-from livegate.core.settings import load
 from livegate.core.telemetry import StageClock
+from livegate.engines.pool import EnginePool
 from livegate.ingest.image import frame_from_bytes
+from livegate.pipelines.pipeline import Step
 from livegate.preprocess.scratch import Scratch
 
 SILENT, FACES = "silent_liveness", "face_detection"
@@ -32,76 +32,84 @@ class Finding:
 
 
 class Contender:
-    """A pipeline of its own. `end` gives it back."""
+    """A pipeline and workers of its own, as a server has them. `end` gives them back."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, config: Config) -> None:
         """Build it: every engine has passed the golden gate.
 
         Raises:
             LiveGateError: a backend, a provider or a model is not here, or an engine strays.
         """
         cv2.setNumThreads(1)
-        self.settings = dict(settings)
-        self._config: Config = load(flags=self.settings, environ={}).config
-        self.threads = worker_count(self._config)
-        self._pipeline = build_pipeline(self._config, build_store(self._config))
+        self._config = config
+        self._pipeline = build_pipeline(config, build_store(config))
+        self.tasks = tuple(name for name in plugin_names(TASKS) if self._pipeline.has_tasks([name]))
+        """Every one that runs here."""
+        workers = worker_count(config)
+        self._pool = EnginePool(workers, workers, watches_deadlines=False, cores=own_cores(config))
 
-    def rate(self, pictures: Sequence[bytes], task: str, seconds: float) -> float:
-        """Pictures a second, decoded and seen by a task and those it needs, in all workers."""
-        steps = self._pipeline.plan_tasks([task])
-        counts, failures = [0] * self.threads, list[LiveGateError]()
-        until_s = time.perf_counter() + seconds
+    def rate(self, pictures: Sequence[bytes], tasks: Sequence[str], seconds: float) -> float:
+        """Pictures a second, decoded and seen by tasks and those they need, in all workers.
 
-        def work(number: int) -> None:
-            scratch = Scratch()
-            try:
-                while time.perf_counter() < until_s or not counts[number]:
-                    picture = pictures[counts[number] % len(pictures)]
-                    frame = frame_from_bytes(picture, self._config.limits)
-                    self._pipeline.run(frame, steps, StageClock(), scratch)
-                    counts[number] += 1
-            except LiveGateError as error:
-                failures.append(error)
+        Each worker sees all of the pictures, as often as it takes to fill the seconds.
 
-        loops = [threading.Thread(target=work, args=(number,)) for number in range(self.threads)]
-        started_s = time.perf_counter()
-        for loop in loops:
-            loop.start()
-        for loop in loops:
-            loop.join()
-        if failures:
-            raise failures[0]
-        return sum(counts) / (time.perf_counter() - started_s)
+        Raises:
+            LiveGateError: a picture could not be seen.
+        """
+        steps = self._pipeline.plan_tasks(tasks)
+        loop = partial(self._loop, pictures, steps, seconds)
+        jobs = [self._pool.submit(loop) for _ in range(self._pool.workers)]
+        wait(jobs)
+        return sum(job.result() for job in jobs)
 
     def find(self, picture: bytes) -> Finding:
-        """What this configuration sees in a picture."""
-        frame: Frame = frame_from_bytes(picture, self._config.limits)
+        """What this configuration sees in a picture.
+
+        Raises:
+            LiveGateError: it cannot be decoded, or seen.
+        """
+        return self._pool.submit(partial(self._find, picture)).result()
+
+    def end(self) -> None:
+        """End its workers, and close its engines."""
+        self._pool.close()
+        self._pipeline.close()
+
+    def _find(self, picture: bytes) -> Finding:
+        frame = frame_from_bytes(picture, self._config.limits)
         steps = self._pipeline.plan_tasks([SILENT])
         found = self._pipeline.run(frame, steps, StageClock(), Scratch())
         return Finding(tuple(sorted(found[FACES], key=lambda face: -face.box.area)), found[SILENT])
 
-    def end(self) -> None:
-        """Close its engines."""
-        self._pipeline.close()
+    def _loop(self, pictures: Sequence[bytes], steps: Sequence[Step], seconds: float) -> float:
+        """Pictures a second of one worker."""
+        scratch, rounds, begun_s = Scratch(), 0, time.perf_counter()
+        while (spent_s := time.perf_counter() - begun_s) < seconds or not rounds:
+            for picture in pictures:
+                frame = frame_from_bytes(picture, self._config.limits)
+                self._pipeline.run(frame, steps, StageClock(), scratch)
+            rounds += 1
+        return rounds * len(pictures) / spent_s
 
 
 def strays(
-    expected: Sequence[Finding], found: Sequence[Finding], *, overlap: float, score: float
+    expected: Mapping[str, Finding], found: Mapping[str, Finding], *, overlap: float, score: float
 ) -> str:
-    """Why findings are not those expected; empty when they are.
+    """Why findings, by the picture's name, are not those expected; empty when they are.
 
     Every face that was expected is found at an overlap (intersection over union) of at least `overlap`,
     no other is, and scores differ by `score` at most.
     """
-    for number, (one, other) in enumerate(zip(expected, found, strict=True), 1):
+    for name, one in expected.items():
+        other = found[name]
         if len(one.faces) != len(other.faces):
-            return f"picture {number} has {len(other.faces)} faces, not {len(one.faces)}"
+            return f"{name} has {len(other.faces)} faces, not {len(one.faces)}"
         for face in one.faces:
             best = max((overlap_of(face.box, seen.box) for seen in other.faces), default=0.0)
             if best < overlap:
-                return f"a face of picture {number} overlaps by {best:.2f} only"
+                return f"a face of {name} overlaps by {best:.2f} only"
         if abs(one.score - other.score) > score:
-            return f"the score of picture {number} is {other.score:.3f}, not {one.score:.3f}"
+            return f"the score of {name} is {other.score:.3f}, not {one.score:.3f}"
     return ""
 
 

@@ -39,10 +39,7 @@ def build_store(config: Config) -> ModelStore:
 def build_service(config: Config, metrics: Metrics, board: BuildBoard | None = None) -> LivenessService:
     """A service that is still warming: give `start` a pipeline. `board` tells what is being built."""
     cv2.setNumThreads(1)  # the workers are the parallelism
-    cores = sorted(os.sched_getaffinity(0))
-    workers = worker_count(config)
-    is_pinned = config.server.pin_workers and workers == len(cores)
-    pool = EnginePool(workers, config.server.queue_capacity, cores=cores if is_pinned else ())
+    pool = EnginePool(worker_count(config), config.server.queue_capacity, cores=own_cores(config))
     metrics.queue_depth.set_function(lambda: pool.depth)
     metrics.workers_busy.set_function(lambda: pool.running)
     board = board or BuildBoard()
@@ -53,6 +50,12 @@ def build_service(config: Config, metrics: Metrics, board: BuildBoard | None = N
 def worker_count(config: Config) -> int:
     """The workers of a box: as many as are configured, else as the cores that we may use."""
     return config.server.workers or len(os.sched_getaffinity(0))
+
+
+def own_cores(config: Config) -> tuple[int, ...]:
+    """The core of each worker, where they are pinned and there is one for each; else none."""
+    cores = tuple(sorted(os.sched_getaffinity(0)))
+    return cores if config.server.pin_workers and worker_count(config) == len(cores) else ()
 
 
 def build_pipeline(config: Config, store: ModelStore) -> Pipeline:
