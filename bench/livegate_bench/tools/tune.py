@@ -1,14 +1,16 @@
 """`livegate tune`: what runs best on this very box, measured, held to what it must find, and kept.
 
 Each step tries settings against the best so far, in turns, so that a machine that slows down does it to
-both: a backend for each model, then threads, then the detector's size. A setting is kept when its median
-is better by WORTH and no round was worse; so a box is not moved by noise. Engines pass the golden gate
-when they load; then every picture must show the same faces, and the same score within the tolerance.
+both: a backend for each model, then precisions, threads, and the detector's size. A setting is kept when
+its median is better by WORTH and no round was worse; so a box is not moved by noise. Engines pass the
+golden gate when they load; then every picture must show the same faces, and the same score within the
+tolerance.
 
 Models that share a file are moved together: apart, the file would run twice for what ran once.
 
-A smaller detector finds small faces no more, and two portraits would not show it: sizes are tried with
-pictures of the operator's own door only, ENOUGH_FACES faces in them at least.
+A smaller detector finds small faces no more, a lower precision moves scores, and two portraits would
+show neither: both are tried with pictures of the operator's own door only, ENOUGH_FACES faces in them at
+least.
 """
 
 from __future__ import annotations
@@ -30,14 +32,14 @@ from livegate import __version__
 from livegate.app.build import TASKS, build_store, serving_manifests
 from livegate.app.engines import load_backend
 from livegate.cli.settings import add_settings, load_settings
-from livegate.core.config import Config, LogConfig
+from livegate.core.config import Config, EngineConfig, LogConfig
 from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.files import read_file, replace_file
 from livegate.core.plugins import load_plugin
 from livegate.core.profile import FILE_NAME, Profile, Trial, by_section, this_machine
 from livegate.core.telemetry import configure_logging
-from livegate.engines.choice import ways_to_run, wish_for
-from livegate.manifests.schema import Manifest
+from livegate.engines.choice import precision_for, ways_to_run, wish_for
+from livegate.manifests.schema import Manifest, Precision
 from livegate.manifests.store import cache_dir
 from livegate_bench.options import number, whole
 from livegate_bench.picture import load_picture
@@ -50,7 +52,9 @@ ENOUGH_FACES = 20
 MOST_TIMED = 16
 """Pictures that are timed, evenly drawn: both sides see all of them, again and again."""
 SIZES = (160, 192, 224, 256, 288)
-OVERLAP, OVERLAP_OF_SIZES = 0.9, 0.7
+PRECISIONS: tuple[Precision, ...] = ("fp16", "int8")
+OVERLAP, OVERLAP_OF_OTHERS = 0.9, 0.7
+"""Of faces that the same network computes elsewhere; by another size or precision."""
 Settings = Mapping[str, Any]
 Load = tuple[str, ...]
 """Tasks that are asked for at once."""
@@ -174,7 +178,7 @@ def add(scenarios: Any) -> None:
         "--pictures",
         metavar="DIR",
         type=Path,
-        help=f"of your own door; with {ENOUGH_FACES} faces detector sizes are tried, too",
+        help=f"of your own door; with {ENOUGH_FACES} faces sizes and precisions are tried, too",
     )
     parser.add_argument(
         "--tolerance",
@@ -205,11 +209,12 @@ def run(options: argparse.Namespace) -> int:
     )
     for what, keys, trials in (
         ("backends", ("engine.",), partial(_try_backends, tuner, config)),
+        ("precisions", ("engine.",), partial(_try_precisions, tuner, config)),
         ("threads", ("engine.", "server.workers"), partial(_try_threads, tuner)),
         ("detector sizes", ("face_detection.input_size",), partial(_try_sizes, tuner)),
     ):
         if fixed := sorted(key for key in set_here if key.startswith(keys)):
-            tuner.say(f"{what} are not tried: {fixed[0]} is set by {loaded.sources[fixed[0]]}")
+            tuner.say(f"not tried: {what}: {fixed[0]} is set by {loaded.sources[fixed[0]]}")
         else:
             trials()
     won = tuner.against_default() if tuner.changes else None
@@ -265,6 +270,23 @@ def _ways(manifests: Sequence[Manifest], config: Config) -> Iterator[str]:
                 yield f"{name}/{provider}"
 
 
+def _try_precisions(tuner: Tuner, config: Config) -> None:
+    """Those that the backend of some network has, as things stand."""
+    engine = changed(config, tuner.changes).engine
+    manifests = tuple(serving_manifests(config, build_store(config)))
+    for precision in PRECISIONS:
+        asked = msgspec.structs.replace(engine, precision=precision)
+        if any(has_precision(manifest, asked) for manifest in manifests) and _is_told(tuner, precision):
+            tuner.attempt({"engine.precision": precision}, overlap=OVERLAP_OF_OTHERS)
+
+
+def has_precision(manifest: Manifest, engine: EngineConfig) -> bool:
+    """Whether some network of a model would be computed in the precision that is asked for."""
+    wish = wish_for(manifest.id, engine)
+    way = next(ways_to_run(manifest, wish, load_backend))
+    return any(precision_for(one, way, wish) == engine.precision for one in manifest.networks)
+
+
 def _try_threads(tuner: Tuner) -> None:
     for threads in thread_settings(len(os.sched_getaffinity(0))):
         tuner.attempt(threads)
@@ -279,13 +301,18 @@ def thread_settings(cores: int) -> Iterator[dict[str, int]]:
 
 
 def _try_sizes(tuner: Tuner) -> None:
+    if _is_told(tuner, "detector sizes"):
+        for size in SIZES:
+            tuner.attempt({"face_detection.input_size": size}, overlap=OVERLAP_OF_OTHERS)
+
+
+def _is_told(tuner: Tuner, what: str) -> bool:
+    """Whether the pictures can tell that findings stay."""
     faces = sum(len(finding.faces) for finding in tuner.expected.values())
     if faces < ENOUGH_FACES:
         lack = f"the pictures show {faces} of the {ENOUGH_FACES} faces that it takes (--pictures DIR)"
-        tuner.say(f"detector sizes are not tried: {lack}")
-        return
-    for size in SIZES:
-        tuner.attempt({"face_detection.input_size": size}, overlap=OVERLAP_OF_SIZES)
+        tuner.say(f"not tried: {what}: {lack}")
+    return faces >= ENOUGH_FACES
 
 
 def _pictures(folder: Path | None, config: Config) -> dict[str, bytes]:

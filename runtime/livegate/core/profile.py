@@ -20,8 +20,9 @@ from livegate.core.config import Config, ModelsConfig
 from livegate.core.errors import ErrorCode, SetupError
 
 TUNED = (
-    "engine.use", "engine.intra_op_threads", "server.workers", "face_detection.input_size",
-)  # fmt: skip
+    *("engine.use", "engine.precision", "engine.intra_op_threads"),
+    *("server.workers", "face_detection.input_size"),
+)
 """The keys that a profile may set."""
 SIDE_BY_SIDE = ("engine.intra_op_threads", "server.workers")
 """Threads inside a run and runs at once: they won together, and are taken together."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import sys
+import types
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,15 +17,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from livegate.core.config import Config
+from livegate.core.config import Config, EngineConfig
 from livegate.core.errors import EngineError, ErrorCode, LiveGateError, RequestError, SetupError
 from livegate.core.profile import Trial, read_profile, this_machine, unlike
 from livegate.core.results import Box, Face
+from livegate.engines.base import Capability
+from livegate.manifests.schema import Precision
 from livegate_bench.failure import BenchError
 from livegate_bench.main import main
 from livegate_bench.picture import load_picture
 from livegate_bench.tools.contender import SILENT, Contender, Finding, overlap_of, strays
-from livegate_bench.tools.tune import MOST_TIMED, Tuner, is_worth, sharing_files, thread_settings
+from livegate_bench.tools.tune import (
+    MOST_TIMED,
+    Tuner,
+    has_precision,
+    is_worth,
+    sharing_files,
+    thread_settings,
+)
 from support import astronaut, encoded, shipped_manifest
 
 FACE = Face(Box(10, 10, 40, 50), (), 0.9)
@@ -261,6 +271,26 @@ def test_models_of_the_package_that_share_a_file_are_moved_together() -> None:
     assert ["lg_face", "lg_face_pose"] in [sorted(one.id for one in group) for group in groups]
 
 
+@pytest.mark.parametrize(
+    ("model_id", "precisions", "is_had"),
+    [
+        ("minifasnet_pair", ("fp32", "fp16"), True),
+        ("minifasnet_pair", ("fp32",), False),
+        ("lg_silent", ("fp32", "fp16"), False),
+    ],
+    ids=["both have it", "not the backend", "no network"],
+)
+def test_precision_is_tried_where_backend_and_network_have_it(
+    model_id: str, precisions: tuple[Precision, ...], is_had: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the same numbers would be measured once more."""
+    capability = Capability("tensorrt", "10", ("gpu",), precisions=precisions)
+    backend = types.SimpleNamespace(probe=lambda: capability)
+    monkeypatch.setattr("livegate_bench.tools.tune.load_backend", lambda name: backend)
+    engine = EngineConfig(backend="tensorrt", precision="fp16")
+    assert has_precision(shipped_manifest(model_id), engine) is is_had
+
+
 @pytest.mark.parametrize("cores", [1, 2, 4, 64])
 def test_threads_never_ask_for_more_inside_a_run_than_there_are_cores(cores: int) -> None:
     """And never for the default, which is measured anyhow."""
@@ -310,8 +340,8 @@ def test_tune_leaves_alone_what_the_operator_has_set(
     assert main([*quick(door), *flags, "--out", str(file)]) == 0
     assert read_profile(file).trials == ()
     told = " ".join(capsys.readouterr().err.split())
-    assert "backends are not tried: engine.backend is set by flag" in told
-    assert "threads are not tried: engine.backend is set by flag" in told
+    assert "not tried: backends: engine.backend is set by flag" in told
+    assert "not tried: threads: engine.backend is set by flag" in told
 
 
 def test_tune_says_at_once_that_its_profile_has_no_place(door: Path, tmp_path: Path) -> None:
