@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # also where tests load the library themselves
+
 # How fast a box draws and runs examples is no property of ours, and CI's is busy.
 settings.register_profile("livegate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("livegate")

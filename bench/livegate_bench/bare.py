@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 
 def main() -> None:
     """Import, load, say so, wait."""
     plan = json.loads(sys.argv[1])
+    # As silent as our backends make them.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    sys.modules.setdefault("openvino_telemetry", cast("ModuleType", None))
     for name in plan["imports"]:
         importlib.import_module(name)
     sessions = [session(network, plan["threads"]) for network in plan["networks"]]

@@ -28,6 +28,7 @@ Variant = Literal["plain", "ours"]
 WARM_REQUESTS = 4
 """After a peer stood still: its first answer is late."""
 QUIET = {
+    "ORT_DISABLE_TELEMETRY": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "DO_NOT_TRACK": "1",
     "OTEL_SDK_DISABLED": "true",

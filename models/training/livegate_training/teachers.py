@@ -14,10 +14,10 @@ from typing import Any
 import cv2
 import msgspec
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from livegate.app.build import build_pipeline
+from livegate.backends.onnxruntime import silent_library
 from livegate.core.config import Config
 from livegate.core.frame import Frame
 from livegate.core.results import Face, HeadPose
@@ -150,6 +150,7 @@ def _from_heat_maps(maps: Array) -> Array:
 
 
 def _session(path: Path) -> Any:
+    ort = silent_library()
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.set_denormal_as_zero", "1")

@@ -11,7 +11,11 @@ is another one the provider's own library is opened, to hear from the linker wha
 
 Some providers compute in fewer bits unless told otherwise; they are asked for fp32.
 
-Source: onnxruntime.ai, execution providers; onnxruntime_inference_collection.py (enable_fallback).
+The library's wheels (1.32, for one) tell their maker of every process that loads them: a lasting number
+of the device, what runs, error texts, kept in the user's cache meanwhile. That is switched off before.
+
+Source: onnxruntime.ai, execution providers; onnxruntime_inference_collection.py (enable_fallback);
+Privacy.md in the wheels (ORT_DISABLE_TELEMETRY).
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +82,7 @@ class Plugin:
     def probe(self) -> Capability:
         """What the installed flavour says it has."""
         try:
-            import onnxruntime
+            onnxruntime = silent_library()
         except Exception as error:  # noqa: BLE001 - a broken install raises anything
             why = f"{type(error).__name__}: {first_line(error)}"
             hint = "install exactly one of the extras livegate[cpu], livegate[cuda] or livegate[cann]"
@@ -92,7 +97,7 @@ class Plugin:
     def why_not(self, provider: str) -> str:
         """What the linker misses when it opens the library of a provider; nothing when it opens."""
         try:
-            import onnxruntime
+            onnxruntime = silent_library()
         except Exception as error:  # noqa: BLE001 - a broken install raises anything
             return first_line(error)
         folder = Path(onnxruntime.__file__).parent / "capi"
@@ -109,8 +114,7 @@ class Plugin:
 
     def load(self, network: Network, model: bytes, options: EngineOptions) -> OrtEngine:
         """Make a session and check it against the manifest."""
-        import onnxruntime
-
+        onnxruntime = silent_library()
         wanted = PROVIDERS.get(options.provider)
         if wanted not in onnxruntime.get_available_providers():
             raise SetupError(ErrorCode.INIT_FAIL, f"onnxruntime has no provider {options.provider!r}")
@@ -141,6 +145,18 @@ class Plugin:
                 ErrorCode.MODELINIT_FAIL,
                 f"network {network.name} of {network.file} does not load: {first_line(error)}",
             ) from error
+
+
+def silent_library() -> Any:
+    """The library, which calls nobody. The environment's own word on that counts; else it is no.
+
+    Raises:
+        Exception: whatever a broken install raises.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def _not_here(network: Network, provider: str, why: str) -> SetupError:

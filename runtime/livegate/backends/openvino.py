@@ -21,10 +21,12 @@ openvinotoolkit/openvino issue 23476 (one stream, one thread: the caller's).
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import numpy as np
 
@@ -38,6 +40,20 @@ PROVIDERS = {"cpu": "CPU", "gpu": "GPU"}
 
 WITHOUT_SIGN, LEAST_NORMAL = 0x7FFF_FFFF, 0x0080_0000
 """Of the bits of a float32: without its sign, those between zero and LEAST_NORMAL are denormal."""
+
+
+def silent_library() -> Any:
+    """The library, which calls nobody: a tool that it imports tells Google Analytics of every process.
+
+    That tool does without where the package that tells is not here; so it is not, for this process.
+
+    Raises:
+        Exception: whatever a broken install raises.
+    """
+    sys.modules.setdefault("openvino_telemetry", cast("ModuleType", None))
+    import openvino
+
+    return openvino
 
 
 class _Copy:
@@ -113,8 +129,7 @@ class Plugin:
     def probe(self) -> Capability:
         """What the installed library finds on this box."""
         try:
-            import openvino
-
+            openvino = silent_library()
             devices = {device.partition(".")[0] for device in openvino.Core().available_devices}
         except Exception as error:  # noqa: BLE001 - a broken install raises anything
             why = f"{type(error).__name__}: {_reason(error)}; install the extra livegate[openvino]"
@@ -131,8 +146,7 @@ class Plugin:
 
     def load(self, network: Network, model: bytes, options: EngineOptions) -> OpenVinoEngine:
         """Compile a network, and check it against the manifest."""
-        import openvino
-
+        openvino = silent_library()
         if options.provider not in self.probe().providers:
             raise SetupError(ErrorCode.INIT_FAIL, f"openvino has no provider {options.provider!r}")
         core, device = openvino.Core(), PROVIDERS[options.provider]
