@@ -15,9 +15,9 @@ WORK ?= build/training
 PHOTOGRAPHS ?=
 NOBODY ?=
 TORCH ?= torch==2.13.*
-REFERENCE_PACK = $(if $(MODELS_FROM),--models $(MODELS_FROM) --pack reference)
+REFERENCE_PACK = $(if $(MODELS_FROM),--models '$(MODELS_FROM)' --pack reference)
 RECIPE = $(BIN)/python -m livegate_training
-RECIPE_FOLDERS = --data $(DATA) --work $(WORK) $(if $(MODELS_FROM),--reference $(MODELS_FROM)) $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
+RECIPE_FOLDERS = --data '$(DATA)' --work '$(WORK)' $(if $(MODELS_FROM),--reference '$(MODELS_FROM)') $(if $(PHOTOGRAPHS),--photographs '$(PHOTOGRAPHS)')
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-slow soak soak-reloads check bench bench-full bench-peers kernels proto docs wheel clean train evaluate-models

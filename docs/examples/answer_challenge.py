@@ -39,7 +39,7 @@ def main() -> int:
                 result = from_here(client, options.camera, options.language)
     except KeyboardInterrupt:
         return 130
-    except LiveGateError as error:
+    except (LiveGateError, OSError) as error:
         print(f"answer_challenge: {error}", file=sys.stderr)
         return 2
     if result is None:
@@ -58,9 +58,12 @@ def at_the_box(client: LivenessClient, name: str, language: str) -> ChallengeRes
 
 def from_here(client: LivenessClient, source: str, language: str) -> ChallengeResult | None:
     """One thread sends pictures, not mirrored; this one takes the answers."""
+    capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
+    if not capture.isOpened():
+        raise OSError(f"{source} cannot be opened")
     challenge = client.start_challenge()
     with client.stream(overflow="newest_wins", challenge=challenge.nonce) as stream:
-        threading.Thread(target=send_all, args=(stream, source), daemon=True).start()
+        threading.Thread(target=send_all, args=(stream, capture), daemon=True).start()
         return follow(stream, language)
 
 
@@ -74,9 +77,8 @@ def follow(answers: Iterable[StreamAnswer], language: str) -> ChallengeResult | 
     return None
 
 
-def send_all(stream: FrameStream, source: str) -> None:
+def send_all(stream: FrameStream, capture: cv2.VideoCapture) -> None:
     """Send until the source or the stream ends."""
-    capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
     try:
         while True:
             has_frame, pixels = capture.read()

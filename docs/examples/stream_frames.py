@@ -68,17 +68,20 @@ def from_picture(stream: FrameStream, picture: bytes) -> int:
 
 def from_camera(stream: FrameStream, source: str) -> int:
     """One thread sends, this one takes the answers: a slow frame never stops the camera."""
-    sender = threading.Thread(target=send_all, args=(stream, source), daemon=True)
+    capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
+    if not capture.isOpened():
+        raise OSError(f"{source} cannot be opened")
+    sender = threading.Thread(target=send_all, args=(stream, capture), daemon=True)
     sender.start()
     for answer in stream:
         show(answer)
     return 0
 
 
-def send_all(stream: FrameStream, source: str) -> None:
+def send_all(stream: FrameStream, capture: cv2.VideoCapture) -> None:
     """Send until the source or the stream ends."""
     try:
-        for pixels in frames_of(source):
+        for pixels in frames_of(capture):
             stream.send(pixels, frame_pts=time.monotonic_ns())
     except LiveGateError as error:
         print(f"stream_frames: {error}", file=sys.stderr)
@@ -86,9 +89,8 @@ def send_all(stream: FrameStream, source: str) -> None:
         stream.finish()  # without it, whoever takes the answers waits for those to come
 
 
-def frames_of(source: str) -> Iterator[NDArray[np.uint8]]:
+def frames_of(capture: cv2.VideoCapture) -> Iterator[NDArray[np.uint8]]:
     """(H, W, 3) uint8 BGR, as OpenCV reads them."""
-    capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
     while True:
         has_frame, pixels = capture.read()
         if not has_frame:

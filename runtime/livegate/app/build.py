@@ -164,7 +164,13 @@ def chosen_manifests(config: Config, store: ModelStore) -> dict[str, Manifest]:
 
 
 def _require_known_models(config: Config, store: ModelStore) -> None:
-    """An entry of engine.use for a model that is not there would be without effect."""
+    """An entry for a model or a task that is not there would be without effect."""
+    for task in sorted(set(config.models.use) - set(plugin_names(TASKS))):
+        raise SetupError(
+            ErrorCode.CONFIG_ADD_FAIL,
+            f"models.use names a task {task!r}, and there is none",
+            hint=did_you_mean(task, plugin_names(TASKS)),
+        )
     for model_id in sorted(set(config.engine.use) - set(store.ids())):
         raise SetupError(
             ErrorCode.CONFIG_ADD_FAIL,

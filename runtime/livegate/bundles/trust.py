@@ -122,7 +122,7 @@ def read_keys(path: Path) -> tuple[PublicKey, ...]:
         RequestError: NO_EXIST, OPEN_FAIL.
         SetupError: READ_FAIL for anything else in it.
     """
-    lines = read_file(path, MAX_KEYS_BYTES).decode("ascii", "replace").splitlines()
+    lines = read_file(path, MAX_KEYS_BYTES).decode("utf-8-sig", "replace").splitlines()
     found = []
     for line in lines:
         if not line.strip() or line.startswith("#"):

@@ -16,7 +16,7 @@ import msgspec
 from rich.progress import track
 
 from livegate import __version__
-from livegate.cli.output import answers, errors, table
+from livegate.cli.output import answers, errors, json_bytes, table
 from livegate.cli.plot import require_plots
 from livegate.cli.settings import add_settings, load_settings
 from livegate.core.config import Config
@@ -36,9 +36,16 @@ def add(commands: Any) -> None:
         "--clips", metavar="DIR", help="videos in its folders real and spoof, judged by the gate"
     )
     parser.add_argument("--out", metavar="DIR", default="evaluation", help="for the report")
-    parser.add_argument("--most-acer", type=float, metavar="PART", help="exit with 1 above it")
+    parser.add_argument("--most-acer", type=_part, metavar="PART", help="0..1: exit with 1 above it")
     add_settings(parser)
     parser.set_defaults(run=run)
+
+
+def _part(text: str) -> float:
+    part = float(text)
+    if not 0 <= part <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1; 5 % are 0.05")
+    return part
 
 
 def run(options: argparse.Namespace) -> int:
@@ -119,9 +126,10 @@ def _write(own: Evaluation, folder: Path, options: argparse.Namespace) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in figures.items():
             (folder / name).write_bytes(content)
-        (folder / "index.html").write_text(page_from_evaluation(own, figures, about), encoding="utf-8")
+        page = page_from_evaluation(own, figures, about)
+        (folder / "index.html").write_text(page, encoding="utf-8", errors="replace")
         report = {"about": about, **as_json(own)}
-        (folder / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
+        (folder / "report.json").write_bytes(msgspec.json.format(json_bytes(report), indent=1))
     except OSError as error:
         why = f"{folder} cannot be written: {error.strerror}"
         raise RequestError(ErrorCode.WRITE_FAIL, why) from error

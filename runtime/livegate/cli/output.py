@@ -23,8 +23,24 @@ def errors() -> Console:
 
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.write(json_bytes(value).decode() + "\n")
     sys.stdout.flush()
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON of a value. A file's name that is no text, as from a stick of another system, is made one."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_legible(msgspec.to_builtins(value)))
+
+
+def _legible(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {_legible(key): _legible(one) for key, one in value.items()}
+    return [_legible(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def table(*columns: str) -> Table:

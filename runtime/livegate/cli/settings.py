@@ -145,14 +145,14 @@ def url_from_text(text: str) -> str:
     Every user of the box may read a command line, so a URL with a password belongs into a file.
 
     Raises:
-        SetupError: OPEN_FAIL for a file that cannot be read.
+        SetupError: OPEN_FAIL for a file that cannot be read, CONFIG_ADD_FAIL for what is not UTF-8.
     """
     if text == "-":
         return sys.stdin.readline().strip()
     if not text.startswith("@"):
-        return text
+        return _utf8(text)
     try:
-        return Path(text[1:]).read_text().partition("\n")[0].strip()
+        return Path(text[1:]).read_text(encoding="utf-8-sig").partition("\n")[0].strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise SetupError(
@@ -160,6 +160,15 @@ def url_from_text(text: str) -> str:
             f"the file {text[1:]} with a camera's URL cannot be read: {reason}",
             hint="write the URL into its first line",
         ) from error
+
+
+def _utf8(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # not told with the text: a URL may have a password in it
+        fact = "a camera's URL is not UTF-8"
+        raise SetupError(ErrorCode.CONFIG_ADD_FAIL, fact, hint="give the file another name") from error
+    return text
 
 
 def _key(path: str, separator: str) -> Key:

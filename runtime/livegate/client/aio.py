@@ -28,6 +28,7 @@ from livegate.client.calls import (
     change_camera_call,
     client_closed,
     metadata,
+    presentable,
     reload_call,
     remove_camera_call,
     start_call,
@@ -67,15 +68,16 @@ class AsyncLivenessClient:
 
         Raises:
             SetupError: NO_EXIST, OPEN_FAIL or INIT_FAIL for that file.
+            RequestError: as presentable.
         """
         self._is_closed = False
+        self._token = presentable(token)
         self._channel = (
             grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
             if ca_file is None
             else grpc.aio.secure_channel(target, trusting(ca_file), options=CHANNEL_OPTIONS)
         )
         self._methods = {name: self._channel.unary_unary(METHOD + name) for name in UNARY}
-        self._token = token
         self._policy = RetryPolicy(retries) if isinstance(retries, int) else retries
         self._sleep = sleep
 

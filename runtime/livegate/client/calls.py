@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from livegate.client.streamcodec import (
 )
 from livegate.client.videocodec import verify_bytes, video_answer_from_bytes
 from livegate.core.camera import CameraReport
-from livegate.core.errors import ErrorCode, LiveGateError
+from livegate.core.errors import ErrorCode, LiveGateError, RequestError
 from livegate.core.ids import request_id
 from livegate.core.tls import authorities
 from livegate.core.view import View
@@ -79,6 +80,7 @@ class Call(Generic[T]):
     is_question: bool
 
 
+TOKEN = re.compile(r"[ -~]*")
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -86,6 +88,22 @@ def metadata(token: str, given_id: str) -> Metadata:
     """What goes with every try of a call; the request id is the same for all of them."""
     bearer = (("authorization", f"Bearer {token}"),) if token else ()
     return (*bearer, ("x-request-id", given_id or request_id(None)))
+
+
+def presentable(token: str) -> str:
+    """A token as a header can carry it, without the line's end of the file that it came from.
+
+    Raises:
+        RequestError: PARAM_FAILURE for one with characters that are not printable ASCII.
+    """
+    bare = token.strip()
+    if not TOKEN.fullmatch(bare):
+        raise RequestError(
+            ErrorCode.PARAM_FAILURE,
+            "the token has a character that is not printable ASCII",
+            hint="tokens are as in the server's grpc.tokens",
+        )
+    return bare
 
 
 def client_closed() -> LiveGateError:

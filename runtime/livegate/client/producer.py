@@ -52,6 +52,8 @@ from livegate.shm.outcome import FrameResult
 from livegate.shm.ring import Ticket
 from livegate.shm.segment import bytes_in_place, close_mapping
 
+MOST = 1 << 32
+"""What a message carries; the server has limits of its own."""
 LOST_S = 1.0
 """A ticket that nobody took up for so long will not be."""
 
@@ -83,7 +85,21 @@ class FrameProducer:
             timeout_s: how long an answer of the server may take.
             on_result: called by whichever method reads a result, and must not call the producer;
                 without it `results` has them.
+
+        Raises:
+            RequestError: PARAM_FAILURE for a pixel format that there is not, or a size that is none.
         """
+        if pixel_format not in PixelFormat.__members__:
+            raise RequestError(
+                ErrorCode.PARAM_FAILURE,
+                f"there is no pixel format {str(pixel_format)[:20]!r}",
+                hint="use BGR or NV12",
+            )
+        for name, value in (("width", width), ("height", height), ("slots", slots)):
+            if not isinstance(value, int) or not 1 <= value < MOST:
+                raise RequestError(
+                    ErrorCode.PARAM_FAILURE, f"{name} is {value!r}, no number of pixels or slots"
+                )
         self._path = Path(socket_path)
         wants = CAP_RESULTS | CAP_RELOAN
         self._hello = Hello(camera, width, height, PixelFormat[pixel_format], slots, wants)

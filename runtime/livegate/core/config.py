@@ -16,6 +16,8 @@ NotNegative = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]  # TOML knows inf, a clock does not
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Secret = Annotated[str, Meta(min_length=8)]
+Token = Annotated[str, Meta(min_length=8, pattern=r"^[!-~]([ -~]*[!-~])?\Z")]
+"""A secret that goes in a header as it is."""
 CAMERA_PATTERN = r"^[A-Za-z0-9._-]{1,63}\Z"
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
@@ -51,7 +53,7 @@ class AccessToken(Section, frozen=True):
     """One client of the Huawei FRS dialect that sends a token."""
 
     name: Annotated[str, Meta(min_length=1, description="what messages call it")]
-    token: Annotated[Secret, Meta(description="what it sends as X-Auth-Token, never shown")]
+    token: Annotated[Token, Meta(description="what it sends as X-Auth-Token, never shown")]
     projects: Annotated[
         tuple[str, ...], Meta(description="the project_ids that it may name; empty = any")
     ] = ()
@@ -149,11 +151,11 @@ class GrpcConfig(Face, frozen=True):
     ] = "auto"
     max_receive_mib: Annotated[Positive, Meta(description="largest message accepted, in MiB")] = 16
     tokens: Annotated[
-        tuple[Secret, ...],
+        tuple[Token, ...],
         Meta(description="bearer tokens; one of them is then required", extra={"secret": True}),
     ] = ()
     admin_tokens: Annotated[
-        tuple[Secret, ...],
+        tuple[Token, ...],
         Meta(
             description="bearer tokens that may change cameras and models; the Unix socket may always",
             extra={"secret": True},
@@ -205,7 +207,7 @@ class MetricsConfig(Face, frozen=True):
 
     bind: Annotated[str, Meta(description="HOST:PORT; empty = none")] = "127.0.0.1:9090"
     tokens: Annotated[
-        tuple[Secret, ...],
+        tuple[Token, ...],
         Meta(description="bearer tokens for /metrics", extra={"secret": True}),
     ] = ()
 

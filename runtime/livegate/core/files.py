@@ -11,6 +11,14 @@ from pathlib import Path
 from livegate.core.errors import ErrorCode, RequestError
 
 
+def home_dir() -> Path | None:
+    """The user's; None for one who has none, as in many containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
 def read_file(name: str | Path, max_bytes: int) -> bytes:
     """A file's bytes; one more than the limit is enough to be refused for it.
 
@@ -41,14 +49,18 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file that was asked for.
+    """Write a file that was asked for; half of a new one does not stay.
 
     Raises:
         RequestError: WRITE_FAIL.
     """
+    is_new = not os.path.lexists(path)
     try:
         path.write_bytes(content)
     except OSError as error:
+        if is_new:
+            with contextlib.suppress(OSError):
+                path.unlink()
         why = f"{path} cannot be written: {error.strerror}"
         raise RequestError(ErrorCode.WRITE_FAIL, why) from error
 

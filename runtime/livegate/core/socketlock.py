@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -53,8 +54,7 @@ class SocketLock:
         """
         self.path = path
         self._setting = setting
-        if len(os.fsencode(path)) > MAX_PATH_BYTES:
-            raise self.unusable(f"the path is longer than {MAX_PATH_BYTES} bytes")
+        require_short(path, setting)
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             if path.parent.stat().st_uid not in (os.geteuid(), 0):
@@ -73,6 +73,24 @@ class SocketLock:
                 hint=f"stop it, or give this one another {setting}",
             ) from error
 
+    def remove_stale(self) -> None:
+        """Remove what a dead server left.
+
+        Raises:
+            SetupError: EXIST when something that is no socket lies at the path.
+        """
+        try:
+            mode = self.path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(mode):
+            raise SetupError(
+                ErrorCode.EXIST,
+                f"{self.path} is there already and is no socket",
+                hint=f"remove it, or set {self._setting} to another path",
+            )
+        self.path.unlink()
+
     def remove_socket(self) -> None:
         """Remove the socket, if it is there."""
         self.path.unlink(missing_ok=True)
@@ -83,8 +101,19 @@ class SocketLock:
 
     def unusable(self, why: str) -> SetupError:
         """The error for a path that cannot be bound."""
-        return SetupError(
-            ErrorCode.INIT_FAIL,
-            f"the socket {self.path} cannot be used: {why}",
-            hint=f"set {self._setting} to a path in a folder of this user, or to an empty text for none",
-        )
+        return unusable(self.path, self._setting, why)
+
+
+def require_short(path: Path, setting: str) -> None:
+    """Raises SetupError: INIT_FAIL for a path that no socket can have."""
+    if len(os.fsencode(path)) > MAX_PATH_BYTES:
+        raise unusable(path, setting, f"the path is longer than {MAX_PATH_BYTES} bytes")
+
+
+def unusable(path: Path, setting: str, why: str) -> SetupError:
+    """The error for a path that cannot be bound; `setting` is the key that names it."""
+    return SetupError(
+        ErrorCode.INIT_FAIL,
+        f"the socket {path} cannot be used: {why}",
+        hint=f"set {setting} to a path in a folder of this user, or to an empty text for none",
+    )

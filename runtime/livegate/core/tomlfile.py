@@ -15,13 +15,13 @@ else:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a file.
+    """The tables of a file; Windows' editors begin it with a mark.
 
     Raises:
         SetupError: OPEN_FAIL, or READ_FAIL when it is not TOML.
     """
     try:
-        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         why = f"{path} cannot be opened: {error.strerror}"
         raise SetupError(ErrorCode.OPEN_FAIL, why) from error

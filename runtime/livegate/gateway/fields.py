@@ -18,6 +18,9 @@ MAX_FIELDS = 64
 MAX_TEXT_BYTES = 8192
 MAX_TEXT_BODY_BYTES = MAX_FIELDS * MAX_TEXT_BYTES
 """Of a body without files: text that is taken apart needs many times its own memory."""
+MEDIA = ("image/", "video/", "audio/", "application/octet-stream")
+TEXT_LOOK_BYTES = 512
+"""No text has a zero in it, and every picture and video has one in its head."""
 Fields = Mapping[str, str | bytes]
 """Texts, and the bytes of files."""
 Pair = tuple[str, str | bytes]
@@ -59,6 +62,12 @@ def _body_pairs(head: Head, body: bytes, files: Collection[str]) -> Iterable[Pai
     if is_form(content_type):
         return _form(content_type, body, files)
     _require_short(body)
+    if content_type.lower().startswith(MEDIA) or b"\0" in body[:TEXT_LOOK_BYTES]:
+        raise RequestError(
+            ErrorCode.INVALID_PARAM,
+            f"the body is a file by itself ({content_type[:80] or 'without a Content-Type'})",
+            hint="send files as files of a multipart form",
+        )
     if "json" in content_type.lower() or body.lstrip()[:1] == b"{":
         return _json(body)
     return _urlencoded(body, "body")

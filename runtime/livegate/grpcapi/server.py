@@ -232,7 +232,11 @@ class GrpcServer:
         # It takes connections from here on, and whoever has one may change cameras: a chmod is too late.
         mask = os.umask(0o177)
         try:
+            self._lock.remove_stale()
             self._server.add_insecure_port(f"unix:{path}")
+        except SetupError:
+            self._lock.release()
+            raise
         except RuntimeError as error:
             self._lock.release()
             raise self._lock.unusable("gRPC cannot listen there") from error

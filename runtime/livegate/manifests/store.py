@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livegate.core.errors import ErrorCode, SetupError
+from livegate.core.files import home_dir
 from livegate.core.plugins import did_you_mean
 from livegate.core.resources import resource_dir
 from livegate.manifests.download import CHUNK_BYTES, Download, Progress
@@ -38,12 +39,17 @@ class FileState:
         return self.found_sha256 == self.file.sha256
 
 
+NO_HOME = Path("/nonexistent")
+
+
 def cache_dir() -> Path:
     """The user's cache: LIVEGATE_CACHE, else livegate/ in XDG_CACHE_HOME or ~/.cache."""
     if own := os.environ.get("LIVEGATE_CACHE"):
         return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "livegate"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "livegate"
+    # Without a home there is no cache: a folder that others may write to is none.
+    return (home_dir() or NO_HOME) / ".cache" / "livegate"
 
 
 class ModelStore:

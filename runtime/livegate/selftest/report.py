@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from livegate.app.checkup import Grade
+from livegate.core.files import home_dir
 
 FORMAT = "livegate.selftest/1"
 CHECKS = (
@@ -177,7 +178,7 @@ def report_schema_text() -> str:
 
 def fit_to_send(text: str, *, home: Path | None = None, host: str | None = None) -> str:
     """A text of ours or of a library without folders, credentials in URLs, and the box's name."""
-    text = " ".join(text.split()).replace(str(home or Path.home()), "~")
+    text = " ".join(text.split()).replace(str(home or home_dir() or "~"), "~")
     name = os.uname().nodename if host is None else host
     if len(name) > 2 and name != "localhost":
         text = text.replace(name, "…")

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import stat
 from pathlib import Path
 
-from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.socketlock import SocketLock
 
 BACKLOG = 64
@@ -28,7 +26,7 @@ class SocketListener:
         self.path = path
         self._lock = SocketLock(path, SETTING)
         try:
-            _remove_stale(path)
+            self._lock.remove_stale()
             self.socket = _bound(self._lock, mode)
         except BaseException:
             self._lock.release()
@@ -41,20 +39,6 @@ class SocketListener:
         self._lock.remove_socket()
         self.socket.close()
         self._lock.release()
-
-
-def _remove_stale(path: Path) -> None:
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise SetupError(
-            ErrorCode.EXIST,
-            f"{path} is there already and is no socket",
-            hint=f"remove it, or set {SETTING} to another path",
-        )
-    path.unlink()
 
 
 def _bound(lock: SocketLock, mode: int) -> socket.socket:

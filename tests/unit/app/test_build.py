@@ -81,3 +81,12 @@ def test_engine_use_gives_one_model_another_backend() -> None:
     pipeline.close()
     assert backends.pop("minifasnet_pair") == "openvino"
     assert set(backends.values()) == {"onnxruntime"}
+
+
+def test_models_use_of_an_unknown_task_is_refused(store: ModelStore) -> None:
+    """Else a typing error would leave another model at the door, without a word."""
+    config = config_with(models={"use": {"silent_livenes": "minifasnet_pair"}})
+    with pytest.raises(SetupError, match="'silent_livenes'") as caught:
+        build_pipeline(config, store)
+    assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
+    assert "silent_liveness" in caught.value.hint

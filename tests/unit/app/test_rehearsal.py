@@ -32,6 +32,9 @@ BAD_URL, BAD_REGION, GATE = (
         ({"grpc": {"tls_cert": "cert.pem"}}, "grpc.tls_key is not"),
         ({"http": {"tls_key": "key.pem"}}, "http.tls_cert is not"),
         ({"metrics": {"tls_cert": "cert.pem"}}, "metrics.tls_key is not"),
+        ({"urls": {"allow": ("store.branch.example",)}}, "store.branch.example"),
+        ({"urls": {"networks": ("10.1.2.3/24",)}}, "10.1.2.3/24"),
+        ({"urls": {"buckets": {"a": "/nope"}}}, "/nope"),
     ],
 )
 def test_rehearsal_refuses_what_a_start_would(sections: dict[str, dict[str, object]], what: str) -> None:
@@ -39,6 +42,30 @@ def test_rehearsal_refuses_what_a_start_would(sections: dict[str, dict[str, obje
     with pytest.raises(LiveGateError, match=what) as caught:
         rehearse(config_with(**sections))
     assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
+
+
+@pytest.mark.parametrize(
+    ("sections", "what"),
+    [
+        ({"http": {"bind": "127.0.0.1:50051"}}, "grpc.bind and http.bind are both 127.0.0.1:50051"),
+        ({"grpc": {"socket": "/run/" + "x" * 103}}, "longer than 107 bytes"),
+        ({"frames": {"socket": "/run/" + "x" * 103}}, "longer than 107 bytes"),
+        ({"grpc": {"socket": "/run/s"}, "frames": {"socket": "/run/s"}}, "grpc.socket is the same"),
+    ],
+)
+def test_rehearsal_refuses_places_that_no_start_would_get(
+    sections: dict[str, dict[str, object]], what: str
+) -> None:
+    """With the code of a start that finds its place taken."""
+    with pytest.raises(LiveGateError, match=what) as caught:
+        rehearse(config_with(**sections))
+    assert caught.value.code is ErrorCode.INIT_FAIL
+
+
+def test_rehearsal_reads_the_authorities_that_urls_trust() -> None:
+    """A file that is not there yet is not there after the update either."""
+    with pytest.raises(LiveGateError, match=r"/nope\.pem"):
+        rehearse(config_with(urls={"ca_file": "/nope.pem"}))
 
 
 def test_rehearsal_of_good_cameras_tells_what_would_run() -> None:

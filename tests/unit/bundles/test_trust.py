@@ -122,3 +122,10 @@ def test_line_that_is_no_key_is_refused(tmp_path_factory: pytest.TempPathFactory
     with pytest.raises(LiveGateError) as caught:
         read_keys(path)
     assert caught.value.code is ErrorCode.READ_FAIL
+
+
+def test_file_of_keys_may_come_from_a_windows_editor(tmp_path: Path) -> None:
+    """Which begins it with a mark."""
+    path = tmp_path / "keys"
+    path.write_bytes(b"\xef\xbb\xbfed25519 " + b"ab" * 32 + b"\r\n")
+    assert [key.raw.hex() for key in read_keys(path)] == ["ab" * 32]

@@ -12,10 +12,14 @@ import pytest
 
 from livegate import __version__
 from livegate.cli.main import main
+from livegate.cli.output import print_json
 from livegate.cli.settings import add_settings, settings_reader, url_from_text
+from livegate.cli.target import TCP, default_target
 from livegate.core.errors import ErrorCode, SetupError
 from livegate.core.profile import Profile, this_machine
 from livegate.core.settings import LoadedConfig
+from livegate.manifests.store import cache_dir
+from livegate.selftest.report import fit_to_send
 
 URL = "rtsp://admin:hunter22@cam/1"
 
@@ -112,3 +116,57 @@ def test_config_show_tells_on_standard_error_why_a_profile_is_left_aside(
     told = capsys.readouterr()
     assert json.loads(told.out)["server.workers"] == {"value": 0, "source": "default"}
     assert "tuned profile not used" in told.err
+
+
+def test_url_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    """Which begins it with a mark."""
+    (tmp_path / "door").write_bytes(b"\xef\xbb\xbf" + URL.encode() + b"\r\n")
+    assert url_from_text(f"@{tmp_path / 'door'}") == URL
+
+
+def test_url_that_is_no_text_is_refused_and_not_told() -> None:
+    """A name from a stick of another system, as Python hands it over."""
+    with pytest.raises(SetupError, match="not UTF-8") as caught:
+        url_from_text("file:/M\udcfc/secret.mp4")
+    assert "secret" not in str(caught.value)
+
+
+def test_socket_in_a_folder_of_somebody_else_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """XDG_RUNTIME_DIR as su keeps it."""
+
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_socket", refuse)
+    assert default_target() == TCP
+
+
+def test_user_without_a_home_has_no_cache_and_a_configuration(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container that runs under a number."""
+
+    def refuse() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", refuse)
+    for name in ("LIVEGATE_CACHE", "XDG_CACHE_HOME", "LIVEGATE_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    assert not cache_dir().exists()
+    assert main(["config", "show", "--json"]) == 0
+    assert fit_to_send("a text") == "a text"
+
+
+def test_json_of_a_name_that_is_no_text_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever it stands; what is text stays as it is."""
+    print_json({"files": [{"name": "bad\udcff.jpg"}, {"name": "gut ü"}], "n": 1})
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"files": [{"name": "bad�.jpg"}, {"name": "gut ü"}], "n": 1}
+
+
+@pytest.mark.parametrize("part", ["5", "-0.1", "nan"])
+def test_acer_in_percent_is_refused(part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """5 would never be exceeded."""
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--real", "a", "--spoof", "b", "--most-acer", part])
+    assert "0.05" in capsys.readouterr().err

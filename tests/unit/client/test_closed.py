@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from livegate.client import AsyncLivenessClient, LivenessClient
+from livegate.client import AsyncLivenessClient, FrameProducer, LivenessClient
+from livegate.client.calls import metadata, presentable
 from livegate.core.errors import ErrorCode, LiveGateError
 from support import HANG_S
 
@@ -106,3 +107,32 @@ def test_task_that_is_cancelled_is(silent_box: str) -> None:
             return asking.cancelled()
 
     assert asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", [LivenessClient, AsyncLivenessClient])
+@pytest.mark.parametrize("token", ["mit ümlaut-123", "tab\tulator", "a\nb"])
+def test_token_that_no_header_carries_is_1031(kind: Any, token: str) -> None:
+    """At once, without repeating it; gRPC would say "invalid metadata" at the first call."""
+    with pytest.raises(LiveGateError, match="the token has") as caught:
+        kind("127.0.0.1:1", token=token)
+    assert caught.value.code is ErrorCode.PARAM_FAILURE
+    assert token not in str(caught.value)
+
+
+def test_token_from_a_file_may_end_with_its_line() -> None:
+    """As open(...).read() gives it."""
+    assert metadata(presentable("secret-of-the-box\n"), "id")[0] == (
+        "authorization",
+        "Bearer secret-of-the-box",
+    )
+
+
+@pytest.mark.parametrize(
+    "misuse",
+    [{"pixel_format": "RGB"}, {"width": -5}, {"width": 640.5}, {"height": 1 << 32}, {"slots": 0}],
+)
+def test_producer_of_no_such_frames_is_1031(misuse: dict[str, Any]) -> None:
+    """Before anything is opened."""
+    with pytest.raises(LiveGateError) as caught:
+        FrameProducer("/nope", **{"camera": "door", "width": 64, "height": 64, **misuse})
+    assert caught.value.code is ErrorCode.PARAM_FAILURE

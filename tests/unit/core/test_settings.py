@@ -236,3 +236,20 @@ def test_gate_that_could_never_open_is_refused() -> None:
         load(environ={"LIVEGATE_GATE_NEEDED": "6", "LIVEGATE_GATE_WINDOW": "5"})
     assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
     assert "gate.needed is 6" in caught.value.message
+
+
+def test_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    """Which begins it with a mark and ends lines in its own way."""
+    file = tmp_path / "livegate.toml"
+    file.write_bytes(b"\xef\xbb\xbf[server]\r\nworkers = 3\r\n")
+    assert load(file=file, environ={}).config.server.workers == 3
+
+
+@pytest.mark.parametrize("token", ["blank at its end ", "genugmitümlaut", "line feed\n12345"])
+@pytest.mark.parametrize("key", ["grpc.tokens", "grpc.admin_tokens", "metrics.tokens"])
+def test_token_that_no_header_carries_is_refused_and_not_told(key: str, token: str) -> None:
+    """Nobody could ever present it."""
+    with pytest.raises(SetupError) as caught:
+        load(environ={}, flags={key: [token]})
+    assert caught.value.code is ErrorCode.CONFIG_ADD_FAIL
+    assert token not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,21 @@ def test_runtime_path_follows_the_runtime_folder(monkeypatch: pytest.MonkeyPatch
     assert configured_path("auto", "a") == Path("/run/user/7/livegate/a")
     assert configured_path("", "a") is None
     assert configured_path("/x/y", "a") == Path("/x/y")
+
+
+def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    """A file that somebody put there by mistake, a folder; nothing is nothing to remove."""
+    path = tmp_path / "s"
+    lock = SocketLock(path, "grpc.socket")
+    lock.remove_stale()
+    path.write_text("notes")
+    with pytest.raises(SetupError, match="is no socket") as caught:
+        lock.remove_stale()
+    assert caught.value.code is ErrorCode.EXIST
+    assert path.read_text() == "notes"
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    lock.remove_stale()
+    assert not path.exists()
+    lock.release()

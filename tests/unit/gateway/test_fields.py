@@ -194,3 +194,20 @@ def test_truth_of_another_word_is_refused() -> None:
     """A check that somebody asked for in odd words is not skipped."""
     with pytest.raises(RequestError, match="anti_hack"):
         truth_from_text("anti_hack", "yes")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", ""),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", URLENCODED),
+        (b"&&&&", "image/jpeg"),
+        (b"a=1", "application/octet-stream"),
+    ],
+)
+def test_file_as_the_body_is_told_where_it_belongs(body: bytes, content_type: str) -> None:
+    """Not that it has too many parameters."""
+    with pytest.raises(RequestError, match="is a file by itself") as caught:
+        fields(body, content_type)
+    assert caught.value.code is ErrorCode.INVALID_PARAM
+    assert "multipart" in caught.value.hint

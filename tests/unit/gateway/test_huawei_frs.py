@@ -228,7 +228,16 @@ def test_parse_video_question_reads_json_and_form_alike() -> None:
     assert found.actions == (5,) * 10
 
 
-@pytest.mark.parametrize("url", ["/bucket/folder/o.jpg", "HTTP://host/a.jpg", "https://host/a"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/bucket/folder/o.jpg",
+        "/faces/a b.jpg",
+        "/faces/人 脸.jpg",
+        "HTTP://host/a.jpg",
+        "https://host/a",
+    ],
+)
 def test_parse_of_a_url_wants_it_fetched_and_then_looks_at_the_bytes(url: str) -> None:
     """What is fetched meets the same checks as what is sent."""
     found = parse({"image_url": url}, FACE)

@@ -41,7 +41,7 @@ MAX_INPUT_BYTES = 8 << 20
 MAX_ACTIONS = 10
 ACTIONS = (1, 2, 3, 4, 5)
 DEFAULT_NOD_DEG, NOD_DEG = 10.0, (1.0, 90.0)
-OBS_PATH = re.compile(r"/[^/\s]+/\S+")
+OBS_PATH = re.compile(r"/[^/\s]+/[^\s/][^\r\n\t]*")
 NUMBER = re.compile(r"[0-9]{1,9}")
 WINDOW = re.compile(r"([0-9]{1,6})-([0-9]{1,6})")
 VIDEO_CODES = frozenset(code for code in ErrorCode if 2001 <= code < 2030) | {
