@@ -34,6 +34,7 @@ from livegate.engines.pool import EnginePool
 from livegate.engines.specimen import golden_inputs
 from livegate.manifests.schema import Golden, Network
 from livegate.pipelines.pipeline import Step
+from livegate_bench.failure import BenchError
 from livegate_bench.measure.machine import describe
 from livegate_bench.models import add_models, model_flags
 from livegate_bench.options import number, whole
@@ -87,6 +88,7 @@ def _boxes(options: argparse.Namespace) -> dict[str, tuple[Step, ...]]:
 
     Raises:
         SetupError: as of the first backend, where none does.
+        BenchError: there is no backend.
     """
     boxes, problems = {}, []
     for name in _here():
@@ -95,8 +97,8 @@ def _boxes(options: argparse.Namespace) -> dict[str, tuple[Step, ...]]:
         except LiveGateError as error:
             errors().print(f"{name} is left out: {error}", markup=False, highlight=False)
             problems.append(error)
-    if not boxes and problems:
-        raise problems[0]
+    if not boxes:
+        raise problems[0] if problems else BenchError("no backend is here; `livegate doctor` says why")
     return boxes
 
 

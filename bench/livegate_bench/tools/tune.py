@@ -85,11 +85,16 @@ class Tuner:
         if not shown:
             raise RequestError(
                 ErrorCode.PARAM_FAILURE,
-                f"no face is seen in {', '.join(self.pictures)}",
+                f"no face is seen in {self._named}",
                 hint="it takes people: only the detector would run",
             )
         step = max(1, len(shown) / MOST_TIMED)
         self._timed = [shown[int(place * step)] for place in range(min(len(shown), MOST_TIMED))]
+
+    @property
+    def _named(self) -> str:
+        first, *others = self.pictures
+        return f"any of {len(self.pictures)} pictures, {first} and so on" if others else first
 
     @property
     def loads(self) -> tuple[Load, ...]:

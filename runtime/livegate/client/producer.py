@@ -31,7 +31,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, SupportsIndex
 
 from livegate.client.line import FrameLine, gone
 from livegate.client.pictures import FrameTicket
@@ -96,10 +96,9 @@ class FrameProducer:
                 hint="use BGR or NV12",
             )
         for name, value in (("width", width), ("height", height), ("slots", slots)):
-            if not isinstance(value, int) or not 1 <= value < MOST:
-                raise RequestError(
-                    ErrorCode.PARAM_FAILURE, f"{name} is {value!r}, no number of pixels or slots"
-                )
+            if not isinstance(value, SupportsIndex) or not 1 <= value < MOST:
+                why = f"{name} is {value!r}, no number of pixels or slots"
+                raise RequestError(ErrorCode.PARAM_FAILURE, why)
         self._path = Path(socket_path)
         wants = CAP_RESULTS | CAP_RELOAN
         self._hello = Hello(camera, width, height, PixelFormat[pixel_format], slots, wants)

@@ -18,7 +18,7 @@ MAX_FIELDS = 64
 MAX_TEXT_BYTES = 8192
 MAX_TEXT_BODY_BYTES = MAX_FIELDS * MAX_TEXT_BYTES
 """Of a body without files: text that is taken apart needs many times its own memory."""
-MEDIA = ("image/", "video/", "audio/", "application/octet-stream")
+MEDIA = ("image/", "video/", "audio/")
 TEXT_LOOK_BYTES = 512
 """No text has a zero in it, and every picture and video has one in its head."""
 Fields = Mapping[str, str | bytes]

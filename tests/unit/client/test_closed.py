@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from livegate.client import AsyncLivenessClient, FrameProducer, LivenessClient
@@ -136,3 +137,8 @@ def test_producer_of_no_such_frames_is_1031(misuse: dict[str, Any]) -> None:
     with pytest.raises(LiveGateError) as caught:
         FrameProducer("/nope", **{"camera": "door", "width": 64, "height": 64, **misuse})
     assert caught.value.code is ErrorCode.PARAM_FAILURE
+
+
+def test_producer_takes_numpys_numbers() -> None:
+    """As arithmetic on an array's shape gives them."""
+    FrameProducer("/nope", camera="door", width=np.int64(64), height=np.uint16(64))

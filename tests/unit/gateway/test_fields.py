@@ -42,6 +42,7 @@ FORM = "multipart/form-data;boundary=x"
         (b"a=1&b=\xe8\x84\xb8&c=", ""),
         (b'{"a": 1, "b": "\xe8\x84\xb8", "c": "", "d": null, "e": [1], "f": {}}', "application/json"),
         (b' {"a": "1", "b": "\\u8138", "c": ""}', URLENCODED),
+        (b'{"a": 1, "b": "\xe8\x84\xb8", "c": ""}', "application/octet-stream"),
         (form(('name="a"', b"1"), ('name="b"', b"\xe8\x84\xb8"), ('name="c"', b"")), FORM),
     ],
 )
@@ -202,7 +203,7 @@ def test_truth_of_another_word_is_refused() -> None:
         (b"\xff\xd8\xff\xe0\0\x10JFIF", ""),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", URLENCODED),
         (b"&&&&", "image/jpeg"),
-        (b"a=1", "application/octet-stream"),
+        (b"\0\0\0\x18ftypmp42", "application/octet-stream"),
     ],
 )
 def test_file_as_the_body_is_told_where_it_belongs(body: bytes, content_type: str) -> None:
